@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Small file helpers.  All return 0 or a negative errno; all descriptors are close-on-exec. */
+#ifndef COW_BASE_FS_H
+#define COW_BASE_FS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* The whole file, NUL-terminated, to be freed.  -EFBIG beyond max bytes.  ret_len may be NULL. */
+int cow_fs_read(const char *path, size_t max, char **ret, size_t *ret_len);
+int cow_fs_read_at(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
+#define COW_FS_DURABLE 0x1u /* fsync file and directory: survives a power cut, not only a kill */
+/* Whole or not at all: temporary name, write, rename. */
+int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, unsigned flags);
+int cow_fs_write_all(int fd, const void *data, size_t len);
+/* Every missing directory of path. */
+int cow_fs_mkdirs(const char *path, mode_t mode);
+/* Remove a tree without following symlinks or crossing into mounts; absent is success. */
+int cow_fs_remove_tree(const char *path);
+/* dir + "/" + name, to be freed; name alone where it is absolute.  NULL: out of memory. */
+char *cow_fs_join(const char *dir, const char *name);
+/* Absolute, "." and ".." and "//" folded as text; NULL: out of memory. */
+char *cow_fs_absolute(const char *cwd, const char *path);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deadlines and deferred calls, without a clock of their own: whoever owns the queue says what time
+ * it is.  The supervisor drives it from one uv timer; a test drives it by hand (virtual time).
+ */
+#ifndef COW_BASE_TIMERS_H
+#define COW_BASE_TIMERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cow_timer;
+typedef void (*cow_timer_cb)(struct cow_timer *timer, void *arg);
+
+/* Lives in its owner; stop it before the owner goes.  Zero-initialised = stopped. */
+struct cow_timer {
+	uint64_t due_ms, order; /* private: order keeps equal deadlines first come, first served */
+	uint32_t slot;          /* private: 1 + index in the heap; 0: not queued */
+	cow_timer_cb cb;
+	void *arg;
+};
+
+struct cow_timers {
+	uint64_t now_ms;
+	struct cow_timer **heap;
+	uint32_t count, cap;
+	uint64_t next_order;
+	/* Called whenever the earliest deadline changes; UINT64_MAX: none.  May be NULL. */
+	void (*rearm)(void *arg, uint64_t due_ms);
+	void *rearm_arg;
+};
+
+void cow_timers_init(struct cow_timers *t, uint64_t now_ms);
+void cow_timers_finish(struct cow_timers *t);
+/* (Re)start; after_ms 0 is "as soon as the loop turns", never from inside this call.  0 or -ENOMEM. */
+int cow_timer_start(struct cow_timers *t, struct cow_timer *timer, uint64_t after_ms, cow_timer_cb cb,
+		    void *arg);
+void cow_timer_stop(struct cow_timers *t, struct cow_timer *timer);
+static inline bool cow_timer_active(const struct cow_timer *timer)
+{
+	return timer->slot != 0;
+}
+/* It is now_ms (never runs backwards): call what is due.  Those started meanwhile wait a turn. */
+void cow_timers_advance(struct cow_timers *t, uint64_t now_ms);
+/* The earliest deadline, or UINT64_MAX. */
+uint64_t cow_timers_next(const struct cow_timers *t);
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The write-ahead ledger of one container: an append-only file of checksummed lines, each written
+ * with a single write(2).  An intent is on file before the resource is taken; a torn last line is an
+ * intent whose resource was never taken, and is dropped.  No fsync for volatile records: what they
+ * name dies with the kernel, as the page cache does; durable ones are fsync'ed.
+ */
+#ifndef COW_TXN_LEDGER_H
+#define COW_TXN_LEDGER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cow_ledger;
+struct cow_ledger_entry {
+	uint64_t seq;
+	const char *allocator; /* "lcow", "net.endpoint" */
+	const char *key;       /* within the allocator and the container */
+	const char *record;    /* JSON */
+	bool durable;
+	bool other_boot;       /* written before the last reboot */
+};
+
+/* Open or create; replays what is there.  A line that does not check ends the replay: see torn(). */
+int cow_ledger_open(const char *path, struct cow_ledger **ret, struct cow_error *err);
+void cow_ledger_close(struct cow_ledger *ledger); /* NULL is fine; the file stays */
+/* About to take.  The same allocator and key again replaces the record and keeps the place in the order. */
+int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const char *key,
+		      const char *record, bool durable, uint64_t *ret_seq);
+/* Given back (or never taken). */
+int cow_ledger_release(struct cow_ledger *ledger, uint64_t seq);
+/* The newest entry held, or NULL; then older ones.  Valid until the next change. */
+const struct cow_ledger_entry *cow_ledger_last(const struct cow_ledger *ledger);
+const struct cow_ledger_entry *cow_ledger_before(const struct cow_ledger *ledger, uint64_t seq);
+const struct cow_ledger_entry *cow_ledger_find(const struct cow_ledger *ledger, const char *allocator,
+					       const char *key);
+uint32_t cow_ledger_count(const struct cow_ledger *ledger);
+/* Lines that did not check when it was opened; damage other than a torn tail is reported, not hidden. */
+uint32_t cow_ledger_damaged(const struct cow_ledger *ledger);
+
+#endif
