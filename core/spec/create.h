@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The parameters of container.create, and of an entry of "containers" in cowherd.json: the same keys
+ * (docs/protocol.md, "Create parameters").
+ *
+ * Two steps: parse judges the JSON and touches nothing; compile reads the bundle or the root file
+ * system and makes the final OCI spec.  compile may run on a pool thread: a cow_create shares no
+ * JSON object with its caller.
+ */
+#ifndef COW_SPEC_CREATE_H
+#define COW_SPEC_CREATE_H
+
+#include "base/error.h"
+#include "spec/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define COW_SPEC_MAX (32u << 20) /* bytes of a bundle's config.json */
+
+enum cow_restart_policy {
+	COW_RESTART_NO,
+	COW_RESTART_ON_FAILURE,
+	COW_RESTART_ALWAYS,
+	COW_RESTART_UNLESS_STOPPED,
+};
+const char *cow_restart_policy_name(enum cow_restart_policy policy);
+
+struct cow_restart {
+	enum cow_restart_policy policy;
+	uint32_t max_retries;    /* in a row; 0: no end */
+	uint32_t delay_ms;       /* before the first one; doubles up to max_delay_ms */
+	uint32_t max_delay_ms;
+	uint32_t reset_after_ms; /* having run that long makes the next failure the first again */
+};
+
+enum cow_on_unhealthy { COW_UNHEALTHY_NONE, COW_UNHEALTHY_RESTART, COW_UNHEALTHY_STOP };
+
+struct cow_health {
+	char **test; /* argv, NULL-terminated; NULL: no health check */
+	uint32_t interval_ms, timeout_ms;
+	uint32_t start_period_ms; /* failures this early do not count */
+	uint32_t retries;         /* failures in a row that make it unhealthy */
+	enum cow_on_unhealthy on_unhealthy;
+};
+
+struct cow_spec_options; /* what shapes the default spec: private to core/spec */
+
+struct cow_create {
+	char *id;    /* valid, never NULL: made up where the caller gave none */
+	char *name;  /* valid, never NULL: equal to id where the caller gave none */
+	char *owner; /* never NULL */
+	char *image; /* what to show for it: the bundle's or root file system's path, or "" for a spec */
+	char *bundle; /* absolute; NULL: made from rootfs or spec */
+	char *rootfs; /* absolute; NULL: the spec says */
+	char *backend; /* NULL: the one that likes it best */
+	char *isolation; /* "process" or "vm"; NULL: not said */
+	struct json_object *labels; /* object of strings; NULL: none */
+	uint32_t schema_major, schema_minor; /* as asked for; 0: not */
+	bool schema_ignored; /* asked for one that is not known: "Ignoring unsupported requested schema version" */
+	bool open_stdin, init, keep_on_failure, auto_remove;
+	bool terminal; /* after compile: what the spec says in the end */
+	int stop_signal;          /* 0: as the spec's annotation says, or SIGTERM */
+	uint32_t stop_timeout_ms; /* default 10 s */
+	struct cow_restart restart;
+	struct cow_health health;
+	uint64_t log_max_bytes; /* of one file; 0: no bound */
+	uint32_t log_files;     /* kept, the current one included */
+
+	struct cow_spec_options *options; /* private */
+	struct json_object *spec; /* after compile: the OCI spec; relative paths in it are the bundle's */
+};
+
+struct cow_create_defaults {
+	const char *owner; /* NULL: "cowherd" */
+};
+
+/*
+ * at: an object of parameters.  -EINVAL names the pointer of the first thing wrong; -ENOTSUP: "image",
+ * which nothing provides yet.  defaults may be NULL.
+ */
+int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults *defaults,
+		     struct cow_create **ret, struct cow_error *err);
+/* Fill in spec.  Reads files of the bundle and of the root file system, takes nothing. */
+int cow_create_compile(struct cow_create *create, struct cow_error *err);
+void cow_create_destroy(struct cow_create *create); /* NULL is fine */
+
+/*
+ * The OCI process object of an exec: params as container.exec has them (args or process, env, cwd,
+ * user, terminal, privileged, height, width); spec is the container's.  rootfs: absolute, where names
+ * of users are looked up.  *ret is the caller's.
+ */
+int cow_create_exec_process(const struct cow_json *params, struct json_object *spec, const char *rootfs,
+			    struct json_object **ret, struct cow_error *err);
+
+/* A signal by number or name, with or without "SIG", any case: "KILL", "sigterm", "9".  -EINVAL. */
+int cow_signal_parse(const char *text, int *ret);
+
+#endif
