@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bench_floor N ROOTFS PROGRAM: the least a container can cost on this kernel -- clone3 with the
+ * namespaces of `runc spec`, its mounts, pivot_root, exec, wait -- and nothing else: no specification,
+ * no checks, no cgroup, no capabilities, no output.  Prints the microseconds of each run.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void must(int r, const char *what)
+{
+	if (r < 0) {
+		perror(what);
+		_exit(99);
+	}
+}
+
+/* The cgroup mount of `runc spec`: what the host has, as runc and crun do it inside a cgroup namespace. */
+static void mount_cgroups(void)
+{
+	static const char *const v1[] = { "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer",
+					  "blkio", "pids" };
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
+
+	if (mount("cgroup", "sys/fs/cgroup", "cgroup2", flags, NULL) == 0 &&
+	    access("sys/fs/cgroup/cgroup.controllers", F_OK) == 0 && access("/sys/fs/cgroup/memory", F_OK) < 0)
+		return;
+	(void)umount2("sys/fs/cgroup", MNT_DETACH);
+	must(mount("tmpfs", "sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "tmpfs");
+	for (size_t i = 0; i < sizeof(v1) / sizeof(v1[0]); i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", v1[i]);
+		if (access(path, F_OK) < 0)
+			continue;
+		must(mkdir(path + 1, 0755), path);
+		must(mount("cgroup", path + 1, "cgroup", flags, v1[i]), path);
+	}
+	must(mount(NULL, "sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | flags, NULL), "remount");
+}
+
+static void child(const char *rootfs, char **argv)
+{
+	const unsigned long common = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+
+	must(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "propagation");
+	must(mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL), "bind");
+	must(chdir(rootfs), "chdir");
+	must(mount("proc", "proc", "proc", 0, NULL), "proc");
+	must(mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k"), "dev");
+	must(mkdir("dev/pts", 0755), "pts");
+	must(mkdir("dev/shm", 0755), "shm");
+	must(mkdir("dev/mqueue", 0755), "mqueue");
+	must(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		   "newinstance,ptmxmode=0666,mode=0620,gid=5"), "devpts");
+	must(mount("shm", "dev/shm", "tmpfs", common, "mode=1777,size=65536k"), "shm");
+	must(mount("mqueue", "dev/mqueue", "mqueue", common, NULL), "mqueue");
+	must(mount("sysfs", "sys", "sysfs", common | MS_RDONLY, NULL), "sysfs");
+	mount_cgroups();
+	must((int)syscall(SYS_pivot_root, ".", "."), "pivot_root");
+	must(umount2(".", MNT_DETACH), "umount");
+	must(execv(argv[0], argv), "exec");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 4) {
+		fprintf(stderr, "usage: bench_floor N ROOTFS PROGRAM\n");
+		return 2;
+	}
+	for (int i = 0; i < atoi(argv[1]); i++) {
+		double begin = bench_now_us();
+		int pidfd = -1, status;
+		struct clone_args args = {
+			.flags = CLONE_PIDFD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
+				 CLONE_NEWUTS | CLONE_NEWCGROUP,
+			.pidfd = (uint64_t)(uintptr_t)&pidfd,
+			.exit_signal = SIGCHLD,
+		};
+		pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+		if (pid < 0)
+			bench_die("clone3");
+		if (pid == 0)
+			child(argv[2], argv + 3);
+		if (waitpid(pid, &status, 0) != pid || status != 0) {
+			fprintf(stderr, "bench_floor: status %x\n", (unsigned)status);
+			return 1;
+		}
+		(void)close(pidfd);
+		printf("%.1f\n", bench_now_us() - begin);
+	}
+	return 0;
+}
