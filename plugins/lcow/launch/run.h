@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Executing a launch plan: clone3 with pidfd, then a tiny interpreter that uses raw system calls only
- * -- no allocation, no locale, no stdio -- up to execve.  A library: no core, no event loop.  All calls
- * block; a supervisor makes them on a pool thread.  The guest agent and Windows emulation link it too.
+ * Executing a launch plan: clone3 with pidfd, a tiny interpreter that uses raw system calls only -- no
+ * allocation, no locale, no stdio -- then cowherd-init, and execve.  A library: no core, no event loop.
+ * All calls block; a supervisor makes them on a pool thread.  The guest agent and Windows emulation link
+ * it too.
+ *
+ * cowherd-init is embedded in the library and always run from a sealed memfd: it makes the last steps
+ * before the user's program (so that nothing of the caller's memory or binary is within the container's
+ * reach), and with `init` it stays as PID 1.
  */
 #ifndef LAUNCH_RUN_H
 #define LAUNCH_RUN_H
@@ -19,47 +24,68 @@ struct launch_stdio {
 };
 
 struct launch_run_options {
-	const char *id;             /* of the container, for hooks' state and errors */
-	const char *bundle;         /* for hooks' state */
+	const char *id;             /* of the container, for hooks' state */
+	const char *bundle;         /* for hooks' state; may be NULL */
 	struct launch_stdio stdio;
 	struct launch_cgroup *cgroup; /* made before; may be NULL */
-	int init_fd;                /* cowherd-init, opened O_PATH|O_CLOEXEC: PID 1 that reaps; -1: none */
-	bool no_pivot;
+	bool init;                  /* cowherd-init stays as PID 1: reaps, forwards signals */
+	bool no_pivot;              /* MS_MOVE and chroot, for a caller whose root is the initramfs */
+	bool keyring;               /* a session keyring of its own */
+	const int *fds;             /* become 3, 4, ... of the process; stay the caller's */
+	unsigned n_fds;
 	/*
 	 * Called once the process exists, on the calling thread, before it does anything: the caller writes
-	 * its identity to the ledger.  Nonzero: the launch is undone and fails with that code.
+	 * its identity to the ledger.  Nonzero: the launch is undone and fails with that code.  May be NULL.
 	 */
 	int (*born)(void *arg, pid_t pid, uint64_t start_time);
 	void *born_arg;
+	unsigned fail_step; /* for tests: this step (internal.h, enum launch_step) fails with EIO; 0: none */
 };
 
-/* A launched init process.  Owned by the caller; launch_close() closes what is open. */
+/*
+ * A launched process.  Owned by the caller: it waits for it (waitid(P_PIDFD)), then launch_close().
+ * The process is a child of the calling process, also when it is in other pid namespaces.
+ */
 struct launch_child {
 	pid_t pid;           /* in the caller's pid namespace */
 	int pidfd;
 	uint64_t start_time; /* proc(5) stat field 22 */
-	int gate;            /* write end of the gate before the user's process; closing it ends the child */
-	int status;          /* read end: with an init stub, the int wait status of the user's process; else -1 */
+	int gate;            /* the gate before the user's process; closing it ends the child.  -1: passed */
+	int status;          /* read end: with init, the int wait status of the user's process; else -1 */
 	int console;         /* pty master, or -1 */
-	int ns_fds[8];       /* mnt, pid, net, ipc, uts, user, cgroup, time of the container; -1: not taken */
-	int root_fd;         /* O_PATH of the container's root */
+	int root_fd;         /* O_PATH of the container's root where its mount namespace does not say, or -1 */
 };
 
-/* Everything up to the gate: namespaces, mounts, pivot_root, limits.  Undoes itself on failure. */
+/*
+ * Everything up to the gate: namespaces, mounts, pivot_root; runs the prestart, createRuntime and
+ * createContainer hooks.  Undoes itself on failure; *ret is untouched then.
+ */
 int launch_create(const struct launch_plan *plan, const struct launch_run_options *options,
 		  struct launch_child *ret, struct launch_error *err);
-/* Open the gate; returns once the user's program is executing, or why it is not (-ENOENT: not found). */
-int launch_start(const struct launch_plan *plan, struct launch_child *child, struct launch_error *err);
-/* Into a running container, by its namespace descriptors.  exec_plan from launch_compile_exec(). */
+/*
+ * Run the startContainer hooks and open the gate; returns once the user's program is executing, or why
+ * it is not (-ENOENT: not found, -EACCES).  On failure the child is gone but for being waited for.
+ */
+int launch_start(const struct launch_plan *plan, const struct launch_run_options *options,
+		 struct launch_child *child, struct launch_error *err);
+/*
+ * Run another process in a container; returns once its program is executing, or why it is not.
+ * exec_plan from launch_compile_exec(), base is the container's plan.  options->init is ignored.
+ */
 int launch_exec(const struct launch_plan *exec_plan, const struct launch_plan *base,
 		const struct launch_child *container, const struct launch_run_options *options,
 		struct launch_child *ret, struct launch_error *err);
-/* The namespaces and the root of a container that another process launched (adoption). */
+/* A container that another process launched (adoption).  -ESRCH: pid is not that process any more. */
 int launch_open(pid_t pid, uint64_t start_time, struct launch_child *ret, struct launch_error *err);
-/* Run the hooks of one point of the life cycle, with the container's state on stdin. */
+/*
+ * Run the hooks of one point of the life cycle, with the container's state on stdin, in the caller's
+ * namespaces.  For the points that create and start do not run: poststart and poststop.  The first
+ * failure is returned; with poststart and poststop the rest run all the same.
+ */
 int launch_hooks(const struct launch_plan *plan, enum launch_hook_point point,
 		 const struct launch_run_options *options, pid_t pid, const char *status,
 		 struct launch_error *err);
+/* Close what is open.  A child that has not passed the gate ends by it (and is to be waited for). */
 void launch_close(struct launch_child *child);
 
 #endif
