@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The launch plan: an OCI spec compiled into one flat block of memory with everything laid out in
- * advance -- mounts, ids, limits, seccomp program, environment.  A plan has no pointers: every string
- * and array is an offset from its start, so it can be cached, compared, written to a file and sent to
- * a guest agent.  Compiling is pure (no system calls but what the allocator makes); executing
- * (run.h) allocates nothing.
+ * advance -- mounts, ids, limits, seccomp program, environment.  A plan has no pointers: every
+ * string and array is an offset from its start, so it can be cached, compared, written to a file
+ * and sent to a guest agent.  Compiling is pure (no system calls but what the allocator and
+ * libseccomp's export make); executing (run.h) allocates nothing.
  */
 #ifndef LAUNCH_PLAN_H
 #define LAUNCH_PLAN_H
@@ -16,6 +16,10 @@
 
 #define LAUNCH_PLAN_MAGIC 0x706c776fu
 #define LAUNCH_PLAN_VERSION 1u
+
+/* No hole in any of these: the same spec gives the same bytes, and nothing else goes to a guest. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
 
 typedef uint32_t launch_str; /* offset of a NUL-terminated string; 0: absent */
 struct launch_vec {          /* offset of the first element, number of elements */
@@ -46,15 +50,18 @@ enum launch_mount_kind {
 #define LAUNCH_MOUNT_NOFOLLOW_DST 0x20u
 #define LAUNCH_MOUNT_IN_ROOT 0x40u   /* the bind's source is taken inside the rootfs */
 #define LAUNCH_MOUNT_OPTIONAL 0x80u
+#define LAUNCH_MOUNT_COPY_SYMLINK 0x100u /* a symlink as source is made again, not followed */
+#define LAUNCH_MOUNT_REMOUNT_BIND 0x200u /* a remount of the mount alone, not of its file system */
 
 struct launch_mount {
 	uint32_t kind, opts;
 	launch_str source, target, type, data; /* data: what the options leave for the file system */
-	uint64_t sb_flags;                     /* MS_ flags of the superblock: RDONLY, SYNCHRONOUS, ... */
-	uint64_t attr_set, attr_clear;         /* MOUNT_ATTR_ of the mount */
+	uint64_t sb_flags; /* MS_ flags of the superblock: RDONLY, SYNCHRONOUS, ...; 0 for binds */
+	/* MOUNT_ATTR_ of the mount; an atime in either: all of MOUNT_ATTR__ATIME in clear */
+	uint64_t attr_set, attr_clear;
 	uint64_t rec_attr_set, rec_attr_clear; /* the same for the tree below (rro, rnosuid, ...) */
 	uint32_t propagation[2];               /* MS_PRIVATE, MS_SLAVE|MS_REC, ... in order; 0: none */
-	struct launch_vec uid_maps, gid_maps;  /* struct launch_idmap */
+	struct launch_vec uid_maps, gid_maps;  /* struct launch_idmap; none: the container's own */
 };
 
 struct launch_device {
@@ -73,7 +80,7 @@ struct launch_sysctl {
 };
 
 struct launch_rlimit {
-	uint32_t resource;
+	uint32_t resource, reserved;
 	uint64_t soft, hard;
 };
 
@@ -82,7 +89,8 @@ struct launch_cgroup_setting {
 	launch_str controller; /* "memory", "cpu", "cpuset", "pids", "blkio", "hugetlb", "net_cls", ... */
 	launch_str v1_file, v1_value;
 	launch_str v2_controller, v2_file, v2_value; /* v2's name: "io" for blkio, ... */
-	uint32_t optional; /* 1: skip where the kernel has no such file */
+	uint32_t optional; /* 1: skip where the kernel has no such thing (ENOENT, EOPNOTSUPP) */
+	uint32_t again;    /* 1: when refused on v1 (EINVAL, EBUSY), after the next row again */
 	launch_str what;   /* JSON pointer into the spec, for errors: "/linux/resources/memory/limit" */
 };
 
@@ -91,11 +99,12 @@ struct launch_cgroup_device {
 	uint32_t type;         /* 'a', 'b', 'c' */
 	int64_t major, minor;  /* -1: any */
 	uint32_t access;       /* 1 read, 2 write, 4 mknod */
+	uint32_t reserved;
 };
 
 struct launch_hook {
 	launch_str path;
-	struct launch_vec args, env; /* launch_str */
+	struct launch_vec args, env; /* launch_str; args is never empty */
 	uint32_t timeout_s;          /* 0: none */
 };
 
@@ -116,7 +125,10 @@ struct launch_process {
 	uint32_t uid, gid;
 	struct launch_vec groups;    /* uint32_t */
 	uint32_t umask_set, umask;
-	/* bounding, effective, inheritable, permitted, ambient; set says that the spec has capabilities */
+	/*
+	 * Consistent (effective and ambient are in permitted, ambient is in inheritable).  A spec
+	 * without capabilities has none; set is 0 only in plans not made from a spec: leave them.
+	 */
 	uint32_t caps_set;
 	uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
 	uint32_t no_new_privs;
@@ -152,12 +164,11 @@ struct launch_plan {
 	/* file system */
 	launch_str rootfs; /* absolute */
 	uint32_t rootfs_readonly;
-	uint32_t rootfs_propagation; /* MS_PRIVATE/SLAVE/SHARED/UNBINDABLE, with MS_REC where recursive; 0: default */
-	struct launch_vec mounts;    /* struct launch_mount, in order */
+	uint32_t rootfs_propagation; /* MS_PRIVATE, SHARED, ..., with MS_REC or not; 0: default */
+	struct launch_vec mounts;    /* struct launch_mount, in order; none without a mount namespace */
 	struct launch_vec devices;   /* struct launch_device: the default ones and the spec's */
 	struct launch_vec symlinks;  /* struct launch_symlink */
 	struct launch_vec masked, readonly; /* launch_str */
-	launch_str mount_label;
 	/* identity and kernel settings */
 	launch_str hostname, domainname;
 	struct launch_vec sysctls; /* struct launch_sysctl */
@@ -168,10 +179,13 @@ struct launch_plan {
 	struct launch_vec cgroup_devices; /* struct launch_cgroup_device, in order */
 	/* the process */
 	struct launch_process process;
+	launch_str mount_label; /* SELinux context of the mounts; 0: none */
 	struct launch_seccomp seccomp;
 	struct launch_vec hooks[LAUNCH_HOOK_COUNT]; /* struct launch_hook */
 	struct launch_vec annotations; /* launch_str pairs: key, value, key, value (for hooks' state) */
 };
+
+#pragma GCC diagnostic pop
 
 static inline const char *launch_text(const struct launch_plan *plan, launch_str s)
 {
@@ -179,7 +193,8 @@ static inline const char *launch_text(const struct launch_plan *plan, launch_str
 }
 
 /* launch_at(plan, plan->mounts, struct launch_mount, i) */
-#define launch_at(plan, vec, type, i) (&((const type *)(const void *)((const char *)(plan) + (vec).off))[i])
+#define launch_at(plan, vec, type, i) \
+	(&((const type *)(const void *)((const char *)(plan) + (vec).off))[i])
 
 struct launch_error {
 	int code;        /* negative errno */
@@ -189,7 +204,7 @@ struct launch_error {
 struct launch_compile_options {
 	const char *bundle;     /* absolute; what root.path and relative bind sources are relative to */
 	bool rootless;          /* the caller is not root in its user namespace */
-	uint64_t caps_possible; /* capabilities this kernel knows, as a mask; 0: all that libcap's header names */
+	uint64_t caps_possible; /* mask of the capabilities this kernel knows; 0: all in its headers */
 	bool cgroup_mount_rw;   /* reserved, false */
 };
 
@@ -200,8 +215,9 @@ struct launch_compile_options {
 int launch_compile(const char *spec, size_t len, const struct launch_compile_options *options,
 		   struct launch_plan **ret, struct launch_error *err);
 /*
- * An exec: process is an OCI process object; what it leaves out (caps, user, seccomp, ...) is taken from base,
- * the container's plan.  The result has process and seccomp filled in, namespaces and mounts empty.
+ * An exec: process is an OCI process object; what it leaves out (caps, user, seccomp, ...) is taken
+ * from base, the container's plan.  The result has process and seccomp filled in, namespaces and
+ * mounts empty.
  */
 int launch_compile_exec(const char *process, size_t len, const struct launch_plan *base,
 			const struct launch_compile_options *options, struct launch_plan **ret,
