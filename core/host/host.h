@@ -40,19 +40,36 @@ struct cow_host_setup {
 	const char *run_root, *state_root, *libexec_dir;
 };
 
+/* Loop and timers belong to the calling thread, on which plugins may call back; ops outlives the host. */
 int cow_host_create(const struct cow_host_setup *setup, struct cow_host **ret, struct cow_error *err);
 void cow_host_set_events(struct cow_host *host, const struct cow_host_events *events, void *arg);
-/* Load one plugin file; checks owner and mode of the file, ABI, sizes, name; runs init in the order of
- * requires/provides at cow_host_init_all().  A failure is kept for `plugins` and returned. */
+/* Load one plugin file; checks owner and mode of the file, ABI, sizes, name; its init runs later, in
+ * cow_host_init_all().  A failure is logged, kept for `plugins` and returned. */
 int cow_host_load(struct cow_host *host, const char *path, struct cow_error *err);
 /* Every *.so of a directory, in order of name; failures are kept and logged, the rest loads. */
 int cow_host_load_dir(struct cow_host *host, const char *dir);
+/* Call init of every plugin loaded so far, providers before those who require them.  One that fails
+ * is undone; the others go on.  The first failure is returned. */
 int cow_host_init_all(struct cow_host *host, struct cow_error *err);
 /* -EBUSY where resources live (err says which) or its fini objects. */
 int cow_host_unload(struct cow_host *host, const char *name, struct cow_error *err);
+/* Unloads all, in reverse order of init, whatever they say.  Turns the loop until work of plugins on
+ * the thread pool has ended and their handles are closed: not to be called from inside a callback. */
 void cow_host_destroy(struct cow_host *host);
 
-/* The registry. */
+/*
+ * Answers of plugins arrive at the callback of cow_op_open() with a struct cowherd_answer as payload,
+ * always of full size.  A descriptor in it is closed unless the callback takes it with this: now the
+ * caller's, or -1.  An operation that a plugin answered by return has no payload; create, adopt and
+ * exec never succeed that way.
+ */
+int cow_host_take_fd(const struct cow_answer *answer);
+
+/*
+ * The registry.  Functions in these tables are the host's guards: call them with `arg` of the same
+ * struct, only.  They return 0, a negative errno or COW_LATER, whatever the plugin returns; COW_LATER
+ * also where it has answered already.  Deadlines are never 0.  Members a plugin left out are NULL.
+ */
 struct cow_allocator {
 	const struct cow_plugin *plugin;
 	struct cowherd_allocator table; /* normalised copy: absent members are zero */
