@@ -81,7 +81,7 @@ struct cow_create_defaults {
  */
 int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults *defaults,
 		     struct cow_create **ret, struct cow_error *err);
-/* Fill in spec.  Reads files of the bundle and of the root file system, takes nothing. */
+/* Fill in spec, once.  Reads files of the bundle and of the root file system, takes nothing. */
 int cow_create_compile(struct cow_create *create, struct cow_error *err);
 void cow_create_destroy(struct cow_create *create); /* NULL is fine */
 

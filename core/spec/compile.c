@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* From create parameters to the final OCI spec. */
+#include "spec/create.h"
+#include "spec/options.h"
+#include "spec/values.h"
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/strbuf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum shape { OBJECT, STRINGS, OBJECTS };
+
+static int check_shape(const struct cow_json *at, const char *key, enum shape shape, struct cow_error *err)
+{
+	struct cow_json child, element;
+	int r;
+
+	if (!cow_json_member(at, key, &child))
+		return 0;
+	if (shape == OBJECT)
+		return cow_json_is_object(&child, err);
+	r = cow_json_is_array(&child, err);
+	for (size_t i = 0; r == 0 && cow_json_element(&child, i, &element); i++) {
+		if (shape == OBJECTS)
+			r = cow_json_is_object(&element, err);
+		else if (!json_object_is_type(element.value, json_type_string))
+			r = cow_json_fail(&element, err, -EINVAL, "not a string");
+	}
+	return r;
+}
+
+static int check_process(const struct cow_json *root, struct cow_error *err)
+{
+	static const char *const sets[] = { "bounding", "effective", "permitted", "inheritable", "ambient" };
+	struct cow_json process, caps;
+	int r = check_shape(root, "process", OBJECT, err);
+
+	if (r < 0 || !cow_json_member(root, "process", &process))
+		return r;
+	r = check_shape(&process, "env", STRINGS, err);
+	if (r == 0)
+		r = check_shape(&process, "consoleSize", OBJECT, err);
+	if (r == 0)
+		r = check_shape(&process, "capabilities", OBJECT, err);
+	if (r < 0 || !cow_json_member(&process, "capabilities", &caps))
+		return r;
+	for (size_t i = 0; r == 0 && i < COW_ELEMENTS(sets); i++)
+		r = check_shape(&caps, sets[i], STRINGS, err);
+	return r;
+}
+
+static int check_linux(const struct cow_json *root, struct cow_error *err)
+{
+	static const char *const groups[] = { "memory", "cpu", "pids" };
+	struct cow_json linux_, resources;
+	int r = check_shape(root, "linux", OBJECT, err);
+
+	if (r < 0 || !cow_json_member(root, "linux", &linux_))
+		return r;
+	r = check_shape(&linux_, "namespaces", OBJECTS, err);
+	if (r == 0)
+		r = check_shape(&linux_, "resources", OBJECT, err);
+	if (r < 0 || !cow_json_member(&linux_, "resources", &resources))
+		return r;
+	for (size_t i = 0; r == 0 && i < COW_ELEMENTS(groups); i++)
+		r = check_shape(&resources, groups[i], OBJECT, err);
+	return r;
+}
+
+/* Only what the overlay walks through: the whole is the launcher's to judge. */
+static int check_spec(const struct cow_json *root, struct cow_error *err)
+{
+	struct cow_json mounts, mount;
+	int r = cow_json_is_object(root, err);
+
+	if (r == 0)
+		r = check_process(root, err);
+	if (r == 0)
+		r = check_linux(root, err);
+	if (r == 0)
+		r = check_shape(root, "root", OBJECT, err);
+	if (r == 0)
+		r = check_shape(root, "annotations", OBJECT, err);
+	if (r == 0)
+		r = check_shape(root, "mounts", OBJECTS, err);
+	if (r < 0 || !cow_json_member(root, "mounts", &mounts))
+		return r;
+	for (size_t i = 0; r == 0 && cow_json_element(&mounts, i, &mount); i++)
+		r = check_shape(&mount, "options", STRINGS, err);
+	return r;
+}
+
+static int read_bundle(const char *bundle, struct json_object **ret, struct cow_error *err)
+{
+	_cleanup_free_ char *path = cow_fs_join(bundle, "config.json"), *text = NULL;
+	struct json_object *spec = NULL;
+	struct cow_json root;
+	struct stat st;
+	size_t len = 0;
+	int r = path ? 0 : -ENOMEM;
+
+	/* Opening a FIFO would wait for its writer. */
+	if (r == 0 && (stat(path, &st) < 0 || !S_ISREG(st.st_mode)))
+		r = -ENOENT;
+	if (r == 0)
+		r = cow_fs_read(path, COW_SPEC_MAX, &text, &len);
+	if (r == -ENOENT)
+		return cow_error_set(err, r, "%s: JSON specification file config.json not found", bundle);
+	if (r < 0)
+		return cow_error_errno(err, r, "%s: config.json", bundle);
+	r = cow_json_parse(path, text, len, &spec, err);
+	if (r < 0)
+		return r;
+	root = (struct cow_json){ .value = spec, .name = path, .text = text, .text_len = len };
+	r = check_spec(&root, err);
+	if (r < 0)
+		json_object_put(spec);
+	else
+		*ret = spec;
+	return r;
+}
+
+static int take_spec(struct cow_create *c, struct json_object **ret, struct cow_error *err)
+{
+	struct cow_json root = { .value = c->options->spec, .name = "spec" }, where;
+	const char *path = "/";
+	int r = check_spec(&root, err);
+
+	if (r == 0 && cow_json_member(&root, "root", &where))
+		r = cow_json_get_string(&where, "path", &path, err);
+	if (r == 0 && *path != '/') {
+		struct cow_json at = { .parent = &where, .key = "path" };
+
+		r = cow_json_fail(&at, err, -EINVAL, "not an absolute path, and there is no bundle");
+	}
+	if (r == 0)
+		*ret = cow_take_ptr(c->options->spec);
+	return r;
+}
+
+static int make_spec(const struct cow_create *c, struct json_object **ret, struct cow_error *err)
+{
+	char hostname[65] = "";
+	struct stat st;
+
+	if (stat(c->rootfs, &st) < 0)
+		return cow_error_errno(err, -errno, "rootfs %s", c->rootfs);
+	if (!S_ISDIR(st.st_mode))
+		return cow_error_errno(err, -ENOTDIR, "rootfs %s", c->rootfs);
+	(void)snprintf(hostname, sizeof(hostname), "%.*s", strcmp(c->name, c->id) == 0 ? 12 : 64, c->name);
+	*ret = cow_spec_default(c->rootfs, hostname, c->options->privileged);
+	return *ret ? 0 : cow_error_errno(err, -ENOMEM, "spec");
+}
+
+/* The root file system's absolute path, to be freed; where the spec has none, "/" has no users but root. */
+static char *root_path(const struct cow_create *c, struct json_object *spec)
+{
+	struct json_object *root = json_object_object_get(spec, "root"), *path;
+	const char *text;
+
+	path = json_object_object_get(root, "path");
+	text = path ? json_object_get_string(path) : "/";
+	return cow_fs_join(c->bundle ? c->bundle : "/", text);
+}
+
+/* HOME as login would set it, where nobody said otherwise. */
+static int add_home(struct json_object *process, const char *rootfs, struct cow_error *err)
+{
+	struct json_object *env = cow_json_want_array(process, "env"), *uid;
+	_cleanup_free_ char *entry = NULL;
+	struct cow_user user = { 0 };
+	int r;
+
+	if (cow_spec_env_has(env, "HOME"))
+		return 0;
+	uid = json_object_object_get(json_object_object_get(process, "user"), "uid");
+	r = cow_user_resolve(rootfs, uid ? json_object_get_string(uid) : "0", &user, err);
+	if (r < 0)
+		return r;
+	entry = cow_asprintf("HOME=%s", user.home && *user.home ? user.home : "/");
+	cow_user_finish(&user);
+	r = entry && env ? cow_json_append(env, json_object_new_string(entry)) : -ENOMEM;
+	return r < 0 ? cow_error_errno(err, r, "env") : 0;
+}
+
+static int finish_process(struct cow_create *c, struct json_object *spec, const char *rootfs,
+			  struct cow_error *err)
+{
+	struct json_object *process = json_object_object_get(spec, "process"), *env;
+	int r = 0;
+
+	c->terminal = json_object_get_boolean(json_object_object_get(process, "terminal"));
+	if (c->rootfs)
+		r = add_home(process, rootfs, err);
+	if (r < 0 || !c->rootfs || !c->terminal)
+		return r;
+	env = cow_json_want_array(process, "env");
+	if (cow_spec_env_has(env, "TERM"))
+		return 0;
+	r = cow_json_append(env, json_object_new_string("TERM=xterm"));
+	return r < 0 ? cow_error_errno(err, r, "env") : 0;
+}
+
+int cow_create_compile(struct cow_create *c, struct cow_error *err)
+{
+	_cleanup_free_ char *rootfs = NULL;
+	struct json_object *spec = NULL;
+	int r;
+
+	if (c->bundle)
+		r = read_bundle(c->bundle, &spec, err);
+	else if (c->rootfs)
+		r = make_spec(c, &spec, err);
+	else
+		r = take_spec(c, &spec, err);
+	if (r < 0)
+		return r;
+	rootfs = root_path(c, spec);
+	r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err) : cow_error_errno(err, -ENOMEM, "spec");
+	if (r == 0)
+		r = finish_process(c, spec, rootfs, err);
+	if (r < 0) {
+		json_object_put(spec);
+		return r;
+	}
+	json_object_put(c->spec);
+	c->spec = spec;
+	return 0;
+}
