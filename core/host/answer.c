@@ -50,36 +50,52 @@ static int answer_read(struct cowherd_answer *ret, const struct cowherd_answer *
 	return rc;
 }
 
-int calls_answer(struct cowherd_self *self, cowherd_op op, const struct cowherd_answer *answer)
+/* Hand it to whoever asked; the system a backend made is known before that one is told. */
+static int answer_pass(struct cow_offer *offer, enum guard_call call, cowherd_op op,
+		       struct cowherd_answer *a)
+{
+	struct cow_plugin *plugin = offer->plugin;
+	bool opens = a->code == 0 && (call == CALL_CREATE || call == CALL_ADOPT);
+	uint64_t system = a->handle;
+	int rc = opens ? cow_map_put(&plugin->systems, system, offer, 0) : 0;
+
+	if (rc < 0)
+		answer_fail(a, rc, NULL);
+	rc = cow_ops_answer(plugin->host->setup.ops, op,
+			    &(struct cow_answer){ .code = a->code, .message = a->message, .payload = a });
+	if (rc < 0 && opens)
+		cow_map_del(&plugin->systems, system);
+	return rc;
+}
+
+static int answer_deliver(struct cowherd_self *self, cowherd_op op, struct cowherd_answer *a)
 {
 	int rc;
 	struct cow_plugin *plugin = calls_enter(self, false, &rc);
 	const struct cow_map_entry *entry;
 	struct cow_offer *offer;
-	struct cowherd_answer a;
 	enum guard_call call;
 
-	if (answer_read(&a, answer) < 0)
-		return rc < 0 ? rc : -EINVAL;
-	entry = plugin ? cow_map_get(&plugin->host->calls, op) : NULL;
+	if (!plugin)
+		return rc;
+	entry = cow_map_get(&plugin->host->calls, op);
 	offer = entry ? entry->value : NULL;
-	if (plugin && (!offer || offer->plugin != plugin))
-		rc = -ENOENT;
-	if (rc < 0)
-		goto out;
+	if (!offer || offer->plugin != plugin)
+		return -ENOENT;
 	call = entry->tag;
 	cow_map_del(&plugin->host->calls, op);
-	answer_judge(&a, call);
-	/* Known before the answer is, for whoever is called from inside it. */
-	if (a.code == 0 && (call == CALL_CREATE || call == CALL_ADOPT))
-		rc = cow_map_put(&plugin->systems, a.handle, offer, 0);
+	answer_judge(a, call);
+	return answer_pass(offer, call, op, a);
+}
+
+int calls_answer(struct cowherd_self *self, cowherd_op op, const struct cowherd_answer *answer)
+{
+	struct cowherd_answer a;
+	int rc = answer_read(&a, answer);
+
 	if (rc < 0)
-		answer_fail(&a, rc, NULL);
-	rc = cow_ops_answer(plugin->host->setup.ops, op,
-			    &(struct cow_answer){ .code = a.code, .message = a.message, .payload = &a });
-	if (rc < 0 && a.code == 0 && (call == CALL_CREATE || call == CALL_ADOPT))
-		cow_map_del(&plugin->systems, a.handle);
-out:
+		return rc;
+	rc = answer_deliver(self, op, &a);
 	if (a.fd >= 0)
 		(void)close(a.fd);
 	return rc;
