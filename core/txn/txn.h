@@ -61,7 +61,8 @@ void cow_op_abandon(struct cow_ops *ops, cow_op op);
 void *cow_op_arg(const struct cow_ops *ops, cow_op op);
 
 /*
- * A step's hooks are never called from inside one another.  Once a step is not to go on (its deadline
+ * A step's hooks are never called from inside one another, but for `answered`, which is called from
+ * inside cow_ops_answer().  Once a step is not to go on (its deadline
  * passed, or the transaction is cancelled) it is asked to finish: cancel is called, and it has
  * COW_TXN_GRACE_MS from then.  One that does not answer in that time is abandoned: a later answer finds
  * nothing.  A deadline that passes without a cancel hook to ask by abandons at once.
