@@ -94,7 +94,7 @@ static struct ending run_step(struct timeline *t, unsigned k)
 
 	uint64_t delay = mode_answers_at(mode, RUN_MS);
 	uint64_t answer = delay == UINT64_MAX ? delay : start + delay;
-	uint64_t deadline = s->deadlines ? start + RUN_MS : UINT64_MAX;
+	uint64_t deadline = s->deadlines >> k & 1 ? start + RUN_MS : UINT64_MAX;
 	uint64_t cancel = UINT64_MAX;
 	if (cancelled)
 		cancel = start;

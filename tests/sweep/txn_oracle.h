@@ -42,7 +42,8 @@ struct scenario {
 	uint8_t fail_answered; /* the step whose answered hook fails */
 	uint8_t fail_undo;     /* the step whose undo fails */
 	uint8_t hook;
-	bool partial, keep, deadlines;
+	bool partial, keep;
+	uint8_t deadlines; /* bit k: the run of step k has one */
 	uint8_t cancel; /* enum place */
 	uint8_t cancel_step;
 	uint32_t cancel_tick;
