@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "spec/create.h"
+#include "spec/config_parse.h"
 #include "spec/options.h"
 #include "spec/values.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const create_keys[] = {
+const char *const cow_create_keys[] = {
 	"id", "name", "owner", "bundle", "spec", "rootfs", "image", "args", "env", "cwd", "user",
 	"hostname", "domainname", "labels", "annotations", "terminal", "height", "width", "memory",
 	"cpus", "pids", "mounts", "cap_add", "cap_drop", "privileged", "read_only",
@@ -365,7 +366,7 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 	c->health = (struct cow_health){ .interval_ms = 30000, .timeout_ms = 30000, .retries = 3 };
 	c->log_max_bytes = 16 << 20;
 	c->log_files = 3;
-	r = cow_json_known(at, create_keys, err);
+	r = cow_json_known(at, cow_create_keys, err);
 	if (r == 0)
 		r = parse_identity(at, defaults, c, err);
 	if (r == 0)
