@@ -97,12 +97,12 @@ int cow_fs_open_parent(const char *path, int *ret_dirfd, char **ret_name)
 }
 
 static int fs_write_file_at(int dirfd, const char *name, const void *data, size_t len, mode_t mode,
-			    unsigned flags)
+			    unsigned flags, int *ret_fd)
 {
 	/* What a killed predecessor left under this name is removed, not written through. */
 	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
 		return -errno;
-	_cleanup_close_ int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	_cleanup_close_ int fd = openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	int r = cow_fs_write_all(fd, data, len);
@@ -110,15 +110,15 @@ static int fs_write_file_at(int dirfd, const char *name, const void *data, size_
 		r = -errno;
 	if (r == 0 && (flags & COW_FS_DURABLE) && fsync(fd) < 0)
 		r = -errno;
-	/* Network filesystems tell of a full disk only here. */
-	if (close(cow_take_fd(&fd)) < 0 && r == 0 && errno != EINTR)
-		r = -errno;
+	if (r == 0)
+		*ret_fd = cow_take_fd(&fd);
 	return r;
 }
 
-int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, unsigned flags)
+int cow_fs_write_atomic_fd(const char *path, const void *data, size_t len, mode_t mode,
+			   unsigned flags, int *ret_fd)
 {
-	_cleanup_close_ int dirfd = -1;
+	_cleanup_close_ int dirfd = -1, fd = -1;
 	_cleanup_free_ char *name = NULL;
 	int r = cow_fs_open_parent(path, &dirfd, &name);
 	if (r < 0)
@@ -127,16 +127,34 @@ int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t m
 	_cleanup_free_ char *temporary = cow_asprintf(".%s.tmp", name);
 	if (!temporary)
 		return -ENOMEM;
-	r = fs_write_file_at(dirfd, temporary, data, len, mode, flags);
+	r = fs_write_file_at(dirfd, temporary, data, len, mode, flags, &fd);
 	if (r == 0 && renameat(dirfd, temporary, dirfd, name) < 0)
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(dirfd, temporary, 0);
 		return r;
 	}
-	if ((flags & COW_FS_DURABLE) && fsync(dirfd) < 0)
-		return -errno;
+	*ret_fd = cow_take_fd(&fd);
 	return 0;
+}
+
+int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, unsigned flags)
+{
+	_cleanup_close_ int fd = -1;
+	int r = cow_fs_write_atomic_fd(path, data, len, mode, flags, &fd);
+	if (r < 0 || !(flags & COW_FS_DURABLE))
+		return r;
+	return cow_fs_sync_parent(path);
+}
+
+int cow_fs_sync_parent(const char *path)
+{
+	_cleanup_close_ int dirfd = -1;
+	_cleanup_free_ char *name = NULL;
+	int r = cow_fs_open_parent(path, &dirfd, &name);
+	if (r < 0)
+		return r;
+	return fsync(dirfd) < 0 ? -errno : 0;
 }
 
 static int fs_mkdir(const char *path, mode_t mode)

@@ -15,6 +15,11 @@ int cow_fs_read_at(int dirfd, const char *name, size_t max, char **ret, size_t *
  * write, rename.  mode is exact, whatever the umask says.
  */
 int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, unsigned flags);
+/* The same, and the new file, open for reading and writing; cow_fs_sync_parent() is the caller's. */
+int cow_fs_write_atomic_fd(const char *path, const void *data, size_t len, mode_t mode,
+			   unsigned flags, int *ret_fd);
+/* fsync the directory that holds path: a new name survives a power cut. */
+int cow_fs_sync_parent(const char *path);
 int cow_fs_write_all(int fd, const void *data, size_t len);
 /* Every missing directory of path. */
 int cow_fs_mkdirs(const char *path, mode_t mode);
