@@ -222,6 +222,12 @@ int launch_compile(const char *spec, size_t len, const struct launch_compile_opt
 int launch_compile_exec(const char *process, size_t len, const struct launch_plan *base,
 			const struct launch_compile_options *options, struct launch_plan **ret,
 			struct launch_error *err);
+/*
+ * An update: resources is an OCI linux.resources object.  The result has cgroup filled in, and
+ * cgroup_devices where the object has device rules; nothing else.
+ */
+int launch_compile_resources(const char *resources, size_t len, struct launch_plan **ret,
+			     struct launch_error *err);
 /* Are all offsets inside, all strings terminated?  For plans that come from a file or a peer. */
 int launch_plan_check(const struct launch_plan *plan, size_t len);
 /* In order and in plain words: what will be mounted, created, limited, dropped, run. */
