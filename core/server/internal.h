@@ -157,5 +157,7 @@ typedef void method_call(struct request *r, const struct args *args, struct json
 method_call stream_events, stream_stats, stream_logs, stream_attach;                 /* streams.c */
 method_call plugin_list, plugin_unload, verb_list, verb_call;                        /* verbs.c */
 void verb_abandon_orphans(struct cow_server *server);
+/* What a plugin says through host->progress(); -ENOENT: the client is gone. */
+int verb_progress(void *server, cow_op op, const char *json);
 
 #endif

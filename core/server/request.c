@@ -181,12 +181,13 @@ static int request_id(struct json_object *value, char out[REQUEST_ID_MAX])
 	return 0;
 }
 
-static struct request *request_find(struct conn *c, const char *id)
+/* One that waits for its answer; or one that is answered, but goes on. */
+static struct request *request_find(struct conn *c, const char *id, bool answered)
 {
 	cow_list_for(e, conn_requests(c)) {
 		struct request *r = cow_container_of(e, struct request, node);
 
-		if (strcmp(r->id, id) == 0)
+		if (r->answered == answered && strcmp(r->id, id) == 0)
 			return r;
 	}
 	return NULL;
@@ -204,7 +205,9 @@ static void request_cancel(struct conn *c, struct json_object *params)
 	if (!json_object_is_type(params, json_type_object) ||
 	    !json_object_object_get_ex(params, "id", &value) || request_id(value, id) < 0)
 		return;
-	r = request_find(c, id);
+	r = request_find(c, id, false);
+	if (!r)
+		r = request_find(c, id, true);
 	if (!r)
 		return;
 	request_answer(r, &canceled, NULL);
@@ -345,7 +348,7 @@ static void request_message(struct conn *c, struct json_object *message)
 	m = method_find(method);
 	if (!m) {
 		refuse(c, id, RPC_NO_METHOD, "request: /method: no such method");
-	} else if (request_find(c, id)) {
+	} else if (request_find(c, id, false)) {
 		refuse(c, id, RPC_INVALID_REQUEST, "request: /id: in use by a request in flight");
 	} else if (request_count(c) >= CONN_REQUESTS_MAX) {
 		refuse(c, id, -EBUSY, "request: too many in flight on this connection");

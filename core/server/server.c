@@ -195,6 +195,7 @@ int cow_server_create(const struct cow_server_setup *setup, struct cow_server **
 	(void)uv_idle_init(s->loop, &s->anchor);
 	s->anchor.data = s;
 	s->handles++;
+	cow_engine_on_progress(s->engine, verb_progress, s);
 	if (s->path)
 		(void)uv_poll_start(&s->poll, UV_READABLE, listen_cb);
 	*ret = s;
@@ -206,6 +207,7 @@ void cow_server_close(struct cow_server *s, void (*done)(void *arg), void *arg)
 	if (s->closing)
 		return;
 	s->closing = true;
+	cow_engine_on_progress(s->engine, NULL, NULL);
 	s->close_done = done;
 	s->close_arg = arg;
 	cow_list_for_safe(e, next, &s->conns)

@@ -49,15 +49,9 @@ struct cow_server_setup {
 int cow_server_create(const struct cow_server_setup *setup, struct cow_server **ret,
 		      struct cow_error *err);
 /*
- * Cut off all clients, remove the socket, then done on a later turn; the server is gone afterwards.
+ * After the engine's shutdown.  Cut off all clients, remove the socket, then done on a later turn; the server is gone afterwards.
  * What the engine still answers later finds nobody and is dropped.
  */
 void cow_server_close(struct cow_server *server, void (*done)(void *arg), void *arg);
-
-/*
- * Pass on what a plugin says through host->progress().  -ENOENT: op is no verb call of a client that
- * is still there.
- */
-int cow_server_progress(struct cow_server *server, cow_op op, const char *json);
 
 #endif

@@ -11,7 +11,6 @@
 struct verb_state {
 	struct cowherd_verb table; /* a copy: the registry may move its own */
 	void *arg;
-	char plugin[];
 };
 
 void plugin_list(struct request *r, const struct args *a, struct json_object *params)
@@ -30,39 +29,12 @@ void plugin_list(struct request *r, const struct args *a, struct json_object *pa
 		request_finish(r, NULL, b.data ? b.data : "[]");
 }
 
-static bool list_has_call(const struct cow_list *list, const char *plugin)
-{
-	cow_list_for(e, list) {
-		const struct request *r = cow_container_of(e, struct request, node);
-		const struct verb_state *v = r->state;
-
-		if (r->method->call == verb_call && v && strcmp(v->plugin, plugin) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool verb_in_flight(struct cow_server *s, const char *plugin)
-{
-	if (list_has_call(&s->orphans, plugin))
-		return true;
-	cow_list_for(e, &s->conns) {
-		if (list_has_call(conn_requests((struct conn *)e), plugin))
-			return true;
-	}
-	return false;
-}
-
 void plugin_unload(struct request *r, const struct args *a, struct json_object *params)
 {
 	struct cow_error err = { 0 };
 	int e;
 
 	(void)params;
-	if (verb_in_flight(r->server, a->name)) {
-		request_fail(r, -EBUSY, "plugin %s: a verb of it is running", a->name);
-		return;
-	}
 	e = cow_host_unload(r->server->host, a->name, &err);
 	request_finish(r, e < 0 ? &err : NULL, "{}");
 }
@@ -151,20 +123,6 @@ void verb_abandon_orphans(struct cow_server *s)
 	}
 }
 
-static struct verb_state *verb_state_new(const struct cow_verb *verb)
-{
-	const char *plugin = cow_plugin_name(verb->plugin);
-	size_t len = strlen(plugin) + 1;
-	struct verb_state *v = calloc(1, sizeof(*v) + len);
-
-	if (!v)
-		return NULL;
-	v->table = verb->table;
-	v->arg = verb->arg;
-	memcpy(v->plugin, plugin, len);
-	return v;
-}
-
 void verb_call(struct request *r, const struct args *a, struct json_object *params)
 {
 	const struct cow_verb *verb = cow_host_verb(r->server->host, a->name);
@@ -181,12 +139,13 @@ void verb_call(struct request *r, const struct args *a, struct json_object *para
 		request_fail(r, -ENOENT, "verb %s: no plugin offers it", a->name);
 		return;
 	}
-	v = verb_state_new(verb);
+	v = malloc(sizeof(*v));
 	if (!v || cow_op_open(ops, 0, verb_done, r, &op) < 0) {
 		free(v);
 		request_fail(r, -ENOMEM, "verb %s: %s", a->name, cow_errno_text(-ENOMEM));
 		return;
 	}
+	*v = (struct verb_state){ .table = verb->table, .arg = verb->arg };
 	r->state = v;
 	r->handle = op;
 	r->give_up = verb_give_up;
@@ -198,8 +157,10 @@ void verb_call(struct request *r, const struct args *a, struct json_object *para
 		(void)cow_ops_answer(ops, op, &(struct cow_answer){ .code = e < 0 ? e : 0 });
 }
 
-int cow_server_progress(struct cow_server *s, cow_op op, const char *json)
+int verb_progress(void *arg, cow_op op, const char *json)
 {
+	struct cow_server *s = arg;
+
 	cow_list_for(e, &s->conns) {
 		cow_list_for(n, conn_requests((struct conn *)e)) {
 			struct request *r = cow_container_of(n, struct request, node);
