@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Linked with -Wl,--wrap=NAME: the linker sends calls of NAME to __wrap_NAME. */
+#include "tests/alloc_fail.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__real_reallocarray(void *p, size_t n, size_t size);
+char *__real_strdup(const char *s);
+char *__real_strndup(const char *s, size_t n);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+void *__wrap_reallocarray(void *p, size_t n, size_t size);
+char *__wrap_strdup(const char *s);
+char *__wrap_strndup(const char *s, size_t n);
+int __real_vasprintf(char **ret, const char *format, va_list ap);
+int __wrap_vasprintf(char **ret, const char *format, va_list ap);
+int __wrap_asprintf(char **ret, const char *format, ...);
+
+static unsigned left; /* allocations until the one that fails; 0: none will */
+static bool failed;
+
+bool alloc_fail_arm(unsigned n)
+{
+	bool more = n == 1 || failed;
+	failed = false;
+	left = more ? n : 0;
+	return more;
+}
+
+bool alloc_fail_stop(void)
+{
+	left = 0;
+	return failed;
+}
+
+static bool alloc_fails(void)
+{
+	if (left == 0 || --left > 0)
+		return false;
+	failed = true;
+	errno = ENOMEM;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return alloc_fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return alloc_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return alloc_fails() ? NULL : __real_realloc(p, size);
+}
+
+void *__wrap_reallocarray(void *p, size_t n, size_t size)
+{
+	return alloc_fails() ? NULL : __real_reallocarray(p, n, size);
+}
+
+char *__wrap_strdup(const char *s)
+{
+	return alloc_fails() ? NULL : __real_strdup(s);
+}
+
+char *__wrap_strndup(const char *s, size_t n)
+{
+	return alloc_fails() ? NULL : __real_strndup(s, n);
+}
+
+int __wrap_vasprintf(char **ret, const char *format, va_list ap)
+{
+	if (alloc_fails()) {
+		*ret = NULL;
+		return -1;
+	}
+	return __real_vasprintf(ret, format, ap);
+}
+
+int __wrap_asprintf(char **ret, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	int n = __wrap_vasprintf(ret, format, ap);
+	va_end(ap);
+	return n;
+}
