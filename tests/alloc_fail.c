@@ -27,11 +27,16 @@ int __wrap_asprintf(char **ret, const char *format, ...);
 static unsigned left; /* allocations until the one that fails; 0: none will */
 static bool failed;
 
-bool alloc_fail_arm(unsigned n)
+void alloc_fail_arm(unsigned n)
+{
+	failed = false;
+	left = n;
+}
+
+bool alloc_fail_next(unsigned n)
 {
 	bool more = n == 1 || failed;
-	failed = false;
-	left = more ? n : 0;
+	alloc_fail_arm(more ? n : 0);
 	return more;
 }
 

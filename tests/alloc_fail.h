@@ -9,10 +9,12 @@
 
 #include <stdbool.h>
 
-#define alloc_fail_each(n) for (unsigned n = 1; alloc_fail_arm(n); n++)
+#define alloc_fail_each(n) for (unsigned n = 1; alloc_fail_next(n); n++)
 
-/* Allocation n from now on (from 1) fails, once.  False: n > 1 and the one before had none to fail. */
-bool alloc_fail_arm(unsigned n);
+/* Allocation n from now on (from 1) fails, once. */
+void alloc_fail_arm(unsigned n);
+/* For alloc_fail_each(): arm, unless n > 1 and the one before had none to fail. */
+bool alloc_fail_next(unsigned n);
 /* No more failures, e.g. before judging the outcome; true: one did fail since alloc_fail_arm(). */
 bool alloc_fail_stop(void);
 
