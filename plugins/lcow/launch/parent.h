@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* The launching side: opens, clones, answers the child's requests, and undoes. */
+#ifndef LAUNCH_PARENT_H
+#define LAUNCH_PARENT_H
+
+#include "cgroup.h"
+#include "child.h"
+#include "run.h"
+
+/* One launch in the making. */
+struct launch {
+	const struct launch_plan *plan; /* the container's */
+	const struct launch_plan *exec; /* the process's, with exec; else NULL */
+	const struct launch_run_options *options;
+	struct launch_error *err;
+	struct child child;
+	int sock;        /* the parent's end */
+	int status, console;
+	int cgroup_dir;  /* what to clone into, or -1 */
+	uint64_t first_flags; /* of the first clone */
+	int join_pid;    /* pid namespace that the calling thread's children go to, or -1 */
+	pid_t pid;
+	int pidfd;
+	uint64_t start_time;
+	bool ready;      /* the stub is at the gate */
+};
+
+/* Set *err to code and "format: text of code" (parent_fail) or just the text (parent_error); code. */
+int parent_fail(struct launch_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+int parent_error(struct launch_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* "no such file or directory": errno's text, as the end of a sentence. */
+const char *parent_errno(int code, char *buf, size_t size);
+
+/* failure.c: the child's report in words. */
+int parent_report(const struct launch *l, const struct launch_msg *msg);
+
+/* prepare.c: everything that is opened before the clone. */
+struct launch *parent_new(const struct launch_plan *plan, const struct launch_plan *exec,
+			  const struct launch_run_options *options, struct launch_error *err);
+int parent_prepare(struct launch *l);
+void parent_close_childs(struct launch *l);
+void parent_free(struct launch *l);
+
+/* clone.c: the first clone; the child never returns from it. */
+int parent_clone(struct launch *l);
+
+/* serve.c: answer the child until it is ready (or, after the gate, until it executes). */
+int parent_serve(struct launch *l);
+/* Right after the first clone: born, ids, limits, go. */
+int parent_first_go(struct launch *l);
+/* End and reap what the launch made. */
+void parent_undo(struct launch *l);
+/* Success: what the caller gets. */
+void parent_hand_over(struct launch *l, struct launch_child *ret);
+int parent_send_go(int sock, int code, int fd);
+int parent_receive(int sock, struct launch_msg *ret, int *ret_fd);
+
+/* idmap.c */
+int parent_write_maps(const struct launch_plan *plan, pid_t pid, const struct launch_vec *uid,
+		      const struct launch_vec *gid, struct launch_error *err);
+/* A mount's source, with the parent's rights and perhaps ids mapped; a descriptor. */
+int parent_open_mount(struct launch *l, uint32_t i);
+
+/* proc.c: small files of a process. */
+int parent_start_time(pid_t pid, uint64_t *ret);
+int parent_write_proc(pid_t pid, const char *file, const char *text);
+
+/* stub.c: cowherd-init in a sealed memory file, the library's own for ever. */
+int parent_stub(void);
+
+/* listener.c: hand the seccomp listener to whom the plan names. */
+int parent_send_listener(const struct launch *l, int fd);
+
+/* hooks.c: with pidfd >= 0, in that process's namespaces. */
+int parent_hooks(const struct launch_plan *plan, enum launch_hook_point point,
+		 const struct launch_run_options *options, pid_t pid, int pidfd, int root_fd,
+		 const char *status, struct launch_error *err);
+/* The container's state as OCI has it, to be freed; NULL: out of memory. */
+char *parent_state(const struct launch_plan *plan, const struct launch_run_options *options, pid_t pid,
+		   const char *status);
+/* The namespaces that a process of this plan has for itself, as setns(2) flags. */
+uint64_t parent_ns_flags(const struct launch_plan *plan);
+
+/* cgroup_join.c: what a child needs of its cgroups. */
+int launch_cgroup_prepare_child(const struct launch_cgroup *cg, struct child *c, int *ret_dir,
+				struct launch_error *err);
+/* Where cloning into the directory is refused: join by its cgroup.procs, too. */
+int launch_cgroup_join_by_file(struct child *c, int dir);
+
+#endif
