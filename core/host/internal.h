@@ -191,6 +191,9 @@ int plugin_finish(struct cow_plugin *plugin, struct cow_error *err);
 /* Everything it registered, started or watches. */
 void plugin_undo(struct cow_plugin *plugin);
 
+/* check.c */
+void check_describe(const struct cow_plugin *plugin, struct cow_strbuf *out);
+
 /* host.c */
 void host_log(const struct cow_plugin *plugin, int level, const char *event, const char *msg);
 

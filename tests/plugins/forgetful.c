@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Breaks the ledger rule: takes first and announces afterwards.  The sweep has to find it. */
+/* To its release "already gone" is an error.  The sweep has to find it. */
 #include "fake.h"
 
 #include <fcntl.h>
@@ -8,16 +8,19 @@
 static int forgetful_acquire(void *arg, cowherd_op op, const struct cowherd_request *request)
 {
 	char path[256], record[320];
-	int fd;
+	int fd, rc;
 
 	(void)arg;
 	(void)snprintf(path, sizeof(path), "%.200s/forgetful", request->run_dir);
 	(void)snprintf(record, sizeof(record), "{\"path\":\"%s\"}", path);
+	rc = host->intend(self, op, "file", record);
+	if (rc < 0)
+		return rc;
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	(void)close(fd);
-	return host->intend(self, op, "file", record);
+	return 0;
 }
 
 static int forgetful_release(void *arg, cowherd_op op, const struct cowherd_record *record)
@@ -26,7 +29,6 @@ static int forgetful_release(void *arg, cowherd_op op, const struct cowherd_reco
 
 	(void)arg;
 	(void)op;
-	/* And "already gone" is an error to it. */
 	if (!fake_string(record->record, "path", path, sizeof(path)))
 		return -EINVAL;
 	return unlink(path) == 0 ? 0 : -errno;

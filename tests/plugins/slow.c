@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Takes its time, as it may: one file, made on the thread pool after 50 ms, removed after 50 ms.
- * Cancelled in between, it answers at once and does not make the file.
+ * Cancelled in between, it answers at once and does not make the file.  A release that comes while the
+ * file is still being made, because the host has given that up, waits for it.
  */
 #include "fake.h"
 
@@ -10,7 +11,7 @@
 
 struct job {
 	cowherd_op op;
-	uint64_t timer;
+	uint64_t timer; /* 0: on the pool */
 	int remove;
 	struct job *next;
 	char path[256];
@@ -50,11 +51,22 @@ static void job_done(void *arg, int result)
 	job_answer(arg, result);
 }
 
+static int being_made(const char *path)
+{
+	for (const struct job *job = jobs; job; job = job->next)
+		if (!job->remove && strcmp(job->path, path) == 0)
+			return 1;
+	return 0;
+}
+
 static void job_due(void *arg)
 {
 	struct job *job = arg;
 	int rc;
 
+	if (job->remove && being_made(job->path) &&
+	    host->timer_start(self, 50, 0, job_due, job, &job->timer) == 0)
+		return;
 	job->timer = 0;
 	rc = host->offload(self, job_work, job_done, job);
 	if (rc < 0)
