@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The host itself: made, described, taken down. */
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "host/internal.h"
 
@@ -176,6 +177,7 @@ static void list_plugin(struct cow_strbuf *out, struct cow_plugin *plugin)
 		[PLUGIN_UNLOADED] = "unloaded",   [PLUGIN_FAILED] = "failed",
 	};
 	const struct cowherd_plugin *t = &plugin->table;
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf which = COW_STRBUF_INIT;
 
 	cow_strbuf_add(out, "{\"name\":");
 	cow_strbuf_json(out, plugin->name);
@@ -188,7 +190,7 @@ static void list_plugin(struct cow_strbuf *out, struct cow_plugin *plugin)
 		list_text(out, "reason", plugin->reason);
 	list_words(out, "provides", t->provides);
 	list_words(out, "requires", t->requires_);
-	cow_strbuf_addf(out, ",\"resources\":%u", plugin_resources(plugin, NULL));
+	cow_strbuf_addf(out, ",\"resources\":%u", plugin_resources(plugin, &which));
 	list_offers(out, "verbs", plugin, OFFER_VERB);
 	list_offers(out, "allocators", plugin, OFFER_ALLOCATOR);
 	list_offers(out, "backends", plugin, OFFER_BACKEND);

@@ -184,7 +184,7 @@ int calls_offload(struct cowherd_self *, cowherd_work_cb, cowherd_work_done_cb, 
 void sources_stop(struct cow_plugin *plugin); /* timers and watches; jobs not begun are cancelled */
 
 /* load.c */
-/* Ledger entries of its allocators and backends; appends which to `which`, which may be NULL. */
+/* Ledger entries of its allocators and backends; appends which they are. */
 uint32_t plugin_resources(struct cow_plugin *plugin, struct cow_strbuf *which);
 /* Its fini; -EBUSY: it objects, err says why. */
 int plugin_finish(struct cow_plugin *plugin, struct cow_error *err);

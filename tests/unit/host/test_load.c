@@ -221,8 +221,7 @@ static uint32_t two_held(void *arg, const char *allocator, struct cow_strbuf *ou
 	(void)arg;
 	if (strcmp(allocator, "good.file") != 0)
 		return 0;
-	if (out)
-		cow_strbuf_add(out, "web (file-0, file-1)");
+	cow_strbuf_add(out, "web (file-0, file-1)");
 	return 2;
 }
 
