@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 /* 1.x.y, with whatever semver allows behind it. */
@@ -32,6 +33,23 @@ static void compile_version(struct compile *c, const struct node *root)
 		compile_fail(c, root, "ociVersion", -EINVAL, "\"%s\" is not 1.x.y", version);
 }
 
+/*
+ * podman leaves the mappings out at times; then the process gets root's ids and there are no others,
+ * as crun does it.
+ */
+static void compile_default_maps(struct compile *c)
+{
+	struct launch_plan *plan = &c->plan;
+	struct launch_idmap uid = { plan->process.uid, 0, 1 }, gid = { plan->process.gid, 0, 1 };
+
+	if (!(plan->clone_flags & CLONE_NEWUSER))
+		return;
+	if (!plan->uid_maps.n)
+		plan->uid_maps = build_copy(c, &uid, 1, sizeof(uid));
+	if (!plan->gid_maps.n)
+		plan->gid_maps = build_copy(c, &gid, 1, sizeof(gid));
+}
+
 static void compile_spec(struct compile *c, const struct node *root)
 {
 	struct node none = { .value = NULL, .up = root, .key = "linux" };
@@ -51,6 +69,7 @@ static void compile_spec(struct compile *c, const struct node *root)
 	compile_device_rules(c, limited ? &resources : NULL);
 	if (node_object(c, root, "process", &process))
 		compile_process(c, &process, NULL);
+	compile_default_maps(c);
 	compile_seccomp(c, &os);
 	compile_hooks(c, root);
 }

@@ -84,6 +84,17 @@ static void rule_add(struct compile *c, struct launch_cgroup_device rule, struct
 	rows_add(c, rows, &rule, sizeof(rule));
 }
 
+/* Engines say most of what is always allowed themselves; every row is a write on v1. */
+static bool rule_known(const struct rows *rows, const struct launch_cgroup_device *rule)
+{
+	const struct launch_cgroup_device *row = (const void *)rows->data;
+
+	for (size_t i = rows->n; i > 0 && row[i - 1].allow; i--)
+		if (rule_is_all(&row[i - 1]) || !memcmp(&row[i - 1], rule, sizeof(*rule)))
+			return true;
+	return false;
+}
+
 void compile_device_rules(struct compile *c, const struct node *resources)
 {
 	struct launch_cgroup_device none = { 0, 'a', -1, -1, ALL, 0 };
@@ -104,6 +115,7 @@ void compile_device_rules(struct compile *c, const struct node *resources)
 	if (!n)
 		rule_add(c, none, &rows);
 	for (size_t i = 0; i < sizeof(always_allowed) / sizeof(always_allowed[0]); i++)
-		rule_add(c, always_allowed[i], &rows);
+		if (!rule_known(&rows, &always_allowed[i]))
+			rule_add(c, always_allowed[i], &rows);
 	c->plan.cgroup_devices = rows_take(c, &rows, sizeof(struct launch_cgroup_device));
 }

@@ -24,54 +24,98 @@ static void parse_fail(struct compile *c, int code, size_t line, const char *cau
 	compile_fail(c, NULL, NULL, code, "spec: line %zu: %s", line, cause);
 }
 
-/* At a backslash, inside a string or not: json-c ends keys and C strings at \u0000. */
+/* At a backslash: json-c would end the string, or the key, at such a character. */
 static bool escapes_nul(const char *p, size_t left)
 {
 	return left >= 6 && !memcmp(p, "\\u0000", 6);
+}
+
+/* json-c takes the nearest number that it can hold for an integer that it cannot. */
+static bool integer_fits(const char *digits, size_t n, bool negative)
+{
+	const char *most = negative ? "9223372036854775808" : "18446744073709551615";
+	size_t most_digits = strlen(most);
+
+	return n < most_digits || (n == most_digits && memcmp(digits, most, n) <= 0);
+}
+
+/* A number outside of strings, from its first character; the place behind it, or 0 with a failure. */
+static size_t scan_number(struct compile *c, const char *text, size_t len, size_t at, size_t line)
+{
+	bool negative = text[at] == '-', integer = true;
+	size_t digits = at + negative, end = digits;
+
+	for (; end < len && text[end] && strchr("0123456789.eE+-", text[end]); end++)
+		integer = integer && text[end] >= '0' && text[end] <= '9';
+	if (!integer || integer_fits(text + digits, end - digits, negative))
+		return end;
+	parse_fail(c, -EINVAL, line, "a number too large");
+	return 0;
+}
+
+/* The place behind the string that begins at `at`, or 0 with a failure. */
+static size_t scan_string(struct compile *c, const char *text, size_t len, size_t at, size_t line)
+{
+	for (at++; at < len && text[at] != '"'; at++) {
+		if ((unsigned char)text[at] < 0x20)
+			break;
+		if (text[at] != '\\')
+			continue;
+		if (escapes_nul(text + at, len - at)) {
+			parse_fail(c, -EINVAL, line, "a NUL character in a string");
+			return 0;
+		}
+		at++;
+	}
+	if (at < len && text[at] == '"')
+		return at + 1;
+	parse_fail(c, -EINVAL, line,
+		   at < len ? "a control character in a string" : "the JSON text ends too early");
+	return 0;
+}
+
+/* One character outside of strings and numbers; false: it cannot stand there. */
+static bool scan_other(struct scan *s, char byte)
+{
+	switch (byte) {
+	case '\n':
+		s->line++;
+		return true;
+	case '{':
+	case '[':
+		s->containers++;
+		return true;
+	case ',':
+		s->values++;
+		return true;
+	default:
+		return byte && !strchr("NI", byte); /* NaN, Infinity */
+	}
 }
 
 /* What json-c would accept, but we do not: counted and refused before any memory is taken. */
 static bool text_scan(struct compile *c, const char *text, size_t len)
 {
 	struct scan s = { 1, 0, 0 };
-	bool quoted = false;
+	size_t i = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		switch (text[i]) {
-		case '\0':
-			parse_fail(c, -EINVAL, s.line, "a NUL byte");
-			return false;
-		case '\n':
-			s.line++;
-			break;
-		case '"':
-			quoted = !quoted;
-			break;
-		case '\\':
-			if (escapes_nul(text + i, len - i)) {
-				parse_fail(c, -EINVAL, s.line, "a NUL character in a string");
-				return false;
-			}
+	while (i < len && !c->code) {
+		if (text[i] == '"') {
+			i = scan_string(c, text, len, i, s.line);
+		} else if (text[i] == '-' || (text[i] >= '0' && text[i] <= '9')) {
+			i = scan_number(c, text, len, i, s.line);
+		} else if (scan_other(&s, text[i])) {
 			i++;
-			break;
-		case '{':
-		case '[':
-			s.containers += !quoted;
-			break;
-		case ',':
-			s.values += !quoted;
-			break;
-		default:
-			break;
+		} else {
+			parse_fail(c, -EINVAL, s.line,
+				   text[i] ? "unexpected character" : "a NUL byte");
 		}
 	}
-	if (s.containers > CONTAINERS_MAX || s.values > VALUES_MAX) {
+	if (s.containers > CONTAINERS_MAX || s.values > VALUES_MAX)
 		compile_fail(c, NULL, NULL, -E2BIG,
 			     "spec: more than %u objects and arrays, or %u values",
 			     CONTAINERS_MAX, VALUES_MAX);
-		return false;
-	}
-	return true;
+	return !c->code;
 }
 
 static size_t line_of(const char *text, size_t end)
@@ -103,15 +147,25 @@ static struct json_object *text_parse(struct compile *c, struct json_tokener *to
 	return NULL;
 }
 
+static bool is_space(char byte)
+{
+	return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
 struct json_object *node_parse(struct compile *c, const char *text, size_t len)
 {
 	struct json_tokener *tok;
 	struct json_object *root;
+	size_t start = 0;
 
-	while (len && strchr(" \t\r\n", text[len - 1]) && text[len - 1])
+	while (len && is_space(text[len - 1]))
 		len--;
+	while (start < len && is_space(text[start]))
+		start++;
 	if (len > TEXT_MAX)
 		compile_fail(c, NULL, NULL, -E2BIG, "spec: larger than %u MiB", TEXT_MAX >> 20);
+	else if (start == len || text[start] != '{')
+		compile_fail(c, NULL, NULL, -EINVAL, "spec: not an object");
 	if (c->code || !text_scan(c, text, len))
 		return NULL;
 	tok = json_tokener_new_ex(DEPTH_MAX);
@@ -121,11 +175,6 @@ struct json_object *node_parse(struct compile *c, const char *text, size_t len)
 	}
 	root = text_parse(c, tok, text, len);
 	json_tokener_free(tok);
-	if (!c->code && !json_object_is_type(root, json_type_object)) {
-		compile_fail(c, NULL, NULL, -EINVAL, "spec: not an object");
-		json_object_put(root);
-		root = NULL;
-	}
 	return root;
 }
 

@@ -97,6 +97,7 @@ struct launch_vec compile_idmap(struct compile *c, const struct node *at, const 
 
 static void compile_user_maps(struct compile *c, const struct node *os)
 {
+	bool rootless = c->options && c->options->rootless;
 	struct launch_plan *plan = &c->plan;
 
 	plan->uid_maps = compile_idmap(c, os, "uidMappings");
@@ -104,10 +105,10 @@ static void compile_user_maps(struct compile *c, const struct node *os)
 	if ((plan->uid_maps.n || plan->gid_maps.n) && !has_namespace(c, CLONE_NEWUSER))
 		compile_fail(c, os, plan->uid_maps.n ? "uidMappings" : "gidMappings", -EINVAL,
 			     "there is no user namespace to map ids in");
-	if (plan->clone_flags & CLONE_NEWUSER && (!plan->uid_maps.n || !plan->gid_maps.n))
+	if (plan->clone_flags & CLONE_NEWUSER && rootless && (!plan->uid_maps.n || !plan->gid_maps.n))
 		compile_fail(c, os, plan->uid_maps.n ? "gidMappings" : "uidMappings", -EINVAL,
 			     "is missing, and the user namespace is new");
-	if (c->options && c->options->rootless && !has_namespace(c, CLONE_NEWUSER))
+	if (rootless && !has_namespace(c, CLONE_NEWUSER))
 		compile_fail(c, os, "namespaces", -EINVAL,
 			     "without being root, a container needs a user namespace");
 }

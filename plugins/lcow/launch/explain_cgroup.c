@@ -95,19 +95,35 @@ static void explain_number(int64_t n, FILE *out)
 		(void)fprintf(out, "%lld", (long long)n);
 }
 
-static void explain_rule(const struct launch_cgroup_device *rule, FILE *out)
+/* Rules that follow each other in one line, as long as all allow or all deny. */
+static void explain_rules(const struct launch_plan *plan, FILE *out)
 {
-	(void)fprintf(out, "%s", rule->allow ? "allows" : "denies");
-	if (rule->type == 'a') {
-		(void)fputs(" all devices\n", out);
-		return;
+	struct launch_vec rules = plan->cgroup_devices;
+	uint32_t before = 2;
+
+	for (uint32_t i = 0; i < rules.n; i++) {
+		const struct launch_cgroup_device *r =
+			launch_at(plan, rules, struct launch_cgroup_device, i);
+
+		if (r->allow == before)
+			(void)fputs(", ", out);
+		else
+			(void)fprintf(out, "%s%s the devices ", i ? "\n" : "",
+				      r->allow ? "allows" : "denies");
+		before = r->allow;
+		if (r->type == 'a') {
+			(void)fputs("of all kinds", out);
+			continue;
+		}
+		(void)fputs(r->type == 'b' ? "block " : "char ", out);
+		explain_number(r->major, out);
+		(void)fputc(':', out);
+		explain_number(r->minor, out);
+		(void)fprintf(out, " (%s%s%s)", r->access & 1 ? "r" : "", r->access & 2 ? "w" : "",
+			      r->access & 4 ? "m" : "");
 	}
-	(void)fprintf(out, " %s device ", rule->type == 'b' ? "block" : "character");
-	explain_number(rule->major, out);
-	(void)fputc(':', out);
-	explain_number(rule->minor, out);
-	(void)fprintf(out, " (%s%s%s)\n", rule->access & 1 ? "r" : "", rule->access & 2 ? "w" : "",
-		      rule->access & 4 ? "m" : "");
+	if (rules.n)
+		(void)fputc('\n', out);
 }
 
 void explain_cgroup(const struct launch_plan *plan, FILE *out)
@@ -120,7 +136,5 @@ void explain_cgroup(const struct launch_plan *plan, FILE *out)
 	for (uint32_t i = 0; i < plan->cgroup.n; i++)
 		explain_setting(plan, launch_at(plan, plan->cgroup, struct launch_cgroup_setting, i),
 				out);
-	for (uint32_t i = 0; i < plan->cgroup_devices.n; i++)
-		explain_rule(launch_at(plan, plan->cgroup_devices, struct launch_cgroup_device, i),
-			     out);
+	explain_rules(plan, out);
 }
