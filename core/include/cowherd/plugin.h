@@ -11,7 +11,10 @@
  *
  * Rules of conduct
  *  - Every callback runs on the supervisor's one event loop thread, except the `work` function given
- *    to offload().  No callback may block for more than a millisecond: use offload().
+ *    to offload().  No callback may block for more than a millisecond: use offload().  Host functions
+ *    are called on the loop thread only; on any other they do nothing and return -EPERM (or NULL).
+ *  - Pointers that a table asks for are there, others may be NULL.  Members that this header does not
+ *    call optional are required; a registration without them is -EINVAL.
  *  - Strings are NUL-terminated UTF-8.  A string or struct passed in is valid until the call
  *    returns; copy what you keep.  Structured data is JSON text.
  *  - Errors are 0 or a negative errno.  An operation (`cowherd_op`) is answered exactly once: by
@@ -21,6 +24,8 @@
  *  - Whatever a plugin takes from the machine it announces first with host->intend(), so that
  *    release() can give it back from the record alone, in a new process, any number of times;
  *    "already gone" is success.
+ *
+ * docs/plugin-abi.md tells the same at length, with a first plugin step by step.
  */
 #ifndef COWHERD_PLUGIN_H
 #define COWHERD_PLUGIN_H
@@ -69,16 +74,16 @@ enum cowherd_phase {
 
 /*
  * The outcome of an operation.  All pointers are borrowed for the call to answer(); `fd` changes
- * owner: the host closes it (also when answer() returns -ENOENT).
+ * owner: the host closes it (also when answer() fails).  Members that do not matter are zero.
  */
 struct cowherd_answer {
 	size_t size;
 	int code;            /* 0 or negative errno */
 	const char *message; /* on error: "object: cause"; NULL: the text of code */
 	const char *result;  /* JSON for the caller (stats, verbs); NULL: none */
-	uint64_t handle;     /* create, adopt: the compute system; exec: the process; else 0 */
+	uint64_t handle;     /* create, adopt: the compute system; exec: the process; never 0 there */
 	int64_t pid;         /* create, adopt, exec: the process id as the host sees it; 0: none */
-	int fd;              /* create, exec with a terminal: the pty master; else -1 */
+	int fd;              /* create, exec with a terminal: the pty master; else 0 or -1 */
 };
 
 /* What a container's resources are asked for with. */
@@ -114,9 +119,12 @@ struct cowherd_allocator {
 	uint32_t release_ms;
 	/* Take what the request needs; nothing to take is success.  Before each resource: intend(). */
 	int (*acquire)(void *arg, cowherd_op op, const struct cowherd_request *request);
-	/* Give back what one record names.  Must work in a process that never saw the acquire. */
+	/*
+	 * Give back what one record names.  Must work in a process that never saw the acquire; and in
+	 * one where the acquire is still under way, given up by the host: then end that first.
+	 */
 	int (*release)(void *arg, cowherd_op op, const struct cowherd_record *record);
-	/* The host no longer wants the answer: finish soon, any way.  May be NULL. */
+	/* The host no longer wants the result: answer soon, any way.  May be NULL. */
 	void (*cancel)(void *arg, cowherd_op op);
 };
 #define COWHERD_DURABLE 0x1u
@@ -144,7 +152,9 @@ struct cowherd_exit {
 /*
  * Runs compute systems (a process-isolated container, a utility VM, a container in a utility VM).
  * `system` and `process` are the handles that create/adopt/exec answered with; process 0 is init.
+ * Handles of systems are the plugin's to choose, unique among all its backends, until close().
  * The end of a process is told by host->exited(), once per process, after the answer that made it.
+ * Optional: exec, resize, pause, resume, stats, shutdown, adopt, cancel.
  */
 struct cowherd_backend {
 	size_t size;
@@ -214,10 +224,10 @@ struct cowherd_config_section {
 	const char *name;
 	/*
 	 * Judge the section without touching anything.  On error write "/json/pointer: cause" to
-	 * message (at most size bytes, NUL included); the host adds file and line.
+	 * message (at most message_size bytes, NUL included); the host adds file and line.  May be NULL.
 	 */
 	int (*check)(void *arg, const char *json, char *message, size_t message_size);
-	/* Take it into use; also called at reload, with the new text. */
+	/* Take it into use, after check; also called at reload, with the new text. */
 	int (*apply)(void *arg, const char *json);
 };
 
@@ -227,8 +237,9 @@ struct cowherd_config_section {
 
 typedef void (*cowherd_timer_cb)(void *arg);
 typedef void (*cowherd_fd_cb)(void *arg, int fd, uint32_t events);
-typedef int (*cowherd_work_cb)(void *arg);              /* on a pool thread: no host calls here */
-typedef void (*cowherd_work_done_cb)(void *arg, int result); /* on the loop; -ECANCELED: not run */
+typedef int (*cowherd_work_cb)(void *arg); /* on a pool thread: no host calls here */
+/* On the loop; result is what work returned, or -ECANCELED where it was not run. */
+typedef void (*cowherd_work_done_cb)(void *arg, int result);
 
 /* What the host offers.  Valid until the plugin's fini has returned. */
 struct cowherd_host {
@@ -240,7 +251,11 @@ struct cowherd_host {
 	void (*log)(struct cowherd_self *self, int level, const char *container, const char *event,
 		    const char *msg);
 
-	/* Registrations: allowed from init() on; the host undoes all of them at unload.  -EEXIST. */
+	/*
+	 * Registrations: allowed from init() on; the host undoes all of them at unload, and when init()
+	 * fails.  -EEXIST: the name is taken; -EINVAL: something required is missing; -ESHUTDOWN: the
+	 * plugin is on its way out.
+	 */
 	int (*register_allocator)(struct cowherd_self *self, const struct cowherd_allocator *allocator,
 				  void *arg);
 	int (*register_backend)(struct cowherd_self *self, const struct cowherd_backend *backend,
@@ -263,24 +278,33 @@ struct cowherd_host {
 	/*
 	 * Write to the container's ledger what is about to be taken, before taking it.  One operation
 	 * may announce several resources, told apart by key; the same key again replaces the record
-	 * (once more is known, e.g. the number of a loop device).  Returns when it is written.
+	 * (once more is known, e.g. the number of a loop device).  Returns when it is written; where it
+	 * fails, take nothing.  key: 1 to 255 bytes.  -EBADMSG: the record is not JSON.
 	 */
 	int (*intend)(struct cowherd_self *self, cowherd_op op, const char *key, const char *record);
 	/* Take back an announcement whose resource was not taken, or was given back already. */
 	int (*forget)(struct cowherd_self *self, cowherd_op op, const char *key);
-	/* Change the spec for the phases that follow: an RFC 7396 merge patch, JSON. */
+	/* Change the spec for the phases that follow: an RFC 7396 merge patch, a JSON object. */
 	int (*patch_spec)(struct cowherd_self *self, cowherd_op op, const char *patch);
 	/* Tell the client of a verb how far it is; JSON. */
 	int (*progress)(struct cowherd_self *self, cowherd_op op, const char *json);
 
-	/* Timers and descriptors; ids are never 0.  A timer fires once, or each repeat_ms. */
+	/*
+	 * Timers and descriptors; ids are never 0 and never used again.  A timer fires once, or after
+	 * after_ms and then each repeat_ms.  A watched descriptor becomes non-blocking; it stays the
+	 * plugin's: end its watch before closing it.  -EEXIST: it is watched already; -EPERM: it is of a
+	 * kind that is always ready (a regular file).  HANGUP is also how errors are told.
+	 */
 	int (*timer_start)(struct cowherd_self *self, uint64_t after_ms, uint64_t repeat_ms,
 			   cowherd_timer_cb cb, void *arg, uint64_t *ret_id);
 	void (*timer_stop)(struct cowherd_self *self, uint64_t id);
 	int (*watch_fd)(struct cowherd_self *self, int fd, uint32_t events, cowherd_fd_cb cb, void *arg,
 			uint64_t *ret_id);
 	void (*unwatch_fd)(struct cowherd_self *self, uint64_t id);
-	/* Run work on the thread pool, then done on the loop.  Every accepted call gets its done. */
+	/*
+	 * Run work on the thread pool, then done (which may be NULL) on the loop.  Every accepted call
+	 * gets its done, also at the supervisor's end.
+	 */
 	int (*offload)(struct cowherd_self *self, cowherd_work_cb work, cowherd_work_done_cb done,
 		       void *arg);
 
