@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define SUMMARY_COLUMN 13
+#define SUMMARY_COLUMN 14
 #define WRAP 80
 
 static const struct {

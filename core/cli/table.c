@@ -29,8 +29,8 @@ static const struct cow_option top[] = {
 };
 
 #define PLACES \
-	{ "root", 0, STRING, "DIR", "Durable state (default /var/lib/cowherd)" }, \
-	{ "state", 0, STRING, "DIR", "Volatile state (default /run/cowherd)" }, \
+	{ "root", 0, STRING, "DIR", "Volatile state (default /run/cowherd)" }, \
+	{ "state", 0, STRING, "DIR", "Durable state (default /var/lib/cowherd)" }, \
 	{ "plugin-dir", 0, STRING, "DIR", "Where plugins are (default: beside the program)" }
 
 #define LOGGING \

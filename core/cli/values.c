@@ -91,7 +91,9 @@ bool cow_get_bool(struct json_object *o, const char *key, bool absent)
 
 int cow_fail(const struct cow_args *args, const struct cow_error *err)
 {
-	(void)fprintf(stderr, "cowherd: %s\n", err->message);
+	/* An empty one: it was said already. */
+	if (*err->message)
+		(void)fprintf(stderr, "cowherd: %s\n", err->message);
 	return args->command->failure;
 }
 
