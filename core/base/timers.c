@@ -92,10 +92,13 @@ void cow_timers_finish(struct cow_timers *t)
 		heap_remove(t, t->root);
 }
 
-int cow_timer_start(struct cow_timers *t, struct cow_timer *timer, uint64_t after_ms, cow_timer_cb cb,
-		    void *arg)
+int cow_timer_start(struct cow_timers *t, struct cow_timer *timer, uint64_t after_ms,
+		    cow_timer_cb cb, void *arg)
 {
 	uint64_t earliest = cow_timers_next(t);
+	uint64_t now_ms = t->clock ? t->clock(t->clock_arg) : t->now_ms;
+	if (now_ms > t->now_ms)
+		t->now_ms = now_ms;
 	if (cow_timer_active(timer))
 		heap_remove(t, timer);
 	/* The very last millisecond means "none". */

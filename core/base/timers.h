@@ -34,6 +34,12 @@ struct cow_timers {
 	 */
 	void (*rearm)(void *arg, uint64_t due_ms);
 	void *rearm_arg;
+	/*
+	 * The time when a timer is started: without it, the time of the last advance, which may be long
+	 * ago where the loop was woken by something else than a deadline.  May be NULL.
+	 */
+	uint64_t (*clock)(void *arg);
+	void *clock_arg;
 };
 
 void cow_timers_init(struct cow_timers *t, uint64_t now_ms);

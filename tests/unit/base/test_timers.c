@@ -43,7 +43,8 @@ static void start(struct named *n, uint64_t after_ms)
 
 static void test_order(void **state)
 {
-	struct named a = { .name = 'a' }, b = { .name = 'b' }, c = { .name = 'c' }, d = { .name = 'd' };
+	struct named a = { .name = 'a' }, b = { .name = 'b' }, c = { .name = 'c' },
+		     d = { .name = 'd' };
 	(void)state;
 	start(&a, 20);
 	start(&b, 10);
@@ -241,8 +242,9 @@ static void test_random(void **state)
 		default:
 			due[i] = queue.now_ms + (uint64_t)rand_r(&seed) % 100;
 			order[i] = ++next_order;
-			assert_int_equal(
-				cow_timer_start(&queue, &many[i], due[i] - queue.now_ms, on_random, NULL), 0);
+			assert_int_equal(cow_timer_start(&queue, &many[i], due[i] - queue.now_ms,
+							 on_random, NULL),
+					 0);
 		}
 		uint64_t earliest = UINT64_MAX;
 		for (size_t k = 0; k < 300; k++) {
@@ -282,9 +284,33 @@ static void test_list(void **state)
 	assert_int_equal(sum, 13);
 }
 
+static uint64_t clock_now(void *arg)
+{
+	return *(uint64_t *)arg;
+}
+
+/* Started by something else than a deadline, long after the last advance. */
+static void test_clock(void **state)
+{
+	struct named a = { .name = 'a' };
+	uint64_t now = 5000;
+	(void)state;
+	queue.clock = clock_now;
+	queue.clock_arg = &now;
+	start(&a, 10);
+	assert_true(cow_timers_next(&queue) == 5010);
+	cow_timers_advance(&queue, 5009);
+	assert_string_equal(seen, "");
+	now = 4000; /* never backwards */
+	start(&a, 10);
+	assert_true(cow_timers_next(&queue) == 5019);
+	cow_timer_stop(&queue, &a.timer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_clock, fresh),
 		cmocka_unit_test_setup(test_order, fresh),
 		cmocka_unit_test_setup(test_restart_and_stop, fresh),
 		cmocka_unit_test_setup(test_time_never_runs_backwards, fresh),
