@@ -30,18 +30,27 @@ struct cow_engine_setup {
 	struct cow_host *host;
 	const char *run_root, *state_root; /* exist, 0700 */
 	const char *owner;
+	uint32_t windows_build; /* the emulated one, which decides schema versions; 0: COW_WINDOWS_BUILD */
 };
+#define COW_WINDOWS_BUILD 20348 /* Windows Server 2022 */
 
 typedef void (*cow_engine_cb)(void *arg, const struct cow_error *err, const char *result);
 
 int cow_engine_create(const struct cow_engine_setup *setup, struct cow_engine **ret,
 		      struct cow_error *err);
+/* Where host->progress() of a plugin's verb goes: the server.  -ENOENT: nobody waits for op any more. */
+typedef int (*cow_engine_progress_cb)(void *arg, uint64_t op, const char *json);
+void cow_engine_on_progress(struct cow_engine *engine, cow_engine_progress_cb cb, void *arg);
 /* Read what a predecessor left; adopt what lives, finish or release the rest; then done. */
 void cow_engine_recover(struct cow_engine *engine, cow_engine_cb done, void *arg);
 /* Stop everything (reverse order of start), run the shutdown hooks, close; then done. */
 void cow_engine_shutdown(struct cow_engine *engine, uint32_t timeout_ms, bool kill,
 			 cow_engine_cb done, void *arg);
-/* After shutdown's done, or before the loop runs. */
+/*
+ * After shutdown's done, or to leave containers as they are, for a successor to adopt.  Callbacks that
+ * are still due are not called.  Turns the loop until jobs of the pool have ended: not from inside a
+ * callback of it.
+ */
 void cow_engine_destroy(struct cow_engine *engine);
 
 /* params: as docs/protocol.md has them for the method; borrowed. */
@@ -96,13 +105,19 @@ struct cow_follow_options {
 	bool follow, timestamps, out, err;
 	int64_t tail;                /* last n lines; -1: all */
 	uint64_t since_ns, until_ns; /* 0: no bound */
+	bool await_start;            /* of a stopped container: do not end before its next life does */
 };
 struct cow_follow;
-/* Takes over out_fd and err_fd (pipes; err_fd may be -1).  done: all written, or the reader left. */
+/*
+ * Takes over out_fd and err_fd (pipes; either may be -1), also on failure.  done comes on a later turn:
+ * all is written (0), or the reader left (-EPIPE); *ret is gone with it.  Without `follow` the end is
+ * what is there now; with it, the end of the container's output.
+ */
 int cow_engine_follow(struct cow_engine *engine, const char *container,
 		      const struct cow_follow_options *options, int out_fd, int err_fd,
 		      void (*done)(void *arg, int code), void *arg, struct cow_follow **ret,
 		      struct cow_error *err);
+/* done is not called any more. */
 void cow_follow_close(struct cow_follow *follow);
 /* Feed what comes from fd (taken over) to the container's stdin, until EOF. */
 int cow_engine_attach_stdin(struct cow_engine *engine, const char *container, int fd,
@@ -111,6 +126,7 @@ int cow_engine_attach_stdin(struct cow_engine *engine, const char *container, in
 /* Events: each as one JSON object.  The ring keeps the last 1,024. */
 struct cow_subscription;
 typedef void (*cow_event_cb)(void *arg, const char *container, const char *json);
+/* since_ns not 0: those in the ring from then on are told before this returns.  NULL: out of memory. */
 struct cow_subscription *cow_engine_subscribe(struct cow_engine *engine, uint64_t since_ns,
 					      cow_event_cb cb, void *arg);
 void cow_engine_unsubscribe(struct cow_subscription *subscription);

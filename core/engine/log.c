@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "engine/log.h"
+
+#include "base/cleanup.h"
+#include "base/ids.h"
+#include "base/strbuf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+struct log *log_new(const char *dir, uint64_t max_bytes, uint32_t files)
+{
+	struct log *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return NULL;
+	log->path = cow_asprintf("%s/log", dir);
+	if (!log->path) {
+		free(log);
+		return NULL;
+	}
+	log->refs = 1;
+	log->fd = -1;
+	log->max_bytes = max_bytes;
+	log->files = files;
+	cow_list_init(&log->followers);
+	return log;
+}
+
+struct log *log_ref(struct log *log)
+{
+	log->refs++;
+	return log;
+}
+
+void log_rest(struct log *log)
+{
+	if (log->fd >= 0)
+		(void)close(log->fd);
+	log->fd = -1;
+}
+
+void log_unref(struct log *log)
+{
+	if (!log || --log->refs > 0)
+		return;
+	log_rest(log);
+	free(log->path);
+	free(log);
+}
+
+char *log_name(const char *path, uint32_t n)
+{
+	return n ? cow_asprintf("%s.%u", path, n) : strdup(path);
+}
+
+static bool read_head(int fd, struct log_head *ret)
+{
+	return pread(fd, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) && ret->magic == LOG_MAGIC;
+}
+
+uint64_t log_end(int fd)
+{
+	uint64_t at = sizeof(struct log_head);
+	struct log_frame frame;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return at;
+	while (pread(fd, &frame, sizeof(frame), (off_t)at) == (ssize_t)sizeof(frame) &&
+	       frame.length <= LOG_CHUNK && at + sizeof(frame) + frame.length <= (uint64_t)st.st_size)
+		at += sizeof(frame) + frame.length;
+	return at;
+}
+
+int log_open_from(const char *path, uint32_t files, uint64_t generation, uint64_t *ret)
+{
+	int best = -1;
+
+	/* A rotation meanwhile only moves files to higher numbers: going down cannot miss one twice. */
+	for (uint32_t n = files; n-- > 0;) {
+		_cleanup_free_ char *name = log_name(path, n);
+		_cleanup_close_ int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+		struct log_head head;
+
+		if (fd < 0 || !read_head(fd, &head) || head.generation < generation ||
+		    (best >= 0 && head.generation >= *ret))
+			continue;
+		if (best >= 0)
+			(void)close(best);
+		best = cow_take_fd(&fd);
+		*ret = head.generation;
+	}
+	return best;
+}
+
+void log_remove(const char *path, uint32_t files)
+{
+	for (uint32_t n = 0; n < files; n++) {
+		_cleanup_free_ char *name = log_name(path, n);
+
+		if (name && unlink(name) < 0 && n > 0)
+			return; /* none beyond a gap */
+	}
+}
+
+/* ---- the writer */
+
+static bool log_fresh(struct log *log, int fd)
+{
+	const struct log_head head = { LOG_MAGIC, log->generation + 1 };
+
+	if (pwrite(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
+		return false;
+	log->generation++;
+	log->size = sizeof(head);
+	return true;
+}
+
+/* Take up the file that is there, without what a predecessor left half written. */
+static bool log_continue(struct log *log, int fd)
+{
+	struct log_head head;
+
+	if (!read_head(fd, &head))
+		return ftruncate(fd, 0) == 0 && log_fresh(log, fd);
+	log->generation = head.generation;
+	log->size = log_end(fd);
+	return ftruncate(fd, (off_t)log->size) == 0;
+}
+
+static bool log_open(struct log *log)
+{
+	_cleanup_close_ int fd = open(log->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || !log_continue(log, fd))
+		return false;
+	log->fd = cow_take_fd(&fd);
+	return true;
+}
+
+static void log_rotate(struct log *log)
+{
+	for (uint32_t n = log->files; n-- > 0;) {
+		_cleanup_free_ char *from = log_name(log->path, n), *to = log_name(log->path, n + 1);
+
+		if (!from || !to)
+			continue;
+		if (n + 1 == log->files)
+			(void)unlink(from);
+		else
+			(void)rename(from, to);
+	}
+	log_rest(log);
+}
+
+static bool log_write(struct log *log, const struct log_frame *frame, const void *data)
+{
+	const struct iovec iov[2] = { { (void *)(uintptr_t)frame, sizeof(*frame) },
+				      { (void *)(uintptr_t)data, frame->length } };
+	size_t want = sizeof(*frame) + frame->length;
+	ssize_t n = pwritev(log->fd, iov, 2, (off_t)log->size);
+
+	if (n >= 0 && (size_t)n == want) {
+		log->size += want;
+		return true;
+	}
+	(void)ftruncate(log->fd, (off_t)log->size); /* readers never take half a chunk */
+	return false;
+}
+
+void log_append(struct log *log, uint8_t stream, const void *data, size_t len)
+{
+	const struct log_frame frame = { .length = (uint32_t)len, .stream = stream,
+					 .time_ns = cow_realtime_ns() };
+
+	if (log->fd < 0 && !log_open(log)) {
+		log->dropped_bytes += len;
+		return;
+	}
+	if (log->max_bytes && log->size > sizeof(struct log_head) &&
+	    log->size + sizeof(frame) + len > log->max_bytes) {
+		log_rotate(log);
+		if (!log_open(log)) {
+			log->dropped_bytes += len;
+			return;
+		}
+	}
+	if (!log_write(log, &frame, data))
+		log->dropped_bytes += len;
+}

@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A host without plugins: the registry functions the engine uses, on one scripted backend and a few
+ * scripted allocators, on virtual time.  It keeps the books of what was taken and not given back.
+ *
+ * It defines the functions of host/host.h itself, so a program that includes it must not link the
+ * real ones by other symbols.
+ */
+#ifndef TESTS_ENGINE_FAKE_H
+#define TESTS_ENGINE_FAKE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/ids.h"
+#include "base/strbuf.h"
+#include "engine/container.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* No test needs all of it. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
+#define FAKE_ALLOCATORS 4
+#define FAKE_TAKEN 256
+
+enum fake_op {
+	OP_ACQUIRE, /* + index of the allocator */
+	OP_CREATE = OP_ACQUIRE + FAKE_ALLOCATORS,
+	OP_START,
+	OP_EXEC,
+	OP_SIGNAL,
+	OP_RESIZE,
+	OP_PAUSE,
+	OP_RESUME,
+	OP_STATS,
+	OP_SHUTDOWN,
+	OP_TERMINATE,
+	OP_ADOPT,
+	OP_RELEASE,      /* the backend's */
+	OP_GIVE,         /* + index of the allocator */
+	OP_COUNT = OP_GIVE + FAKE_ALLOCATORS,
+};
+enum fake_how { BY_RETURN, INLINE, LATER, NEVER };
+
+struct fake_system {
+	uint64_t handle;
+	char container[64];
+	bool used, started, ended, closed;
+	int out, err, in;
+};
+
+static struct fake {
+	uv_loop_t loop;
+	struct cow_timers timers;
+	struct cow_ops *ops;
+	struct cow_engine *engine;
+	char root[64], run[80], state[80];
+	const struct cow_host_events *events;
+	void *events_arg;
+
+	/* the script */
+	enum fake_how how[OP_COUNT];
+	int code[OP_COUNT];         /* 0 or negative errno */
+	bool shutdown_ends, terminate_ends; /* the process obeys */
+	bool fail_after_taking;     /* a failing acquire or create has taken something */
+	bool adopt_alive;
+	uint32_t allocators;
+	const char *patch;          /* what the first allocator does to the spec */
+	const char *answer_result;
+	bool master;                /* create answers with a descriptor (a terminal) */
+
+	/* the books */
+	char taken[FAKE_TAKEN][96]; /* "allocator/container"; "" is free */
+	struct fake_system systems[64];
+	uint64_t next_handle;
+	uint32_t calls[OP_COUNT];
+	struct { enum fake_op op; cow_op handle; uint64_t system; } pending[64];
+	uint32_t pending_count;
+	uint32_t live_max;          /* most live systems of one container at a time */
+	char last_spec[8192];
+	char last_process[4096];
+	int last_signal;
+	uint32_t stopped_hooks, deleted_hooks, shutdown_hooks;
+
+	/* the last reply */
+	uint32_t replies;
+	int reply_code;
+	char reply_message[1100], reply_step[64], reply_result[4096];
+} fake;
+
+static char fake_names[FAKE_ALLOCATORS][16];
+static struct cow_allocator fake_table[FAKE_ALLOCATORS];
+static const struct cow_allocator *fake_list[FAKE_ALLOCATORS];
+static struct cow_backend fake_backend;
+static struct cow_hook fake_hooks[3];
+static const struct cow_hook *fake_hook_list[3];
+
+/* ---- the books */
+
+static void fake_take(const char *who, const char *container)
+{
+	for (uint32_t i = 0; i < FAKE_TAKEN; i++) {
+		if (fake.taken[i][0])
+			continue;
+		(void)snprintf(fake.taken[i], sizeof(fake.taken[i]), "%s/%s", who, container);
+		return;
+	}
+	fail_msg("too much taken");
+}
+
+static void fake_give(const char *who, const char *container)
+{
+	char name[96];
+
+	(void)snprintf(name, sizeof(name), "%s/%s", who, container);
+	for (uint32_t i = 0; i < FAKE_TAKEN; i++)
+		if (strcmp(fake.taken[i], name) == 0)
+			fake.taken[i][0] = '\0';
+}
+
+static uint32_t fake_held(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < FAKE_TAKEN; i++)
+		n += fake.taken[i][0] != '\0';
+	return n;
+}
+
+static struct fake_system *fake_system(uint64_t handle)
+{
+	for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++)
+		if (fake.systems[i].used && fake.systems[i].handle == handle)
+			return &fake.systems[i];
+	return NULL;
+}
+
+static struct fake_system *fake_system_of(const char *container)
+{
+	struct fake_system *best = NULL;
+
+	for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++) {
+		struct fake_system *s = &fake.systems[i];
+
+		if (s->used && !s->ended && strcmp(s->container, container) == 0 &&
+		    (!best || s->handle > best->handle))
+			best = s;
+	}
+	return best;
+}
+
+static void fake_system_streams(struct fake_system *s)
+{
+	int *fds[] = { &s->out, &s->err, &s->in };
+
+	for (size_t i = 0; i < 3; i++) {
+		if (*fds[i] >= 0)
+			(void)close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+/* The process is gone: its streams with it. */
+static void fake_exit(uint64_t handle, int code, int signo)
+{
+	const struct cowherd_exit end = { .size = sizeof(end), .code = code, .signal = signo,
+					  .time_ns = cow_realtime_ns() };
+	struct fake_system *s = fake_system(handle);
+
+	if (!s || s->ended)
+		return;
+	s->ended = true;
+	fake_system_streams(s);
+	if (!s->closed)
+		fake.events->exited(fake.events_arg, "fake", handle, 0, &end);
+}
+
+/* ---- answers */
+
+static int fake_reply(enum fake_op op, cow_op handle, uint64_t system, int fd)
+{
+	struct cowherd_answer payload = { .size = sizeof(payload), .code = fake.code[op], .handle = system,
+					  .pid = 0, .fd = fd, .result = fake.answer_result };
+
+	fake.calls[op]++;
+	switch (fake.how[op]) {
+	case BY_RETURN:
+		if (fake.code[op] < 0)
+			return fake.code[op];
+		if (!system)
+			return 0;
+		/* A result can only be handed over by an answer: fall through. */
+		__attribute__((fallthrough));
+	case INLINE:
+		(void)cow_ops_answer(fake.ops, handle,
+				     &(struct cow_answer){ .code = fake.code[op],
+							   .message = fake.code[op] ? "fake: no" : NULL,
+							   .payload = &payload });
+		if (payload.fd >= 0)
+			(void)close(payload.fd);
+		return COW_LATER;
+	case LATER:
+		fake.pending[fake.pending_count].op = op;
+		fake.pending[fake.pending_count].system = system;
+		fake.pending[fake.pending_count++].handle = handle;
+		return COW_LATER;
+	case NEVER:
+		break;
+	}
+	return COW_LATER;
+}
+
+/* Answer the oldest operation of that kind; false: none is pending. */
+static bool fake_answer(enum fake_op op)
+{
+	for (uint32_t i = 0; i < fake.pending_count; i++) {
+		struct cowherd_answer payload = { .size = sizeof(payload), .code = fake.code[op],
+						  .handle = fake.pending[i].system, .fd = -1,
+						  .result = fake.answer_result };
+		cow_op handle = fake.pending[i].handle;
+
+		if (fake.pending[i].op != op)
+			continue;
+		memmove(&fake.pending[i], &fake.pending[i + 1],
+			(--fake.pending_count - i) * sizeof(fake.pending[0]));
+		(void)cow_ops_answer(fake.ops, handle,
+				     &(struct cow_answer){ .code = fake.code[op],
+							   .message = fake.code[op] ? "fake: no" : NULL,
+							   .payload = &payload });
+		return true;
+	}
+	return false;
+}
+
+/* ---- allocators */
+
+static int fake_acquire(void *arg, cowherd_op op, const struct cowherd_request *request)
+{
+	size_t i = (size_t)(uintptr_t)arg;
+	int rc = fake.events->intend(fake.events_arg, op, fake_names[i], "thing", "{\"n\":1}");
+
+	assert_int_equal(rc, 0);
+	if (fake.code[OP_ACQUIRE + i] == 0 || fake.fail_after_taking)
+		fake_take(fake_names[i], request->container);
+	if (i == 0 && fake.patch)
+		assert_int_equal(fake.events->patch_spec(fake.events_arg, op, fake.patch), 0);
+	return fake_reply(OP_ACQUIRE + (enum fake_op)i, op, 0, -1);
+}
+
+static int fake_release(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	size_t i = (size_t)(uintptr_t)arg;
+
+	if (fake.code[OP_GIVE + i] == 0)
+		fake_give(fake_names[i], record->container);
+	return fake_reply(OP_GIVE + (enum fake_op)i, op, 0, -1);
+}
+
+/* ---- the backend */
+
+static int backend_supports(void *arg, const struct cowherd_request *request)
+{
+	(void)arg;
+	(void)snprintf(fake.last_spec, sizeof(fake.last_spec), "%s", request->spec);
+	return 1;
+}
+
+static uint32_t fake_lives(const char *container)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++)
+		n += fake.systems[i].used && !fake.systems[i].ended &&
+		     strcmp(fake.systems[i].container, container) == 0;
+	return n;
+}
+
+static uint64_t fake_system_add(const char *container)
+{
+	for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++) {
+		struct fake_system *s = &fake.systems[i];
+
+		if (s->used)
+			continue;
+		*s = (struct fake_system){ .used = true, .handle = ++fake.next_handle, .out = -1, .err = -1,
+					   .in = -1 };
+		(void)snprintf(s->container, sizeof(s->container), "%s", container);
+		if (fake_lives(container) > fake.live_max)
+			fake.live_max = fake_lives(container);
+		return s->handle;
+	}
+	fail_msg("too many systems");
+	return 0;
+}
+
+static int fake_dup(int fd)
+{
+	return fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
+}
+
+static int backend_create(void *arg, cowherd_op op, const struct cowherd_request *request,
+			  const struct cowherd_stdio *stdio)
+{
+	uint64_t handle;
+	struct fake_system *s;
+	int fds[2] = { -1, -1 };
+
+	(void)arg;
+	(void)snprintf(fake.last_spec, sizeof(fake.last_spec), "%s", request->spec);
+	assert_int_equal(fake.events->intend(fake.events_arg, op, "fake", "system", "{}"), 0);
+	if (fake.code[OP_CREATE] < 0 && !fake.fail_after_taking)
+		return fake_reply(OP_CREATE, op, 0, -1);
+	fake_take("fake", request->container);
+	handle = fake_system_add(request->container);
+	s = fake_system(handle);
+	if (fake.master) {
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		s->out = fds[1];
+	} else {
+		s->in = fake_dup(stdio->in);
+		s->out = fake_dup(stdio->out);
+		s->err = fake_dup(stdio->err);
+	}
+	return fake_reply(OP_CREATE, op, handle, fds[0]);
+}
+
+static int backend_start(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	assert_non_null(fake_system(system));
+	if (fake.code[OP_START] == 0)
+		fake_system(system)->started = true;
+	return fake_reply(OP_START, op, 0, -1);
+}
+
+static int backend_exec(void *arg, cowherd_op op, uint64_t system, const char *process,
+			const struct cowherd_stdio *stdio)
+{
+	(void)arg;
+	(void)system;
+	(void)stdio;
+	(void)snprintf(fake.last_process, sizeof(fake.last_process), "%s", process);
+	return fake_reply(OP_EXEC, op, fake.code[OP_EXEC] ? 0 : ++fake.next_handle, -1);
+}
+
+static int backend_signal(void *arg, cowherd_op op, uint64_t system, uint64_t process, int signo,
+			  uint32_t flags)
+{
+	(void)arg;
+	(void)system;
+	(void)process;
+	(void)flags;
+	fake.last_signal = signo;
+	return fake_reply(OP_SIGNAL, op, 0, -1);
+}
+
+static int backend_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process, uint16_t height,
+			  uint16_t width)
+{
+	(void)arg;
+	(void)system;
+	(void)process;
+	(void)height;
+	(void)width;
+	return fake_reply(OP_RESIZE, op, 0, -1);
+}
+
+static int backend_pause(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	(void)system;
+	return fake_reply(OP_PAUSE, op, 0, -1);
+}
+
+static int backend_resume(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	(void)system;
+	return fake_reply(OP_RESUME, op, 0, -1);
+}
+
+static int backend_stats(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	(void)system;
+	return fake_reply(OP_STATS, op, 0, -1);
+}
+
+static int backend_shutdown(void *arg, cowherd_op op, uint64_t system, int signo)
+{
+	(void)arg;
+	fake.last_signal = signo;
+	if (fake.shutdown_ends)
+		fake_exit(system, 128 + signo, signo);
+	return fake_reply(OP_SHUTDOWN, op, 0, -1);
+}
+
+static int backend_terminate(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	if (fake.terminate_ends && fake.code[OP_TERMINATE] == 0)
+		fake_exit(system, 137, SIGKILL);
+	return fake_reply(OP_TERMINATE, op, 0, -1);
+}
+
+static void backend_close(void *arg, uint64_t system)
+{
+	(void)arg;
+	assert_non_null(fake_system(system));
+	assert_false(fake_system(system)->closed);
+	fake_system(system)->closed = true;
+}
+
+static int backend_adopt(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	struct fake_system *s = fake_system_of(record->container);
+
+	(void)arg;
+	if (fake.code[OP_ADOPT] == 0 && (!fake.adopt_alive || !s))
+		return -ESRCH;
+	if (s)
+		s->closed = false;
+	return fake_reply(OP_ADOPT, op, s ? s->handle : 0, -1);
+}
+
+static int backend_release(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	(void)arg;
+	if (fake.code[OP_RELEASE] == 0) {
+		for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++) {
+			struct fake_system *s = &fake.systems[i];
+
+			if (!s->used || strcmp(s->container, record->container) != 0)
+				continue;
+			fake_exit(s->handle, 137, SIGKILL);
+			fake_system_streams(s);
+			s->used = false;
+		}
+		fake_give("fake", record->container);
+	}
+	return fake_reply(OP_RELEASE, op, 0, -1);
+}
+
+static int fake_hook(void *arg, cowherd_op op, const char *container)
+{
+	(void)op;
+	(void)container;
+	++*(uint32_t *)arg;
+	return 0;
+}
+
+/* ---- host/host.h, as far as the engine goes */
+
+uint32_t cow_host_allocators(struct cow_host *host, const struct cow_allocator *const **ret)
+{
+	(void)host;
+	*ret = fake_list;
+	return fake.allocators;
+}
+
+const struct cow_allocator *cow_host_allocator(struct cow_host *host, const char *name)
+{
+	(void)host;
+	for (uint32_t i = 0; i < fake.allocators; i++)
+		if (strcmp(fake_names[i], name) == 0)
+			return &fake_table[i];
+	return NULL;
+}
+
+const struct cow_backend *cow_host_backend(struct cow_host *host, const char *name)
+{
+	(void)host;
+	return strcmp(name, "fake") == 0 ? &fake_backend : NULL;
+}
+
+const struct cow_backend *cow_host_choose_backend(struct cow_host *host,
+						  const struct cowherd_request *request)
+{
+	(void)host;
+	(void)backend_supports(NULL, request);
+	return &fake_backend;
+}
+
+uint32_t cow_host_hooks(struct cow_host *host, const struct cow_hook *const **ret)
+{
+	(void)host;
+	*ret = fake_hook_list;
+	return 3;
+}
+
+void cow_host_set_events(struct cow_host *host, const struct cow_host_events *events, void *arg)
+{
+	(void)host;
+	fake.events = events;
+	fake.events_arg = arg;
+}
+
+int cow_host_take_fd(const struct cow_answer *answer)
+{
+	struct cowherd_answer *payload = (struct cowherd_answer *)(uintptr_t)answer->payload;
+	int fd = payload ? payload->fd : -1;
+
+	if (payload)
+		payload->fd = -1;
+	return fd;
+}
+
+/* ---- driving it */
+
+static void fake_script(void)
+{
+	memset(fake.how, 0, sizeof(fake.how));
+	memset(fake.code, 0, sizeof(fake.code));
+	memset(fake.calls, 0, sizeof(fake.calls));
+	fake.shutdown_ends = fake.terminate_ends = true;
+	fake.fail_after_taking = false;
+	fake.adopt_alive = true;
+	fake.allocators = 2;
+	fake.patch = NULL;
+	fake.answer_result = NULL;
+	fake.master = false;
+	fake.live_max = 0;
+	fake.stopped_hooks = fake.deleted_hooks = fake.shutdown_hooks = 0;
+	fake.replies = 0;
+}
+
+static void fake_tables(void)
+{
+	static uint32_t *const counters[] = { &fake.stopped_hooks, &fake.deleted_hooks,
+					      &fake.shutdown_hooks };
+
+	for (size_t i = 0; i < FAKE_ALLOCATORS; i++) {
+		(void)snprintf(fake_names[i], sizeof(fake_names[i]), "alloc%zu", i);
+		fake_table[i] = (struct cow_allocator){
+			.table = { .size = sizeof(fake_table[i].table), .name = fake_names[i],
+				   .phase = COWHERD_PHASE_NETWORK + (uint32_t)i, .acquire_ms = 5000,
+				   .release_ms = 5000, .acquire = fake_acquire, .release = fake_release,
+				   .flags = i == 1 ? COWHERD_DURABLE : 0 },
+			.arg = (void *)(uintptr_t)i,
+		};
+		fake_list[i] = &fake_table[i];
+	}
+	fake_backend = (struct cow_backend){
+		.table = { .size = sizeof(fake_backend.table), .name = "fake", .create_ms = 5000,
+			   .start_ms = 5000, .release_ms = 5000, .supports = backend_supports,
+			   .create = backend_create, .start = backend_start, .exec = backend_exec,
+			   .signal = backend_signal, .resize = backend_resize, .pause = backend_pause,
+			   .resume = backend_resume, .stats = backend_stats,
+			   .shutdown = backend_shutdown, .terminate = backend_terminate,
+			   .close = backend_close, .adopt = backend_adopt, .release = backend_release },
+	};
+	for (int i = 0; i < 3; i++) {
+		fake_hooks[i] = (struct cow_hook){ .hook = i, .cb = fake_hook, .arg = counters[i] };
+		fake_hook_list[i] = &fake_hooks[i];
+	}
+}
+
+static void fake_engine_open(void)
+{
+	struct cow_error err = { 0 };
+	const struct cow_engine_setup setup = {
+		.loop = &fake.loop, .timers = &fake.timers, .ops = fake.ops, .host = (struct cow_host *)&fake,
+		.run_root = fake.run, .state_root = fake.state, .owner = "test",
+	};
+
+	if (cow_engine_create(&setup, &fake.engine, &err) < 0)
+		fail_msg("%s", err.message);
+}
+
+/* Turns of the loop at the present time, until nothing is due and no pool job runs. */
+static void fake_turn(void)
+{
+	for (int i = 0; i < 200; i++) {
+		(void)uv_run(&fake.loop, UV_RUN_NOWAIT);
+		cow_timers_advance(&fake.timers, fake.timers.now_ms);
+		if (i > 3 && cow_timers_next(&fake.timers) > fake.timers.now_ms)
+			return;
+	}
+}
+
+static void fake_advance(uint64_t ms)
+{
+	uint64_t until = fake.timers.now_ms + ms;
+
+	fake_turn();
+	while (cow_timers_next(&fake.timers) <= until) {
+		cow_timers_advance(&fake.timers, cow_timers_next(&fake.timers));
+		fake_turn();
+	}
+	cow_timers_advance(&fake.timers, until);
+	fake_turn();
+}
+
+static void fake_nothing(uv_timer_t *timer)
+{
+	(void)timer;
+}
+
+/* Real events (pipes, pool jobs): until condition holds. */
+#define fake_until(condition)                                                              \
+	do {                                                                               \
+		for (int turns_ = 0; !(condition); turns_++) {                             \
+			uv_timer_t guard_;                                                 \
+			if (turns_ > 20000)                                                \
+				fail_msg("never: %s", #condition);                         \
+			(void)uv_timer_init(&fake.loop, &guard_);                          \
+			(void)uv_timer_start(&guard_, fake_nothing, 5, 0);                 \
+			(void)uv_run(&fake.loop, UV_RUN_ONCE);                             \
+			uv_close((uv_handle_t *)&guard_, NULL);                            \
+			(void)uv_run(&fake.loop, UV_RUN_NOWAIT);                           \
+			cow_timers_advance(&fake.timers, fake.timers.now_ms);              \
+		}                                                                          \
+	} while (0)
+
+static void fake_cb(void *arg, const struct cow_error *err, const char *result)
+{
+	if (arg)
+		++*(uint32_t *)arg;
+	fake.replies++;
+	fake.reply_code = err ? err->code : 0;
+	(void)snprintf(fake.reply_message, sizeof(fake.reply_message), "%s", err ? err->message : "");
+	(void)snprintf(fake.reply_step, sizeof(fake.reply_step), "%s", err ? err->step : "");
+	(void)snprintf(fake.reply_result, sizeof(fake.reply_result), "%s", result ? result : "");
+}
+
+static int fake_setup(void **state)
+{
+	(void)state;
+	memset(&fake, 0, sizeof(fake));
+	(void)snprintf(fake.root, sizeof(fake.root), "/tmp/cow-engine-XXXXXX");
+	assert_non_null(mkdtemp(fake.root));
+	(void)snprintf(fake.run, sizeof(fake.run), "%s/run", fake.root);
+	(void)snprintf(fake.state, sizeof(fake.state), "%s/state", fake.root);
+	assert_int_equal(mkdir(fake.run, 0700), 0);
+	assert_int_equal(mkdir(fake.state, 0700), 0);
+	assert_int_equal(uv_loop_init(&fake.loop), 0);
+	cow_timers_init(&fake.timers, 1000);
+	fake.ops = cow_ops_create(&fake.timers);
+	assert_non_null(fake.ops);
+	fake_script();
+	fake_tables();
+	fake_engine_open();
+	return 0;
+}
+
+static void fake_engine_close(void)
+{
+	cow_engine_destroy(fake.engine);
+	fake.engine = NULL;
+	for (size_t i = 0; i < COW_ELEMENTS(fake.systems); i++)
+		if (fake.systems[i].used)
+			fake_system_streams(&fake.systems[i]);
+	while (uv_run(&fake.loop, UV_RUN_NOWAIT))
+		;
+}
+
+static uint32_t fake_fds(void)
+{
+	uint32_t n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Whatever happened: no operation, no handle, no file is left. */
+static int fake_teardown(void **state)
+{
+	(void)state;
+	fake_engine_close();
+	assert_int_equal(cow_ops_count(fake.ops), 0);
+	cow_ops_destroy(fake.ops);
+	assert_true(cow_timers_next(&fake.timers) == UINT64_MAX);
+	cow_timers_finish(&fake.timers);
+	assert_int_equal(uv_loop_close(&fake.loop), 0);
+	assert_int_equal(cow_fs_remove_tree(fake.root), 0);
+	return 0;
+}
+
+/* ---- verbs in one line; each returns the code of its reply, or 1 where there was none */
+
+static int fake_replied(uint32_t before)
+{
+	return fake.replies == before ? 1 : fake.reply_code;
+}
+
+static int fake_create(const char *id, const char *more)
+{
+	char text[2048];
+	struct json_object *params;
+	uint32_t before = fake.replies;
+
+	(void)snprintf(text, sizeof(text),
+		       "{\"id\":\"%s\",\"spec\":{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"/bin/x\"],"
+		       "\"cwd\":\"/\"},\"root\":{\"path\":\"/nowhere\"}}%s%s}",
+		       id, *more ? "," : "", more);
+	params = json_tokener_parse(text);
+	assert_non_null(params);
+	cow_engine_container_create(fake.engine, params, fake_cb, NULL);
+	json_object_put(params);
+	assert_int_equal(fake.replies, before); /* never from inside */
+	fake_turn();
+	return fake_replied(before);
+}
+
+#define FAKE_VERB(verb, ...)                                                                \
+	({                                                                                  \
+		uint32_t before_ = fake.replies;                                            \
+		cow_engine_container_##verb(fake.engine, __VA_ARGS__, fake_cb, NULL);       \
+		assert_int_equal(fake.replies, before_);                                    \
+		fake_turn();                                                                \
+		fake_replied(before_);                                                      \
+	})
+
+static int fake_wait(const char *id, enum cow_wait condition)
+{
+	uint32_t before = fake.replies;
+	uint64_t wait;
+
+	cow_engine_container_wait(fake.engine, id, condition, fake_cb, NULL, &wait);
+	fake_turn();
+	return fake_replied(before);
+}
+
+static const char *fake_state(const char *id)
+{
+	struct container *c = container_by_id(fake.engine, id);
+
+	return c ? cow_state_info(c->state)->name : "";
+}
+
+/* Deleted without a trace. */
+static void assert_nothing(const char *id)
+{
+	char path[256];
+	struct stat st;
+
+	assert_null(container_by_id(fake.engine, id));
+	assert_int_equal(fake_held(), 0);
+	assert_int_equal(cow_ops_count(fake.ops), fake.pending_count);
+	(void)snprintf(path, sizeof(path), "%s/containers/%s", fake.run, id);
+	assert_int_not_equal(stat(path, &st), 0);
+	(void)snprintf(path, sizeof(path), "%s/containers/%s", fake.state, id);
+	assert_int_not_equal(stat(path, &st), 0);
+}
+
+#endif
