@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Let the n-th allocation fail, for every n: `alloc_fail_each(n) { whole test case; }` repeats the block
- * until no allocation was left to fail.  A test that includes this is linked with it by itself; calls
- * made by the program and our libraries count, those inside shared libraries do not.
+ * Let the n-th allocation fail, for every n: `alloc_fail_each(n) { whole test case; }` repeats the
+ * block until no allocation was left to fail.  A test that includes this is linked with it by
+ * itself; calls made by the program and our libraries count, those inside shared libraries do not.
  */
 #ifndef COW_TESTS_ALLOC_FAIL_H
 #define COW_TESTS_ALLOC_FAIL_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scope-lifetime cleanup: for what a function acquires and either hands over visibly or gives back. */
+/* Scope-lifetime cleanup: what a function acquires, it hands over visibly or gives back. */
 #ifndef COW_BASE_CLEANUP_H
 #define COW_BASE_CLEANUP_H
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 __attribute__((format(printf, 2, 0))) static size_t error_format(struct cow_error *err,
-								  const char *format, va_list ap)
+								 const char *format, va_list ap)
 {
 	int n = vsnprintf(err->message, sizeof(err->message), format, ap);
 	if (n < 0) {
@@ -37,7 +37,8 @@ int cow_error_errno(struct cow_error *err, int code, const char *format, ...)
 	va_start(ap, format);
 	size_t len = error_format(err, format, ap);
 	va_end(ap);
-	(void)snprintf(err->message + len, sizeof(err->message) - len, ": %s", cow_errno_text(code));
+	(void)snprintf(err->message + len, sizeof(err->message) - len, ": %s",
+		       cow_errno_text(code));
 	err->code = code;
 	return code;
 }

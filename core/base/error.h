@@ -9,7 +9,7 @@
 struct cow_error {
 	int code;                      /* 0, or a negative errno */
 	char step[COW_STEP_MAX];       /* where in the transaction; "" outside of one */
-	char message[COW_MESSAGE_MAX]; /* "object: cause", whole sentences where the reference has one */
+	char message[COW_MESSAGE_MAX]; /* "object: cause", or the reference's sentence */
 };
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A flight recorder: the last events of one container, kept cheaply, looked at when something failed.
- * One block of memory that grows up to COW_FLIGHT_BYTES: the oldest events make room.
+ * A flight recorder: the last events of one container, kept cheaply, looked at when something
+ * failed.  One block of memory that grows up to COW_FLIGHT_BYTES: the oldest events make room.
  */
 #ifndef COW_BASE_FLIGHT_H
 #define COW_BASE_FLIGHT_H

@@ -123,7 +123,7 @@ int cow_fs_write_atomic_fd(const char *path, const void *data, size_t len, mode_
 	int r = cow_fs_open_parent(path, &dirfd, &name);
 	if (r < 0)
 		return r;
-	/* Always the same name: one that dies here leaves at most one such file, the next takes it. */
+	/* Always the same name: who dies here leaves at most one such file; the next takes it. */
 	_cleanup_free_ char *temporary = cow_asprintf(".%s.tmp", name);
 	if (!temporary)
 		return -ENOMEM;
@@ -162,7 +162,7 @@ static int fs_mkdir(const char *path, mode_t mode)
 	struct stat st;
 	if (mkdir(path, mode) == 0)
 		return 0;
-	/* Other errors than EEXIST may come from directories that exist, e.g. on a read-only mount. */
+	/* Directories that exist may give other errors, too, e.g. on a read-only mount. */
 	int error = -errno;
 	if (stat(path, &st) < 0)
 		return error == -EEXIST ? -errno : error;

@@ -11,11 +11,12 @@ int cow_fs_read(const char *path, size_t max, char **ret, size_t *ret_len);
 int cow_fs_read_at(int dirfd, const char *name, size_t max, char **ret, size_t *ret_len);
 #define COW_FS_DURABLE 0x1u /* fsync file and directory: survives a power cut, not only a kill */
 /*
- * Whole or not at all: temporary name (".NAME.tmp", always the same: one writer per path at a time),
- * write, rename.  mode is exact, whatever the umask says.
+ * Whole or not at all: temporary name (".NAME.tmp", always the same: one writer per path at a
+ * time), write, rename.  mode is exact, whatever the umask says.
  */
-int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode, unsigned flags);
-/* The same, and the new file, open for reading and writing; cow_fs_sync_parent() is the caller's. */
+int cow_fs_write_atomic(const char *path, const void *data, size_t len, mode_t mode,
+			unsigned flags);
+/* The same, and the new file, open to read and write; cow_fs_sync_parent() is the caller's. */
 int cow_fs_write_atomic_fd(const char *path, const void *data, size_t len, mode_t mode,
 			   unsigned flags, int *ret_fd);
 /* fsync the directory that holds path: a new name survives a power cut. */

@@ -80,7 +80,7 @@ static int remove_children(struct remove *rm, int at, const char *name, unsigned
 
 static int remove_dir(struct remove *rm, int at, const char *name, unsigned depth)
 {
-	/* A listing that is emptied while it is read may skip entries: look again while that helps. */
+	/* A listing that is emptied while it is read may skip entries: again, while that helps. */
 	for (;;) {
 		bool progress = false;
 		int r = remove_children(rm, at, name, depth, &progress);

@@ -37,7 +37,8 @@ static inline void cow_list_del(struct cow_list *e)
 }
 
 #define cow_container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
-#define cow_list_for(pos, head) for (struct cow_list *pos = (head)->next; pos != (head); pos = pos->next)
+#define cow_list_for(pos, head) \
+	for (struct cow_list *pos = (head)->next; pos != (head); pos = pos->next)
 /* The current element may be deleted. */
 #define cow_list_for_safe(pos, tmp, head)                                          \
 	for (struct cow_list *pos = (head)->next, *tmp = pos->next; pos != (head); \

@@ -29,14 +29,14 @@ struct cow_timers {
 	struct cow_timer *root; /* private: the earliest */
 	uint64_t next_order;
 	/*
-	 * Called whenever the earliest deadline changes, and at the end of each advance; UINT64_MAX:
-	 * none.  May be NULL.
+	 * Called whenever the earliest deadline changes, and at the end of each advance;
+	 * UINT64_MAX: none.  May be NULL.
 	 */
 	void (*rearm)(void *arg, uint64_t due_ms);
 	void *rearm_arg;
 	/*
-	 * The time when a timer is started: without it, the time of the last advance, which may be long
-	 * ago where the loop was woken by something else than a deadline.  May be NULL.
+	 * The time when a timer is started: without it, the time of the last advance, which may be
+	 * long ago where the loop was woken by something else than a deadline.  May be NULL.
 	 */
 	uint64_t (*clock)(void *arg);
 	void *clock_arg;
@@ -46,8 +46,8 @@ void cow_timers_init(struct cow_timers *t, uint64_t now_ms);
 /* Stops every timer that is still queued. */
 void cow_timers_finish(struct cow_timers *t);
 /* (Re)start; after_ms 0 is "as soon as the loop turns", never from inside this call.  Always 0. */
-int cow_timer_start(struct cow_timers *t, struct cow_timer *timer, uint64_t after_ms, cow_timer_cb cb,
-		    void *arg);
+int cow_timer_start(struct cow_timers *t, struct cow_timer *timer, uint64_t after_ms,
+		    cow_timer_cb cb, void *arg);
 /* One that is not queued stays so. */
 void cow_timer_stop(struct cow_timers *t, struct cow_timer *timer);
 static inline bool cow_timer_active(const struct cow_timer *timer)

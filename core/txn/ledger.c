@@ -129,7 +129,8 @@ static int ledger_append(struct cow_ledger *ledger, const char *data, size_t len
 			return r;
 	}
 	for (size_t done = 0; done < len;) {
-		ssize_t n = pwrite(ledger->fd, data + done, len - done, (off_t)(ledger->size + done));
+		ssize_t n =
+			pwrite(ledger->fd, data + done, len - done, (off_t)(ledger->size + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
@@ -374,8 +375,8 @@ const struct cow_ledger_entry *cow_ledger_before(const struct cow_ledger *ledger
 	return at > 0 ? &ledger->nodes[at - 1]->entry : NULL;
 }
 
-const struct cow_ledger_entry *cow_ledger_find(const struct cow_ledger *ledger, const char *allocator,
-					       const char *key)
+const struct cow_ledger_entry *cow_ledger_find(const struct cow_ledger *ledger,
+					       const char *allocator, const char *key)
 {
 	for (uint32_t i = 0; i < ledger->count; i++) {
 		const struct cow_ledger_entry *entry = &ledger->nodes[i]->entry;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The write-ahead ledger of one container: an append-only file of checksummed lines, each written
- * with a single write(2).  An intent is on file before the resource is taken; a torn last line is an
- * intent whose resource was never taken, and is dropped.  No fsync for volatile records: what they
- * name dies with the kernel, as the page cache does; durable ones are fsync'ed (and block for that).
+ * with a single write(2).  An intent is on file before the resource is taken; a torn last line is
+ * an intent whose resource was never taken, and is dropped.  No fsync for volatile records: what
+ * they name dies with the kernel, as the page cache does; durable ones are fsync'ed (and block).
  *
  * On file, fields between tabs, a CRC-32C of what follows it in front:
  *	CRC H 1 BOOT-ID                             header: version; boot of the lines that follow
- *	CRC I SEQ d|v ALLOCATOR KEY RECORD          intent, durable or volatile; a known SEQ replaces
+ *	CRC I SEQ d|v ALLOCATOR KEY RECORD          intent, durable or not; a known SEQ replaces
  *	CRC R SEQ                                   released
  * A ledger that holds nothing is an empty file; one that has grown far beyond what it holds is
  * written anew and renamed.
@@ -51,10 +51,10 @@ int cow_ledger_release(struct cow_ledger *ledger, uint64_t seq);
 /* The newest entry held, or NULL; then older ones.  Valid until the next change. */
 const struct cow_ledger_entry *cow_ledger_last(const struct cow_ledger *ledger);
 const struct cow_ledger_entry *cow_ledger_before(const struct cow_ledger *ledger, uint64_t seq);
-const struct cow_ledger_entry *cow_ledger_find(const struct cow_ledger *ledger, const char *allocator,
-					       const char *key);
+const struct cow_ledger_entry *cow_ledger_find(const struct cow_ledger *ledger,
+					       const char *allocator, const char *key);
 uint32_t cow_ledger_count(const struct cow_ledger *ledger);
-/* Lines that did not check when it was opened; damage other than a torn tail is reported, not hidden. */
+/* Lines that did not check when it was opened; a torn tail is none of them. */
 uint32_t cow_ledger_damaged(const struct cow_ledger *ledger);
 
 #endif

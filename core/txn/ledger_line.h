@@ -13,7 +13,7 @@ struct cow_ledger_line {
 	char kind; /* 'H', 'I', 'R' */
 	unsigned version;
 	const char *boot;
-	struct cow_ledger_entry entry; /* strings are borrowed from the text; other_boot is not set */
+	struct cow_ledger_entry entry; /* strings are the text's; other_boot is not set */
 };
 
 void cow_ledger_line_header(struct cow_strbuf *b, const char *boot);

@@ -155,7 +155,8 @@ int cow_op_open(struct cow_ops *ops, uint32_t deadline_ms, cow_op_cb cb, void *a
 		return r;
 	struct op_slot *slot = slot_open(ops, cb, arg);
 	if (deadline_ms > 0)
-		(void)cow_timer_start(ops->timers, &slot->deadline, deadline_ms, slot_expired, slot);
+		(void)cow_timer_start(ops->timers, &slot->deadline, deadline_ms, slot_expired,
+				      slot);
 	*ret = slot_handle(slot);
 	return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One loop (txn_go) calls step after step, forwards and then, after a failure, backwards.  It leaves
- * when a step answers later and is entered again by the answer or by the timer: the transaction's
- * one timer is the deadline of the step in flight, then its grace, and at last the turn on which
- * done is called.
+ * One loop (txn_go) calls step after step, forwards and then, after a failure, backwards.  It
+ * leaves when a step answers later and is entered again by the answer or by the timer: the
+ * transaction's one timer is the deadline of the step in flight, then its grace, and at last the
+ * turn on which done is called.
  */
 #include "base/cleanup.h"
 #include "base/ids.h"
@@ -33,9 +33,9 @@ struct cow_txn {
 
 	/* of the call in flight */
 	cow_op op;
-	bool inside;    /* a hook is on the stack */
-	bool asked;     /* to finish */
-	bool answered;  /* from inside a hook; answer is its code */
+	bool inside;   /* a hook is on the stack */
+	bool asked;    /* to finish */
+	bool answered; /* from inside a hook; answer is its code */
 	int answer;
 	struct cow_timer timer;
 
@@ -227,10 +227,10 @@ static void txn_expired(struct cow_timer *timer, void *arg)
 {
 	struct cow_txn *txn = arg;
 	struct txn_step *current = txn_current(txn);
-	const char *why = "no answer by its deadline"; /* the text of the code is about connections */
+	const char *why = "no answer by its deadline"; /* the code's text is of connections */
 	int code = -ETIMEDOUT;
 	(void)timer;
-	/* A run that is late has failed, whatever it answers; an undo may still succeed in its grace. */
+	/* A run that is late has failed, whatever it answers; an undo may succeed in its grace. */
 	if (txn->state == TXN_RUNNING)
 		txn_fail(txn, code, why);
 	if (!txn->asked && current->step.cancel) {
@@ -267,7 +267,8 @@ static int txn_call(struct cow_txn *txn)
 		if (!undoing && txn->result.error.code != 0) /* cancelled from inside */
 			return txn_ask(txn) ? txn->answer : COW_LATER;
 		if (deadline_ms > 0)
-			(void)cow_timer_start(txn->timers, &txn->timer, deadline_ms, txn_expired, txn);
+			(void)cow_timer_start(txn->timers, &txn->timer, deadline_ms, txn_expired,
+					      txn);
 		return COW_LATER;
 	}
 	cow_op_abandon(txn->ops, txn->op);

@@ -3,8 +3,8 @@
  * A transaction: a row of steps, run in order of phase, undone in reverse when one fails.
  *
  * Time comes from a cow_timers queue, so the whole runs on virtual time in tests.  A step answers
- * inline, by return or later; an answer is addressed to a cow_op (index and generation), so that one
- * that comes twice, late or after an abandonment finds nothing.
+ * inline, by return or later; an answer is addressed to a cow_op (index and generation), so that
+ * one that comes twice, late or after an abandonment finds nothing.
  */
 #ifndef COW_TXN_TXN_H
 #define COW_TXN_TXN_H
@@ -46,13 +46,13 @@ void cow_ops_destroy(struct cow_ops *ops); /* NULL is fine */
 /* Operations open now. */
 uint32_t cow_ops_count(const struct cow_ops *ops);
 /*
- * Open an operation: cb is called once, by answer or, with -ETIMEDOUT, after deadline_ms (0: never).
- * It is called from inside cow_ops_answer().
+ * Open an operation: cb is called once, by answer or, with -ETIMEDOUT, after deadline_ms (0:
+ * never).  It is called from inside cow_ops_answer().
  */
 int cow_op_open(struct cow_ops *ops, uint32_t deadline_ms, cow_op_cb cb, void *arg, cow_op *ret);
 /*
- * -ENOENT: answered, abandoned or never known.  The callback runs before this returns; the operation
- * is closed by then.
+ * -ENOENT: answered, abandoned or never known.  The callback runs before this returns; the
+ * operation is closed by then.
  */
 int cow_ops_answer(struct cow_ops *ops, cow_op op, const struct cow_answer *answer);
 /* Wait no more: the callback is not called, a later answer finds nothing. */
@@ -61,15 +61,17 @@ void cow_op_abandon(struct cow_ops *ops, cow_op op);
 void *cow_op_arg(const struct cow_ops *ops, cow_op op);
 
 /*
- * A step's hooks are never called from inside one another, but for `answered`, which is called from
- * inside cow_ops_answer().  Once a step is not to go on (its deadline
- * passed, or the transaction is cancelled) it is asked to finish: cancel is called, and it has
- * COW_TXN_GRACE_MS from then.  One that does not answer in that time is abandoned: a later answer finds
- * nothing.  A deadline that passes without a cancel hook to ask by abandons at once.
+ * A step's hooks are never called from inside one another, but for `answered`, which is called
+ * from inside cow_ops_answer().
  *
- * What is undone, last first: each step that succeeded, each that was abandoned (nobody knows how far
- * it got), and one that failed if it is `partial`.  Any other step that fails has taken nothing, or
- * given it back itself.
+ * Once a step is not to go on (its deadline passed, or the transaction is cancelled) it is asked to
+ * finish: cancel is called, and it has COW_TXN_GRACE_MS from then.  One that does not answer in
+ * that time is abandoned: a later answer finds nothing.  A deadline that passes without a cancel
+ * hook to ask by abandons at once.
+ *
+ * What is undone, last first: each step that succeeded, each that was abandoned (nobody knows how
+ * far it got), and one that failed if it is `partial`.  Any other step that fails has taken
+ * nothing, or given it back itself.
  */
 #define COW_TXN_GRACE_MS 5000
 
@@ -79,14 +81,14 @@ struct cow_step {
 	uint32_t run_ms, undo_ms; /* deadlines; 0: none */
 	bool partial;             /* run may fail with something taken: undo it then, too */
 	/*
-	 * 0: done; negative errno: failed; COW_LATER: answered through cow_ops_answer(op), which may be
-	 * before this returns.  Where both are given, the answer counts.
+	 * 0: done; negative errno: failed; COW_LATER: answered through cow_ops_answer(op), which
+	 * may be before this returns.  Where both are given, the answer counts.
 	 */
 	int (*run)(void *arg, cow_op op, struct cow_error *err);
 	int (*undo)(void *arg, cow_op op, struct cow_error *err);  /* may be NULL */
 	/*
-	 * Given the successful answer of run (not where it returned 0) before the next step starts, and
-	 * also before an undo.  May be NULL; <0: the step failed, but is undone.
+	 * Given the successful answer of run (not where it returned 0) before the next step starts,
+	 * and also before an undo.  May be NULL; <0: the step failed, but is undone.
 	 */
 	int (*answered)(void *arg, const struct cow_answer *answer, struct cow_error *err);
 	void (*cancel)(void *arg, cow_op op);    /* please finish soon: run, or undo; may be NULL */
@@ -115,9 +117,9 @@ const char *cow_txn_id(const struct cow_txn *txn);
  */
 int cow_txn_add(struct cow_txn *txn, const struct cow_step *step);
 /*
- * Starts with the first step at once; from here on nothing can fail for want of memory but the steps
- * themselves.  done is called exactly once, on a later turn of the loop; then the steps are dropped
- * and the transaction frees itself.
+ * Starts with the first step at once; from here on nothing can fail for want of memory but the
+ * steps themselves.  done is called exactly once, on a later turn of the loop; then the steps are
+ * dropped and the transaction frees itself.
  */
 void cow_txn_run(struct cow_txn *txn, cow_txn_done_cb done, void *arg);
 /*

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sweep of the transaction engine: how each step answers × which fails × how undos answer × what the
- * cancel hook does × cancelled from where and when, each case compared with the oracle: what was
- * called, in which order, at which millisecond, and what the result says.
+ * Sweep of the transaction engine: how each step answers × which fails × how undos answer × what
+ * the cancel hook does × cancelled from where and when, each case compared with the oracle: what
+ * was called, in which order, at which millisecond, and what the result says.
  */
 #include "txn/txn.h"
 #include "txn_oracle.h"
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static unsigned long cases;
-/* One table for all cases, so that its slots are used again and again, as in a long-lived supervisor. */
+/* One table for all cases: its slots are used again and again, as in a long-lived supervisor. */
 static struct cow_timers timers;
 static struct cow_ops *ops;
 
@@ -51,7 +51,9 @@ struct world {
 	const char *broken;
 };
 
-static const char *const step_names[STEPS_MAX] = { "step-0", "step-1", "step-2", "step-3", "step-4" };
+static const char *const step_names[STEPS_MAX] = {
+	"step-0", "step-1", "step-2", "step-3", "step-4",
+};
 
 static void broken(struct world *w, const char *why)
 {
@@ -127,7 +129,8 @@ static int fake_run(void *arg, cow_op op, struct cow_error *err)
 	if (strcmp(cow_txn_step(f->world->txn), step_names[f->index]) != 0)
 		broken(f->world, "the step in flight has another name");
 	maybe_cancel(f, CANCEL_IN_RUN);
-	int r = call_begin(f, &f->run, op, s->run[f->index], s->fail == f->index ? FAIL_CODE : 0, RUN_MS);
+	int code = s->fail == f->index ? FAIL_CODE : 0;
+	int r = call_begin(f, &f->run, op, s->run[f->index], code, RUN_MS);
 	f->world->inside--;
 	return r;
 }
@@ -152,8 +155,8 @@ static int fake_undo(void *arg, cow_op op, struct cow_error *err)
 	(void)err;
 	enter(f, 'U', false);
 	maybe_cancel(f, CANCEL_IN_UNDO);
-	int r = call_begin(f, &f->undo, op, s->undo[f->index], s->fail_undo == f->index ? FAIL_CODE : 0,
-			   UNDO_MS);
+	int code = s->fail_undo == f->index ? FAIL_CODE : 0;
+	int r = call_begin(f, &f->undo, op, s->undo[f->index], code, UNDO_MS);
 	f->world->inside--;
 	return r;
 }
@@ -301,9 +304,9 @@ static void check(const struct scenario *s)
 	print_error(" undo");
 	for (unsigned k = 0; k < s->n; k++)
 		print_error(" %u", s->undo[k]);
-	print_error(" fail %u answered %u undo %u hook %u partial %d keep %d deadlines %x cancel %u step %u tick %u\n",
-		    s->fail, s->fail_answered, s->fail_undo, s->hook, s->partial, s->keep, s->deadlines,
-		    s->cancel, s->cancel_step, s->cancel_tick);
+	print_error(" fail %u answered %u undo %u hook %u partial %d keep %d deadlines %x", s->fail,
+		    s->fail_answered, s->fail_undo, s->hook, s->partial, s->keep, s->deadlines);
+	print_error(" cancel %u step %u tick %u\n", s->cancel, s->cancel_step, s->cancel_tick);
 	outcome_print("expected", &expected);
 	outcome_print("seen    ", &w.seen);
 	fail_msg("%s", w.broken ? w.broken : "another outcome than the oracle's");
@@ -319,7 +322,7 @@ static bool never_ends(const struct scenario *s)
 	return false;
 }
 
-/* The scenario as it is, and cancelled from everywhere and at each instant at which anything happens. */
+/* The scenario as it is, cancelled from everywhere, and whenever anything happens in it. */
 static void check_cancelled(struct scenario s)
 {
 	struct outcome quiet;

@@ -29,9 +29,17 @@ enum mode {
 enum hook { HOOK_NONE, HOOK_IGNORES, HOOK_INLINE, HOOK_LATER, HOOK_COUNT };
 
 /* Where the transaction is cancelled from. */
-enum place { CANCEL_NOT, CANCEL_BEFORE_RUN, CANCEL_IN_RUN, CANCEL_IN_ANSWERED, CANCEL_IN_UNDO, CANCEL_AT_TICK };
+enum place {
+	CANCEL_NOT,
+	CANCEL_BEFORE_RUN,
+	CANCEL_IN_RUN,
+	CANCEL_IN_ANSWERED,
+	CANCEL_IN_UNDO,
+	CANCEL_AT_TICK,
+};
 
-enum { RUN_MS = 10, UNDO_MS = 7, LATER_MS = 2, HOOK_MS = 3, LATE_MS = 20000, FAIL_CODE = -5, CANCEL_CODE = -125 };
+enum { RUN_MS = 10, UNDO_MS = 7, LATER_MS = 2, HOOK_MS = 3, LATE_MS = 20000 };
+enum { FAIL_CODE = -5, CANCEL_CODE = -125 };
 
 #define NOBODY 255 /* no such step */
 

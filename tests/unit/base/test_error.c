@@ -64,8 +64,10 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_failure_wins), cmocka_unit_test(test_nobody_listens),
-		cmocka_unit_test(test_cause),              cmocka_unit_test(test_long_text_is_cut),
+		cmocka_unit_test(test_first_failure_wins),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_cause),
+		cmocka_unit_test(test_long_text_is_cut),
 		cmocka_unit_test(test_texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

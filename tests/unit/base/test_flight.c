@@ -104,8 +104,8 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),   cmocka_unit_test(test_one),
-		cmocka_unit_test(test_last_64), cmocka_unit_test(test_bounded),
+		cmocka_unit_test(test_empty),         cmocka_unit_test(test_one),
+		cmocka_unit_test(test_last_64),       cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -183,8 +183,8 @@ static void test_read_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_simple),       cmocka_unit_test(test_symlinks_to_outside),
-		cmocka_unit_test(test_many_entries), cmocka_unit_test(test_deep),
+		cmocka_unit_test(test_simple),        cmocka_unit_test(test_symlinks_to_outside),
+		cmocka_unit_test(test_many_entries),  cmocka_unit_test(test_deep),
 		cmocka_unit_test(test_mounts_inside), cmocka_unit_test(test_read_only),
 	};
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -28,10 +28,11 @@ static void test_uuid(void **state)
 
 static void test_valid(void **state)
 {
-	static const char *const good[] = { "a", "0", "A.b_c+d-e", "7f1b1e5e-0000-4000-8000-000000000000" };
+	static const char *const good[] = { "a", "0", "A.b_c+d-e",
+					    "7f1b1e5e-0000-4000-8000-000000000000" };
 	static const char *const bad[] = {
-		"", ".", "..", "../x", "a/b", "/", "-a", "_a", "+a", "a b", "a\n", "a\t", "\xc3\xa4", "a\xff",
-		"a:b", "a*", "a\\b", "a\"b", "a$b",
+		"",    ".",   "..",       "../x",  "a/b", "/",  "-a",   "_a",   "+a",  "a b",
+		"a\n", "a\t", "\xc3\xa4", "a\xff", "a:b", "a*", "a\\b", "a\"b", "a$b",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
@@ -58,7 +59,8 @@ static void test_bytes(void **state)
 {
 	(void)state;
 	for (int c = 1; c < 256; c++) {
-		bool letter = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+		bool letter =
+			(c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 		bool other = c == '_' || c == '.' || c == '+' || c == '-';
 		const char first[] = { (char)c, '\0' }, second[] = { 'a', (char)c, '\0' };
 		assert_int_equal(cow_id_valid(first), letter);

@@ -53,15 +53,17 @@ static void test_text(void **state)
 {
 	(void)state;
 	cow_log_setup(sink_fd, COW_LOG_DEBUG, false);
-	cow_log(.level = COW_LOG_INFO, .event = "container.start", .container = "web", .msg = "started");
+	cow_log(.level = COW_LOG_INFO, .event = "container.start", .container = "web",
+		.msg = "started");
 	assert_string_equal(logged(), " info container.start web: started\n");
 	cow_log(.level = COW_LOG_ERROR, .event = "x");
 	assert_string_equal(logged(), " error x\n");
-	cow_log(.level = COW_LOG_WARN, .event = "e", .container = "c", .msg = "m", .txn = "t", .step = "two words",
-		.plugin = "lcow", .state_from = "created", .state_to = "running", .has_code = true,
-		.code = -ENOENT, .dur_ms = 12);
-	assert_string_equal(logged(), " warn e c: m txn=t step=\"two words\" plugin=lcow state_from=created "
-				      "state_to=running code=-2 errno=ENOENT dur_ms=12\n");
+	cow_log(.level = COW_LOG_WARN, .event = "e", .container = "c", .msg = "m", .txn = "t",
+		.step = "two words", .plugin = "lcow", .state_from = "created",
+		.state_to = "running", .has_code = true, .code = -ENOENT, .dur_ms = 12);
+	assert_string_equal(logged(),
+			    " warn e c: m txn=t step=\"two words\" plugin=lcow state_from=created "
+			    "state_to=running code=-2 errno=ENOENT dur_ms=12\n");
 	cow_log(.level = COW_LOG_DEBUG, .event = "e", .has_code = true, .code = 137, .step = "");
 	assert_string_equal(logged(), " debug e step=\"\" code=137\n");
 }
@@ -78,13 +80,14 @@ static void test_json(void **state)
 {
 	(void)state;
 	cow_log_setup(sink_fd, COW_LOG_INFO, true);
-	cow_log(.level = COW_LOG_INFO, .event = "e", .msg = "say \"hi\"\n", .container = "c", .txn = "t",
-		.step = "s", .plugin = "p", .state_from = "a", .state_to = "b", .has_code = true,
-		.code = -EIO, .dur_ms = 3);
-	assert_string_equal(logged(),
-			    "\",\"level\":\"info\",\"event\":\"e\",\"msg\":\"say \\\"hi\\\"\\n\",\"container\":\"c\","
-			    "\"txn\":\"t\",\"step\":\"s\",\"plugin\":\"p\",\"state_from\":\"a\",\"state_to\":\"b\","
-			    "\"code\":-5,\"errno\":\"EIO\",\"dur_ms\":3}\n");
+	cow_log(.level = COW_LOG_INFO, .event = "e", .msg = "say \"hi\"\n", .container = "c",
+		.txn = "t", .step = "s", .plugin = "p", .state_from = "a", .state_to = "b",
+		.has_code = true, .code = -EIO, .dur_ms = 3);
+	assert_string_equal(logged(), "\",\"level\":\"info\",\"event\":\"e\",\"msg\":\"say "
+				      "\\\"hi\\\"\\n\",\"container\":\"c\","
+				      "\"txn\":\"t\",\"step\":\"s\",\"plugin\":\"p\",\"state_"
+				      "from\":\"a\",\"state_to\":\"b\","
+				      "\"code\":-5,\"errno\":\"EIO\",\"dur_ms\":3}\n");
 	cow_log(.level = COW_LOG_WARN, .event = "e", .dur_ms = -1);
 	assert_string_equal(logged(), "\",\"level\":\"warn\",\"event\":\"e\"}\n");
 }
@@ -137,7 +140,8 @@ static void test_out_of_memory(void **state)
 	(void)state;
 	cow_log_setup(sink_fd, COW_LOG_INFO, true);
 	alloc_fail_each(n) {
-		cow_log(.level = COW_LOG_INFO, .event = "e", .msg = "a line that needs more than one block to grow");
+		cow_log(.level = COW_LOG_INFO, .event = "e",
+			.msg = "a line that needs more than one block to grow");
 		bool failed = alloc_fail_stop();
 		assert_int_equal(strcmp(logged(), "") == 0, failed); /* whole, or not at all */
 	}
@@ -146,9 +150,9 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text),   cmocka_unit_test(test_text_is_one_harmless_line),
-		cmocka_unit_test(test_json),   cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_tap),    cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_text), cmocka_unit_test(test_text_is_one_harmless_line),
+		cmocka_unit_test(test_json), cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_tap),  cmocka_unit_test(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, prepare, finish);
 }

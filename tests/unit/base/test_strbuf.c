@@ -81,12 +81,14 @@ static void test_json_invalid_utf8(void **state)
 {
 	(void)state;
 	json_is("\x80", "\"" FFFD "\"");
-	json_is("a\xff" "b", "\"a" FFFD "b\"");
-	json_is("\xc0\xaf", "\"" FFFD FFFD "\"");                 /* overlong */
-	json_is("\xe0\x80\xaf", "\"" FFFD FFFD FFFD "\"");        /* overlong */
-	json_is("\xed\xa0\x80", "\"" FFFD FFFD FFFD "\"");        /* surrogate */
+	json_is("a\xff"
+		"b",
+		"\"a" FFFD "b\"");
+	json_is("\xc0\xaf", "\"" FFFD FFFD "\"");                   /* overlong */
+	json_is("\xe0\x80\xaf", "\"" FFFD FFFD FFFD "\"");          /* overlong */
+	json_is("\xed\xa0\x80", "\"" FFFD FFFD FFFD "\"");          /* surrogate */
 	json_is("\xf4\x90\x80\x80", "\"" FFFD FFFD FFFD FFFD "\""); /* beyond U+10FFFF */
-	json_is("\xe2\x82", "\"" FFFD FFFD "\"");                 /* ends too early */
+	json_is("\xe2\x82", "\"" FFFD FFFD "\"");                   /* ends too early */
 	json_is("\xf0\x9f\x90", "\"" FFFD FFFD FFFD "\"");
 	json_is("\xc3", "\"" FFFD "\"");
 	json_is("\xc3\"", "\"" FFFD "\\\"\"");
@@ -129,9 +131,12 @@ static void test_too_long(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_grows),         cmocka_unit_test(test_every_boundary),
-		cmocka_unit_test(test_take),          cmocka_unit_test(test_json),
-		cmocka_unit_test(test_json_invalid_utf8), cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_every_boundary),
+		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_json_invalid_utf8),
+		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_too_long),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,21 +114,31 @@ static void test_numbers_are_not_used_again(void **state)
 static void test_any_text(void **state)
 {
 	static const char *const texts[] = {
-		"", "{\"a\":\"line\\nbreak\"}", "real\nnewline\ttab\\n\\", "\\", "\\t", "\\\\n", "\n", "\t\t",
-		"\x01\x7f\x80\xff", "{\"k\":\"\xc3\xa4\"}",
+		"",
+		"{\"a\":\"line\\nbreak\"}",
+		"real\nnewline\ttab\\n\\",
+		"\\",
+		"\\t",
+		"\\\\n",
+		"\n",
+		"\t\t",
+		"\x01\x7f\x80\xff",
+		"{\"k\":\"\xc3\xa4\"}",
 	};
 	struct cow_ledger *ledger = reopen(NULL);
 	(void)state;
 	for (size_t i = 0; i < COW_ELEMENTS(texts); i++)
 		for (size_t k = 0; k < COW_ELEMENTS(texts); k++)
-			assert_int_equal(cow_ledger_intend(ledger, texts[i], texts[k], texts[(i + k) % 10], i % 2,
-							   NULL), 0);
+			assert_int_equal(cow_ledger_intend(ledger, texts[i], texts[k],
+							   texts[(i + k) % 10], i % 2, NULL),
+					 0);
 	ledger = reopen(ledger);
 	assert_int_equal(cow_ledger_count(ledger), 100);
 	assert_int_equal(cow_ledger_damaged(ledger), 0);
 	for (size_t i = 0; i < COW_ELEMENTS(texts); i++) {
 		for (size_t k = 0; k < COW_ELEMENTS(texts); k++) {
-			const struct cow_ledger_entry *e = cow_ledger_find(ledger, texts[i], texts[k]);
+			const struct cow_ledger_entry *e =
+				cow_ledger_find(ledger, texts[i], texts[k]);
 			assert_non_null(e);
 			assert_string_equal(e->record, texts[(i + k) % 10]);
 			assert_int_equal(e->durable, i % 2);
@@ -170,7 +180,9 @@ static void test_empty_again(void **state)
 static void test_other_boot(void **state)
 {
 	struct cow_strbuf b = COW_STRBUF_INIT;
-	const struct cow_ledger_entry old = { .seq = 5, .allocator = "lcow", .key = "o", .record = "{}", .durable = true };
+	const struct cow_ledger_entry old = {
+		.seq = 5, .allocator = "lcow", .key = "o", .record = "{}", .durable = true
+	};
 	(void)state;
 	cow_ledger_line_header(&b, "11111111-2222-4333-8444-555555555555");
 	cow_ledger_line_intent(&b, &old);
@@ -236,8 +248,19 @@ static void test_later_version(void **state)
 static void test_strange_lines(void **state)
 {
 	static const char *const lines[] = {
-		"", "X\t1", "I", "I\t1", "I\t\td\ta\tb\tc", "I\t1\td\ta\tb", "I\t1\td\ta\tb\tc\td", "I\t-1\td\ta\tb\tc",
-		"I\t99999999999999999999\td\ta\tb\tc", "R", "R\tx", "HH\t1\tboot", "\t1",
+		"",
+		"X\t1",
+		"I",
+		"I\t1",
+		"I\t\td\ta\tb\tc",
+		"I\t1\td\ta\tb",
+		"I\t1\td\ta\tb\tc\td",
+		"I\t-1\td\ta\tb\tc",
+		"I\t99999999999999999999\td\ta\tb\tc",
+		"R",
+		"R\tx",
+		"HH\t1\tboot",
+		"\t1",
 	};
 	(void)state;
 	for (size_t i = 0; i < COW_ELEMENTS(lines); i++) {
@@ -277,7 +300,8 @@ static void test_stays_small(void **state)
 	for (int i = 0; i < 3000; i++) {
 		char key[32];
 		(void)snprintf(key, sizeof(key), "k%d", i);
-		uint64_t seq = intend(ledger, key, "{\"some\":\"record of usual length, more or less\"}");
+		uint64_t seq =
+			intend(ledger, key, "{\"some\":\"record of usual length, more or less\"}");
 		if (size_of("ledger") > largest)
 			largest = size_of("ledger");
 		assert_int_equal(cow_ledger_release(ledger, seq), 0);
@@ -308,7 +332,8 @@ static void test_against_model(void **state)
 		if (rand_r(&seed) % 2 == 0) {
 			uint64_t seq = 0;
 			(void)snprintf(record, sizeof(record), "{\"value\":%u}", n);
-			assert_int_equal(cow_ledger_intend(ledger, "a", key, record, false, &seq), 0);
+			assert_int_equal(cow_ledger_intend(ledger, "a", key, record, false, &seq),
+					 0);
 			assert_true(model[k].seq == 0 || model[k].seq == seq);
 			held += model[k].seq == 0;
 			model[k].seq = seq;
@@ -350,7 +375,8 @@ static void test_out_of_memory(void **state)
 		for (int i = 0; opened == 0 && i < 12; i++) {
 			char key[8];
 			(void)snprintf(key, sizeof(key), "%d", i);
-			held += cow_ledger_intend(ledger, "a", key, "{\"x\":\"0123456789\"}", i == 3, NULL) == 0;
+			held += cow_ledger_intend(ledger, "a", key, "{\"x\":\"0123456789\"}",
+						  i == 3, NULL) == 0;
 		}
 		if (opened == 0)
 			released = cow_ledger_release(ledger, cow_ledger_last(ledger)->seq);

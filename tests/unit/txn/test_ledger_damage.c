@@ -58,7 +58,8 @@ static char *sample(size_t *ret_len, size_t ends[LINES])
 	return text;
 }
 
-static const char *record_of(const struct cow_ledger *ledger, const char *allocator, const char *key)
+static const char *record_of(const struct cow_ledger *ledger, const char *allocator,
+			     const char *key)
 {
 	const struct cow_ledger_entry *e = cow_ledger_find(ledger, allocator, key);
 	return e ? e->record : "-";
@@ -67,9 +68,11 @@ static const char *record_of(const struct cow_ledger *ledger, const char *alloca
 /* What is held once the first `lines` lines count, the header being the first. */
 static void holds_after(const struct cow_ledger *ledger, size_t lines)
 {
-	assert_string_equal(record_of(ledger, "lcow", "a"), lines >= 2 && lines < 6 ? "{\"pid\":1}" : "-");
-	assert_string_equal(record_of(ledger, "lcow", "b"),
-			    lines >= 5 ? "{\"pid\":22}" : lines >= 3 ? "{\"pid\":2}" : "-");
+	assert_string_equal(record_of(ledger, "lcow", "a"),
+			    lines >= 2 && lines < 6 ? "{\"pid\":1}" : "-");
+	assert_string_equal(record_of(ledger, "lcow", "b"), lines >= 5   ? "{\"pid\":22}"
+							    : lines >= 3 ? "{\"pid\":2}"
+									 : "-");
 	assert_string_equal(record_of(ledger, "net", "c"), lines >= 4 ? "multi\nline" : "-");
 	assert_string_equal(record_of(ledger, "lcow", "d"), lines >= 7 ? "{\"pid\":4}" : "-");
 }
@@ -129,7 +132,9 @@ static void test_flip_of_each_bit(void **state)
 		text[at] = (char)(text[at] ^ 1 << bit % 8);
 		struct cow_ledger *ledger = open_ledger("ledger");
 		nothing_invented(ledger);
-		bool newline = at + 1 == ends[line]; /* takes the next line with it; the last one is torn then */
+		bool newline =
+			at + 1 ==
+			ends[line]; /* takes the next line with it; the last one is torn then */
 		assert_true(cow_ledger_damaged(ledger) > 0 || (newline && line == LINES - 1));
 		/* All lines but the damaged ones count. */
 #define HURT(l) (line == (l) || (newline && line + 1 == (l)))
@@ -144,7 +149,8 @@ static void test_flip_of_each_bit(void **state)
 		/* And it goes on: takes, and lets go of all. */
 		assert_int_equal(cow_ledger_intend(ledger, "new", "n", "{}", false, NULL), 0);
 		while (cow_ledger_last(ledger))
-			assert_int_equal(cow_ledger_release(ledger, cow_ledger_last(ledger)->seq), 0);
+			assert_int_equal(cow_ledger_release(ledger, cow_ledger_last(ledger)->seq),
+					 0);
 		cow_ledger_close(ledger);
 		ledger = open_ledger("ledger");
 		assert_int_equal(cow_ledger_count(ledger), 0);
@@ -193,7 +199,8 @@ static void test_each_size_limit(void **state)
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
 		for (int i = 0; i < 6; i++) {
 			const char key[] = { (char)('a' + i), '\0' };
-			r = cow_ledger_intend(ledger, "lcow", key, "{\"n\":\"01234567890123456789\"}", false, NULL);
+			r = cow_ledger_intend(ledger, "lcow", key,
+					      "{\"n\":\"01234567890123456789\"}", false, NULL);
 			assert_true(r == 0 || r == -EFBIG);
 			held += r == 0;
 			assert_int_equal(cow_ledger_count(ledger), held);
@@ -229,7 +236,8 @@ static void test_disk_full(void **state)
 	for (int i = 0; r == 0; i++) {
 		char key[16];
 		(void)snprintf(key, sizeof(key), "%d", i);
-		r = cow_ledger_intend(ledger, "lcow", key, "{\"record\":\"of some length\"}", i % 2, NULL);
+		r = cow_ledger_intend(ledger, "lcow", key, "{\"record\":\"of some length\"}", i % 2,
+				      NULL);
 		held += r == 0;
 	}
 	assert_int_equal(r, -ENOSPC);
@@ -263,13 +271,17 @@ static void test_no_room_to_write_anew(void **state)
 	/* A directory in the way of the temporary file. */
 	assert_int_equal(cow_fs_mkdirs("dir/.ledger.tmp/x", 0700), 0);
 	for (int i = 0; i < 1000; i++)
-		assert_int_equal(cow_ledger_intend(ledger, "a", "k", "{\"some\":\"record\"}", false, NULL), 0);
+		assert_int_equal(
+			cow_ledger_intend(ledger, "a", "k", "{\"some\":\"record\"}", false, NULL),
+			0);
 	struct stat st;
 	assert_int_equal(stat("dir/ledger", &st), 0);
 	assert_true(st.st_size > 30000);
 	assert_int_equal(cow_fs_remove_tree("dir/.ledger.tmp"), 0);
 	for (int i = 0; i < 3000; i++)
-		assert_int_equal(cow_ledger_intend(ledger, "a", "k", "{\"some\":\"record\"}", false, NULL), 0);
+		assert_int_equal(
+			cow_ledger_intend(ledger, "a", "k", "{\"some\":\"record\"}", false, NULL),
+			0);
 	assert_int_equal(stat("dir/ledger", &st), 0);
 	assert_true(st.st_size < 20000);
 	cow_ledger_close(ledger);
@@ -279,9 +291,12 @@ static void test_no_room_to_write_anew(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_cut_at_each_byte), cmocka_unit_test(test_flip_of_each_bit),
-		cmocka_unit_test(test_garbage),          cmocka_unit_test(test_each_size_limit),
-		cmocka_unit_test(test_disk_full),        cmocka_unit_test(test_no_room_to_write_anew),
+		cmocka_unit_test(test_cut_at_each_byte),
+		cmocka_unit_test(test_flip_of_each_bit),
+		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_each_size_limit),
+		cmocka_unit_test(test_disk_full),
+		cmocka_unit_test(test_no_room_to_write_anew),
 	};
 	return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -50,7 +50,8 @@ static cow_op open_op(uint32_t deadline_ms)
 	return op;
 }
 
-static const struct cow_answer good = { .code = 0 }, bad = { .code = -EIO, .message = "disk: broken" };
+static const struct cow_answer good = { .code = 0 },
+			       bad = { .code = -EIO, .message = "disk: broken" };
 
 static void test_answered_once(void **state)
 {
@@ -97,7 +98,8 @@ static void test_abandoned(void **state)
 
 static void test_never_known(void **state)
 {
-	static const cow_op strange[] = { 0, 1, 31, 32, 1ull << 32, UINT32_MAX, UINT64_MAX, 1ull << 33 };
+	static const cow_op strange[] = { 0,          1,          31,         32,
+					  1ull << 32, UINT32_MAX, UINT64_MAX, 1ull << 33 };
 	(void)state;
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
@@ -193,10 +195,14 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fresh, gone)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answered_once), TEST(test_deadline),
-		TEST(test_abandoned),     TEST(test_never_known),
-		TEST(test_generations),   TEST(test_many),
-		TEST(test_destroyed_with_open_ones), TEST(test_reserved_cannot_fail),
+		TEST(test_answered_once),
+		TEST(test_deadline),
+		TEST(test_abandoned),
+		TEST(test_never_known),
+		TEST(test_generations),
+		TEST(test_many),
+		TEST(test_destroyed_with_open_ones),
+		TEST(test_reserved_cannot_fail),
 		TEST(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

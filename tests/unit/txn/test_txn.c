@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the sweep does not ask: order of phases, ownership, texts, memory, transactions in transactions. */
+/* What the sweep does not ask: phases, ownership, texts, memory, transactions in transactions. */
 #include "tests/alloc_fail.h"
 #include "txn/txn.h"
 
@@ -82,7 +82,11 @@ static int add(struct cow_txn *txn, const char *name, enum cow_phase phase,
 	       int (*run)(void *, cow_op, struct cow_error *))
 {
 	const struct cow_step step = {
-		.name = name, .phase = phase, .run = run, .undo = undo_see, .drop = drop_count,
+		.name = name,
+		.phase = phase,
+		.run = run,
+		.undo = undo_see,
+		.drop = drop_count,
 		.arg = (void *)(uintptr_t)name,
 	};
 	return cow_txn_add(txn, &step);
@@ -167,7 +171,8 @@ static int run_positive(void *arg, cow_op op, struct cow_error *err)
 	return 17;
 }
 
-static void failing_is(int (*run)(void *, cow_op, struct cow_error *), int code, const char *message)
+static void failing_is(int (*run)(void *, cow_op, struct cow_error *), int code,
+		       const char *message)
 {
 	struct cow_txn *txn = create(0);
 	assert_int_equal(add(txn, "a", COW_PHASE_IDENTITY, run_see), 0);
@@ -187,7 +192,8 @@ static void test_error_texts(void **state)
 	failing_is(run_fail, -EBUSY, "disk: in use");
 	assert_string_equal(seen, "ab-a");
 	failing_is(run_fail_silently, -EBUSY, "Device or resource busy");
-	failing_is(run_positive, -EPROTO, "Protocol error"); /* neither done, nor failed, nor later */
+	failing_is(run_positive, -EPROTO,
+		   "Protocol error"); /* neither done, nor failed, nor later */
 }
 
 static struct cow_txn *adding;
@@ -304,7 +310,8 @@ static void test_out_of_memory(void **state)
 		alloc_fail_arm(n);
 		struct cow_txn *txn = cow_txn_create(ops, &timers, ID, 0);
 		for (int i = 0; txn && i < 10; i++)
-			added += add(txn, "s", COW_PHASE_IDENTITY, i == 9 ? run_fail : run_see) == 0;
+			added +=
+				add(txn, "s", COW_PHASE_IDENTITY, i == 9 ? run_fail : run_see) == 0;
 		failed = alloc_fail_stop();
 		assert_int_equal(failed, added < 10);
 		if (!txn)
@@ -323,11 +330,16 @@ int main(void)
 {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, fresh, gone)
 	const struct CMUnitTest tests[] = {
-		TEST(test_phases),       TEST(test_phase_names),
-		TEST(test_no_steps),     TEST(test_destroyed_before_run),
-		TEST(test_error_texts),  TEST(test_no_steps_once_it_runs),
-		TEST(test_cancel_code),  TEST(test_step_in_flight_has_a_name),
-		TEST(test_transactions_among_each_other), TEST(test_out_of_memory),
+		TEST(test_phases),
+		TEST(test_phase_names),
+		TEST(test_no_steps),
+		TEST(test_destroyed_before_run),
+		TEST(test_error_texts),
+		TEST(test_no_steps_once_it_runs),
+		TEST(test_cancel_code),
+		TEST(test_step_in_flight_has_a_name),
+		TEST(test_transactions_among_each_other),
+		TEST(test_out_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
