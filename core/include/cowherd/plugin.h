@@ -7,7 +7,8 @@
  *
  * Guarantee: a plugin built against 1.N loads in every 1.M with M >= N.  Structs only grow, at the
  * end; each begins with its own size, set by whoever fills it.  A reader copies what both sides
- * know and takes the rest as zero: never read a member beyond `size`.
+ * know and takes the rest as zero: never read a member beyond `size`.  `reserved` members are zero;
+ * they are where a struct would end in padding that a later member could be mistaken for.
  *
  * Rules of conduct
  *  - Every callback runs on the supervisor's one event loop thread, except the `work` function given
@@ -84,6 +85,7 @@ struct cowherd_answer {
 	uint64_t handle;     /* create, adopt: the compute system; exec: the process; never 0 there */
 	int64_t pid;         /* create, adopt, exec: the process id as the host sees it; 0: none */
 	int fd;              /* create, exec with a terminal: the pty master; else 0 or -1 */
+	uint32_t reserved;
 };
 
 /* What a container's resources are asked for with. */
@@ -107,6 +109,7 @@ struct cowherd_record {
 	const char *key;
 	const char *record; /* JSON */
 	int other_boot;     /* 1: written before the last reboot; kernel objects in it are gone */
+	uint32_t reserved;
 };
 
 /* Takes and releases one kind of resource.  Tables and their strings must outlive the plugin's fini. */
@@ -135,6 +138,7 @@ struct cowherd_stdio {
 	int in, out, err;        /* -1: /dev/null; ignored with a terminal */
 	int terminal;            /* 1: the backend makes a pty and answers with its master */
 	uint16_t height, width;  /* of the terminal; 0: as the spec says */
+	uint32_t reserved;
 };
 
 /* How a process ended.  Exact, or lost with a reason; never invented. */
@@ -352,13 +356,19 @@ COWHERD_EXPORT const struct cowherd_plugin *cowherd_plugin_entry(uint32_t host_m
  */
 #define COWHERD_SERVICE_LAUNCHER "cowherd.launcher"
 typedef void (*cowherd_launcher_cb)(void *arg, const struct cowherd_answer *answer);
+/*
+ * What is about to be taken: the caller puts it into the ledger, with intend() on its own operation,
+ * before it returns 0; each call replaces the record of the one before.
+ */
+typedef int (*cowherd_launcher_intend_cb)(void *arg, const char *record);
 typedef void (*cowherd_launcher_exit_cb)(void *arg, uint64_t system, uint64_t process,
 					 const struct cowherd_exit *status);
 struct cowherd_launcher {
 	size_t size;
 	/* Up to the gate before the user's process.  exit_cb is called for init and each exec. */
 	int (*create)(const struct cowherd_request *request, const struct cowherd_stdio *stdio,
-		      cowherd_launcher_cb cb, cowherd_launcher_exit_cb exit_cb, void *arg);
+		      cowherd_launcher_intend_cb intend, cowherd_launcher_cb cb,
+		      cowherd_launcher_exit_cb exit_cb, void *arg);
 	int (*start)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	int (*exec)(uint64_t system, const char *process, const struct cowherd_stdio *stdio,
 		    cowherd_launcher_cb cb, void *arg);
@@ -367,6 +377,10 @@ struct cowherd_launcher {
 	int (*stats)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	int (*terminate)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	void (*close)(uint64_t system);
+	/* By a record that intend was given, in any process: see struct cowherd_backend. */
+	int (*adopt)(const struct cowherd_record *record, cowherd_launcher_cb cb,
+		     cowherd_launcher_exit_cb exit_cb, void *arg);
+	int (*release)(const struct cowherd_record *record, cowherd_launcher_cb cb, void *arg);
 };
 
 #ifdef __cplusplus
