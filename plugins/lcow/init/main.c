@@ -157,7 +157,11 @@ __attribute__((used)) _Noreturn void stub_main(long *sp)
 		(void)sys(fcntl, base + i, F_SETFD, FD_CLOEXEC);
 	s.sock = base;
 	s.status = base + 2;
-	if (base < 3 || stub_map_job(&s, base + 1) < 0 || !stub_gate(&s))
+	if (base < 3 || stub_map_job(&s, base + 1) < 0)
+		stub_exit(125);
+	if (s.job->proc_fd >= 0)
+		(void)sys(fcntl, s.job->proc_fd, F_SETFD, FD_CLOEXEC);
+	if (!stub_gate(&s))
 		stub_exit(125);
 	if (s.job->flags & LAUNCH_JOB_INIT)
 		stub_init(&s);

@@ -200,8 +200,8 @@ int child_become_stub(struct child *c)
 	if (r < 0)
 		return r;
 	c->sock = (int)base;
-	/* The stub reads labels through this one; its number is only known now. */
-	if (c->proc >= 0) {
+	/* The stub sets labels through this one; its number is only known now. */
+	if (c->plan->process.apparmor || c->plan->process.selinux) {
 		n = sys(pread64, base + 1, &job_head, sizeof(job_head), 0);
 		if (n != sizeof(job_head))
 			return -EIO;

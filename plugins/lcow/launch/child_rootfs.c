@@ -92,8 +92,8 @@ static int child_make_cwd(struct child *c)
 	return 0;
 }
 
-/* Over a file: the host's /dev/null, and nothing else. */
-static int child_mask_file(int target)
+/* Over a file: the host's /dev/null, and nothing else; read-only, or its mode could be changed. */
+static int child_mask_file(struct child *c, int target)
 {
 	struct stat st;
 	int tree = child_clone_tree(AT_FDCWD, "/dev/null", 0);
@@ -104,8 +104,12 @@ static int child_mask_file(int target)
 	r = sys(fstat, tree, &st);
 	if (r == 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)))
 		r = -EINVAL;
+	if (r == 0 && !c->mount_by_fd)
+		r = child_set_attr(c, tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, false);
 	if (r == 0)
 		r = child_attach(tree, target);
+	if (r == 0 && c->mount_by_fd)
+		r = child_set_attr(c, tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, false);
 	(void)sys(close, tree);
 	return (int)r;
 }
@@ -157,7 +161,7 @@ int child_mask(struct child *c)
 			continue;
 		r = fd < 0 ? fd : sys(fstat, fd, &st);
 		if (r == 0)
-			r = S_ISDIR(st.st_mode) ? child_mask_dir(c, fd) : child_mask_file(fd);
+			r = S_ISDIR(st.st_mode) ? child_mask_dir(c, fd) : child_mask_file(c, fd);
 		if (fd >= 0)
 			(void)sys(close, fd);
 	}

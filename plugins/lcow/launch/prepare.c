@@ -7,6 +7,8 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <linux/sched.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -127,22 +129,64 @@ static int prepare_job(struct launch *l)
 	return 0;
 }
 
+/*
+ * The null device for streams that nobody gave.  Opened through a read-only mount of it alone where that can
+ * be had: or the container's root could change the mode of the host's by descriptor.
+ */
+static int prepare_open_null(void)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	int tree = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), fd = -1;
+	char path[32];
+	struct stat st;
+
+	if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) == 0) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", tree);
+		fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	if (tree >= 0)
+		(void)close(tree);
+	if (fd < 0)
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		return fd;
+	(void)close(fd);
+	return -EINVAL;
+}
+
+/* A copy of one that is opened once: the child closes or moves what it has. */
+static int prepare_null(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static int made = -1;
+	int fd;
+
+	(void)pthread_mutex_lock(&lock);
+	fd = made >= 0 ? made : prepare_open_null();
+	if (fd >= 0) {
+		made = fd;
+		fd = fcntl(made, F_DUPFD_CLOEXEC, 3);
+		fd = fd < 0 ? -errno : fd;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return fd;
+}
+
 static int prepare_host_files(struct launch *l)
 {
 	struct child *c = &l->child;
 	struct statfs fs;
-	struct stat st;
 
 	c->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->proc < 0 || fstatfs(c->proc, &fs) < 0)
 		return parent_fail(l->err, -errno, "/proc");
 	if (fs.f_type != PROC_SUPER_MAGIC)
 		return parent_error(l->err, -EINVAL, "/proc: no procfs is mounted there");
-	c->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (c->null < 0 || fstat(c->null, &st) < 0)
-		return parent_fail(l->err, -errno, "/dev/null");
-	if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
-		return parent_error(l->err, -EINVAL, "/dev/null: it is not the null device");
+	c->null = prepare_null();
+	if (c->null < 0)
+		return parent_fail(l->err, c->null, "/dev/null");
 	c->stub = parent_stub();
 	if (c->stub < 0)
 		return parent_fail(l->err, c->stub, "cowherd-init");

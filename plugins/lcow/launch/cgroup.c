@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/* Which cgroups a container gets, and the record of them. */
+#include "cgroup_internal.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int new_add(struct launch_cgroup *cg, const struct cgroup_hierarchy *h)
+{
+	struct cgroup_dir *d = &cg->dirs[cg->n];
+
+	for (unsigned i = 0; i < cg->n; i++) {
+		if (cg->dirs[i].hierarchy == h)
+			return 0;
+	}
+	if (cg->n == CGROUP_HIERARCHIES_MAX)
+		return -E2BIG;
+	if (asprintf(&d->dir, "%s%s", h->mount, cg->path) < 0) {
+		d->dir = NULL;
+		return -ENOMEM;
+	}
+	d->controllers = strdup(h->controllers);
+	d->hierarchy = h;
+	d->unified = h->unified;
+	cg->n++;
+	return d->controllers ? 0 : -ENOMEM;
+}
+
+/* The one that says who belongs to the container. */
+static int new_tracking(struct launch_cgroup *cg, const struct cgroup_host *host)
+{
+	const struct cgroup_hierarchy *h = NULL;
+
+	for (unsigned i = 0; i < host->n && !h; i++)
+		h = host->hierarchies[i].unified ? &host->hierarchies[i] : NULL;
+	if (!h)
+		h = cgroup_host_find(host, "freezer");
+	return new_add(cg, h ? h : &host->hierarchies[0]);
+}
+
+static int new_settings(struct launch_cgroup *cg, const struct cgroup_host *host,
+			const struct launch_plan *plan, struct launch_error *err)
+{
+	for (uint32_t i = 0; i < plan->cgroup.n; i++) {
+		const struct launch_cgroup_setting *s =
+			launch_at(plan, plan->cgroup, struct launch_cgroup_setting, i);
+		const char *name = s->controller ? launch_text(plan, s->controller) : "";
+		const struct cgroup_hierarchy *h;
+		int r;
+
+		if (!s->v1_file)
+			continue;
+		h = cgroup_host_find(host, name);
+		if (!h && s->optional)
+			continue;
+		if (!h)
+			return parent_error(err, -ENOTSUP, "%s: this host has no cgroup controller %s",
+					    s->what ? launch_text(plan, s->what) : name, name);
+		r = new_add(cg, h);
+		if (r < 0)
+			return parent_fail(err, r, "cgroup %s", cg->path);
+	}
+	if (!plan->cgroup_devices.n)
+		return 0;
+	if (!cgroup_host_find(host, "devices"))
+		return parent_error(err, -ENOTSUP,
+				    "/linux/resources/devices: this host has no cgroup controller devices");
+	return new_add(cg, cgroup_host_find(host, "devices"));
+}
+
+static int new_flags(struct launch_cgroup *cg, const struct cgroup_host *host, unsigned flags)
+{
+	static const struct {
+		unsigned flag;
+		const char *controller;
+	} map[] = { { LAUNCH_CGROUP_MEMORY, "memory" }, { LAUNCH_CGROUP_CPU, "cpuacct" },
+		    { LAUNCH_CGROUP_CPU, "cpu" },	{ LAUNCH_CGROUP_PIDS, "pids" },
+		    { LAUNCH_CGROUP_IO, "blkio" },	{ LAUNCH_CGROUP_FREEZER, "freezer" } };
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]) && r == 0; i++) {
+		const struct cgroup_hierarchy *h = cgroup_host_find(host, map[i].controller);
+
+		if (flags & map[i].flag && h)
+			r = new_add(cg, h);
+	}
+	for (unsigned i = 0; flags & LAUNCH_CGROUP_ALL && i < host->n && r == 0; i++)
+		r = new_add(cg, &host->hierarchies[i]);
+	return r;
+}
+
+/* How many of the last components of dir are missing; 0: it is there. */
+static unsigned new_missing(const char *dir)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	unsigned n = 0;
+	char *slash;
+
+	(void)snprintf(path, sizeof(path), "%s", dir);
+	while (path[0] && stat(path, &st) < 0 && errno == ENOENT) {
+		n++;
+		slash = strrchr(path, '/');
+		if (!slash)
+			break;
+		*slash = '\0';
+	}
+	return n;
+}
+
+static int new_look(struct launch_cgroup *cg, struct launch_error *err)
+{
+	for (unsigned i = 0; i < cg->n; i++) {
+		cg->dirs[i].missing = new_missing(cg->dirs[i].dir);
+		if (cg->dirs[i].missing == 0)
+			return parent_error(err, -EEXIST, "cgroup %s: it exists already, and is not ours",
+					    cg->dirs[i].dir);
+	}
+	return 0;
+}
+
+/* "/a/b", whatever slashes were given; NULL with errno for what would lead elsewhere. */
+static char *new_path(const char *given)
+{
+	char *out = calloc(1, strlen(given) + 2), *save = NULL, *copy = strdup(given);
+
+	errno = ENOMEM;
+	for (char *word = copy && out ? strtok_r(copy, "/", &save) : NULL; word && out;
+	     word = strtok_r(NULL, "/", &save)) {
+		if (strcmp(word, ".") == 0)
+			continue;
+		if (strcmp(word, "..") == 0) {
+			free(out);
+			out = NULL;
+			errno = EINVAL;
+			break;
+		}
+		(void)strcat(strcat(out, "/"), word);
+	}
+	free(copy);
+	if (out && !out[0]) {
+		free(out);
+		out = NULL;
+		errno = EINVAL;
+	}
+	return out;
+}
+
+int launch_cgroup_new(const struct launch_plan *plan, const char *path, unsigned flags,
+		      struct launch_cgroup **ret, struct launch_error *err)
+{
+	const struct cgroup_host *host = cgroup_host();
+	struct launch_cgroup *cg;
+	int r = 0;
+
+	if (host->mode == LAUNCH_CGROUP_NONE)
+		return parent_error(err, -ENOTSUP, "cgroup: this host mounts no cgroup hierarchy");
+	cg = calloc(1, sizeof(*cg));
+	if (!cg)
+		return parent_fail(err, -ENOMEM, "cgroup");
+	if (plan->cgroup_path)
+		path = launch_text(plan, plan->cgroup_path);
+	cg->own_above = !plan->cgroup_path;
+	cg->mode = host->mode;
+	cg->path = new_path(path);
+	if (!cg->path)
+		r = parent_fail(err, -errno, "cgroup \"%s\"", path);
+	if (r == 0)
+		r = new_tracking(cg, host);
+	if (r == 0 && host->mode != LAUNCH_CGROUP_V2)
+		r = new_settings(cg, host, plan, err);
+	if (r == 0)
+		r = new_flags(cg, host, flags);
+	if (r == 0)
+		r = new_look(cg, err);
+	if (r < 0) {
+		if (err && !err->code)
+			(void)parent_fail(err, r, "cgroup %s", path);
+		launch_cgroup_free(cg);
+		return r;
+	}
+	cg->flags = flags;
+	*ret = cg;
+	return 0;
+}
+
+/* {"path", "dirs": [{"dir", "controllers", "unified", "made"}]}; made: how many directories upwards. */
+int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
+{
+	struct json_object *root = json_object_new_object(), *dirs = json_object_new_array();
+	char *text = NULL;
+
+	if (!root || !dirs)
+		goto out;
+	json_object_object_add(root, "mode", json_object_new_int((int)cg->mode));
+	json_object_object_add(root, "path", json_object_new_string(cg->path));
+	for (unsigned i = 0; i < cg->n; i++) {
+		const struct cgroup_dir *d = &cg->dirs[i];
+		struct json_object *o = json_object_new_object();
+		unsigned depth = 0, made = d->missing;
+
+		if (!o)
+			goto out;
+		for (const char *p = cg->path; *p; p++)
+			depth += *p == '/';
+		if (cg->own_above)
+			made = depth;
+		json_object_object_add(o, "dir", json_object_new_string(d->dir));
+		json_object_object_add(o, "controllers", json_object_new_string(d->controllers));
+		json_object_object_add(o, "unified", json_object_new_boolean(d->unified));
+		json_object_object_add(o, "made", json_object_new_int((int)made));
+		json_object_array_add(dirs, o);
+	}
+	json_object_object_add(root, "dirs", json_object_get(dirs));
+	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+out:
+	json_object_put(dirs);
+	json_object_put(root);
+	if (!text)
+		return -ENOMEM;
+	*ret = text;
+	return 0;
+}
+
+const char *launch_cgroup_path(const struct launch_cgroup *cg)
+{
+	return cg->dirs[0].dir;
+}
+
+const char *cgroup_dir_of(const struct launch_cgroup *cg, const char *controller)
+{
+	for (unsigned i = 0; i < cg->n; i++) {
+		if (cgroup_list_has(cg->dirs[i].controllers, controller))
+			return cg->dirs[i].dir;
+	}
+	return cg->mode == LAUNCH_CGROUP_V2 ? cg->dirs[0].dir : NULL;
+}
+
+void launch_cgroup_free(struct launch_cgroup *cg)
+{
+	if (!cg)
+		return;
+	for (unsigned i = 0; i < cg->n; i++) {
+		free(cg->dirs[i].dir);
+		free(cg->dirs[i].controllers);
+	}
+	free(cg->path);
+	free(cg);
+}
