@@ -129,14 +129,12 @@ int cow_cmd_exec(const struct cow_args *args)
 		r = connect_streams(&f, &s, tty, &err) ?: cow_session_target(f.session, f.id, exec, &err)
 			?: expect_end(&f, exec, &err);
 	streams_finish(&s);
-	if (r == -EINTR) {
+	if (r == -EINTR)
 		r = cow_foreground_fail(&f, r, &err);
-	} else if (r) {
-		(void)cow_fail(args, &err);
-		r = cow_foreground_exec_status(args, &err);
-	} else if (!detach) {
+	else if (r)
+		r = cow_foreground_exec_failed(&f, &err);
+	else if (!detach)
 		r = cow_foreground_run(&f, false);
-	}
 	cow_foreground_close(&f);
 	return r;
 }

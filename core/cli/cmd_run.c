@@ -90,8 +90,7 @@ static int run_background(struct cow_foreground *f)
 		cow_foreground_discard(f);
 	if (r == -EINTR)
 		return cow_foreground_fail(f, r, &err);
-	(void)cow_fail(f->args, &err);
-	return cow_foreground_exec_status(f->args, &err);
+	return cow_foreground_start_failed(f->args, &err);
 }
 
 static int run_foreground(struct cow_foreground *f, bool interactive)

@@ -134,8 +134,7 @@ int cow_foreground_run(struct cow_foreground *f, bool discard_failed)
 	case COW_SESSION_START_FAILED:
 		if (discard_failed)
 			cow_foreground_discard(f);
-		(void)cow_fail(f->args, &err);
-		return cow_foreground_exec_status(f->args, &err);
+		return cow_foreground_start_failed(f->args, &err);
 	case COW_SESSION_FAILED:
 		return cow_fail(f->args, &err);
 	default:
@@ -150,9 +149,9 @@ int cow_foreground_fail(struct cow_foreground *f, int r, const struct cow_error 
 	return cow_session_status(f->session, COW_SESSION_SIGNAL, 0);
 }
 
-int cow_foreground_exec_status(const struct cow_args *args, const struct cow_error *err)
+static int exec_status(const struct cow_args *args, int code)
 {
-	switch (err->code) {
+	switch (code) {
 	case -ENOENT:
 	case -ENOTDIR:
 		return 127;
@@ -164,6 +163,22 @@ int cow_foreground_exec_status(const struct cow_args *args, const struct cow_err
 	default:
 		return args->command->failure;
 	}
+}
+
+int cow_foreground_start_failed(const struct cow_args *args, const struct cow_error *err)
+{
+	(void)cow_fail(args, err);
+	/* An earlier step (a mount whose source is absent) fails for reasons that are not the command's. */
+	return strcmp(err->step, "start") ? args->command->failure : exec_status(args, err->code);
+}
+
+int cow_foreground_exec_failed(struct cow_foreground *f, const struct cow_error *err)
+{
+	(void)cow_fail(f->args, err);
+	/* No such command, or no such container? */
+	if (err->code == -ENOENT && cow_foreground_call(f, "container.inspect", NULL))
+		return f->args->command->failure;
+	return exec_status(f->args, err->code);
 }
 
 int cow_foreground_need_terminal(const struct cow_args *args, bool tty, bool interactive)

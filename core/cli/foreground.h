@@ -35,8 +35,9 @@ int cow_foreground_run(struct cow_foreground *f, bool discard_failed);
 /* The exit status of an error before that: told, or the client's end by a signal. */
 int cow_foreground_fail(struct cow_foreground *f, int r, const struct cow_error *err);
 
-/* 126, 127 or the verb's own, for a command that could not be executed. */
-int cow_foreground_exec_status(const struct cow_args *args, const struct cow_error *err);
+/* Tell why a command could not be executed: 126, 127 or the verb's own status. */
+int cow_foreground_start_failed(const struct cow_args *args, const struct cow_error *err);
+int cow_foreground_exec_failed(struct cow_foreground *f, const struct cow_error *err);
 /* -t with -i on something else than a terminal: complains and returns the exit status; else 0. */
 int cow_foreground_need_terminal(const struct cow_args *args, bool tty, bool interactive);
 /* cwd: room for PATH_MAX. */

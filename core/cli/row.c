@@ -143,7 +143,7 @@ static void labels(struct cow_strbuf *out, struct json_object *c)
 static int ps_times(struct json_object *row, struct json_object *c, uint64_t now_ns)
 {
 	struct cow_strbuf b = COW_STRBUF_INIT;
-	uint64_t created = (uint64_t)cow_get_int(c, "created_ns", 0);
+	uint64_t created = (uint64_t)cow_get_int(c, "created", 0);
 	char text[64] = "";
 
 	if (created)

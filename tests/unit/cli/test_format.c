@@ -133,7 +133,7 @@ static void statuses(void **state)
 static void ps_rows(void **state)
 {
 	struct json_object *c = json("{\"id\":\"0123456789abcdef\",\"name\":\"web\",\"image\":\"/r\",\"command\":"
-				     "\"sh -c 'while true; do echo; done'\",\"created_ns\":1,\"status\":\"running\","
+				     "\"sh -c 'while true; do echo; done'\",\"created\":1,\"status\":\"running\","
 				     "\"labels\":{\"a\":\"1\",\"b\":\"2\"}}");
 	struct json_object *row = cow_ps_row(c, 5000000000, false);
 

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a supervisor lives: its directories, its socket, its lock; and what it asks of the process. */
+#ifndef COW_CLI_SUPERVISE_PLACE_H
+#define COW_CLI_SUPERVISE_PLACE_H
+
+#include "cli/supervise.h"
+#include "spec/config.h"
+
+struct cow_place {
+	char *root, *state, *socket, *plugins, *libexec;
+	int lock;     /* -1: not held */
+	bool crashed; /* a supervisor of this boot left the lock behind */
+};
+
+/* Command line before configuration before default.  Makes nothing. */
+int cow_place_init(struct cow_place *place, const struct cow_supervise_options *options,
+		   const struct cow_config *config, struct cow_error *err);
+/* Make the directories, take the lock: -EBUSY says who has it. */
+int cow_place_take(struct cow_place *place, struct cow_error *err);
+/* Give the lock back; with remove also the directories that are empty then. */
+void cow_place_release(struct cow_place *place, bool remove);
+void cow_place_finish(struct cow_place *place);
+
+/* Limits, allocator and threads of this process. */
+void cow_process_prepare(void);
+/* "READY=1" and the like to $NOTIFY_SOCKET, where there is one. */
+void cow_process_notify(const char *state);
+
+#endif
