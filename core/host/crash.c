@@ -47,14 +47,21 @@ static char *marker_path(const struct cow_host *host)
 	return host->setup.run_root ? cow_fs_join(host->setup.run_root, "plugin.starting") : NULL;
 }
 
+/* The marker is "PID PLUGIN (WHAT)". */
 void crash_report_last(struct cow_host *host)
 {
 	_cleanup_free_ char *path = marker_path(host), *text = NULL, *msg = NULL;
+	char *who;
+	pid_t pid;
 
 	if (!path || cow_fs_read(path, MARKER_MAX, &text, NULL) < 0)
 		return;
+	pid = (pid_t)strtol(text, &who, 10);
+	/* A client that loads the plugins for a verb of theirs sees a supervisor at work: no crash. */
+	if (pid > 0 && pid != getpid() && kill(pid, 0) == 0)
+		return;
 	(void)unlink(path);
-	msg = cow_asprintf("the previous supervisor died while it started plugin %s", text);
+	msg = cow_asprintf("process %d died while it started plugin%s", (int)pid, who);
 	cow_log(.level = COW_LOG_ERROR, .event = "plugin.crashed", .msg = msg ? msg : text);
 }
 
@@ -70,7 +77,7 @@ void crash_guard_enter(struct cow_host *host, const char *plugin, const char *wh
 	for (size_t i = 0; i < COW_ELEMENTS(crash_signals); i++)
 		(void)sigaction(crash_signals[i], &action, &crash.before[i]);
 	/* Without the marker a crash is still told on stderr; starting the plugin matters more. */
-	text = cow_asprintf("%s (%s)", plugin, what);
+	text = cow_asprintf("%d %s (%s)", (int)getpid(), plugin, what);
 	if (path && text)
 		(void)cow_fs_write_atomic(path, text, strlen(text), 0600, 0);
 }

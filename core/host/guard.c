@@ -68,6 +68,8 @@ static int call_begin(struct cow_offer *offer, cowherd_op op, enum guard_call ca
 	struct cow_host *host = offer->plugin->host;
 	int rc;
 
+	if (offer->undone)
+		return -ENODEV;
 	/* Before the table has to grow. */
 	if (host->calls.cap && host->calls.count + 1 > host->calls.cap / 4 * 3)
 		calls_purge(host);
@@ -115,6 +117,8 @@ static int call_end(struct cow_offer *offer, cowherd_op op, int rc)
 #define GUARDED_VOID(o, f, ...)                         \
 	do {                                            \
 		struct cow_plugin *_p = (o)->plugin;    \
+		if ((o)->undone)                        \
+			break;                          \
 		guard_enter(_p);                        \
 		f((o)->arg, ##__VA_ARGS__);             \
 		guard_leave(_p);                        \
@@ -161,6 +165,8 @@ static int backend_supports(void *arg, const struct cowherd_request *request)
 	struct cow_offer *o = arg;
 	int liking;
 
+	if (o->undone)
+		return 0;
 	guard_enter(o->plugin);
 	liking = o->theirs.backend.supports(o->arg, request);
 	guard_leave(o->plugin);

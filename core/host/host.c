@@ -82,6 +82,7 @@ int cow_host_create(const struct cow_host_setup *setup, struct cow_host **ret, s
 		return cow_error_errno(err, rc, "plugin host");
 	}
 	cow_list_init(&host->plugins);
+	cow_list_init(&host->undone);
 	crash_report_last(host);
 	*ret = host;
 	return 0;
@@ -329,5 +330,6 @@ void cow_host_destroy(struct cow_host *host)
 	(void)host_drain(host, has_handles);
 	cow_list_for_safe(node, tmp, &host->plugins)
 		plugin_free(cow_container_of(node, struct cow_plugin, node));
+	offer_free_undone(host);
 	host_free(host);
 }

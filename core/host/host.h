@@ -68,7 +68,8 @@ int cow_host_take_fd(const struct cow_answer *answer);
 /*
  * The registry.  Functions in these tables are the host's guards: call them with `arg` of the same
  * struct, only.  They return 0, a negative errno or COW_LATER, whatever the plugin returns; COW_LATER
- * also where it has answered already.  Deadlines are never 0.  Members a plugin left out are NULL.
+ * also where it has answered already.  Pointers stay good when their plugin is unloaded, and give
+ * -ENODEV from then on.  Deadlines are never 0.  Members a plugin left out are NULL.
  */
 struct cow_allocator {
 	const struct cow_plugin *plugin;

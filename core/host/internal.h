@@ -54,9 +54,10 @@ struct cow_service {
 
 /* One registration.  `shown` is what the core sees: its functions are the guards of guard.c. */
 struct cow_offer {
-	struct cow_list node; /* plugin->offers */
+	struct cow_list node; /* plugin->offers; once undone, host->undone */
 	struct cow_plugin *plugin;
 	enum offer_kind kind;
+	bool undone;
 	const char *name; /* the plugin's; "" for a hook */
 	void *arg;        /* the plugin's */
 	uint64_t order;   /* of registration */
@@ -95,6 +96,7 @@ struct cow_host {
 	pthread_t thread;          /* the loop's */
 	struct cow_list plugins;
 	struct offer_list offers[OFFER_KIND_COUNT];
+	struct cow_list undone; /* offers that a transaction may still point to; they only refuse */
 	struct cow_map calls;   /* operation -> the cow_offer that is to answer it; tag: enum guard_call */
 	struct cow_map timers;  /* id -> struct plugin_timer */
 	struct cow_map watches; /* id -> struct plugin_watch */
@@ -158,6 +160,7 @@ void guard_leave(struct cow_plugin *plugin);
 int offer_register(struct cow_plugin *plugin, struct cow_offer *offer); /* takes over offer, always */
 struct cow_offer *offer_find(struct cow_host *host, enum offer_kind kind, const char *name);
 void offer_undo_all(struct cow_plugin *plugin);
+void offer_free_undone(struct cow_host *host);
 /* The plugin that uses a service of this one, or NULL; *ret_service its name. */
 const struct cow_plugin *offer_user(const struct cow_plugin *plugin, const char **ret_service);
 

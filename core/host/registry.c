@@ -103,8 +103,16 @@ void offer_undo_all(struct cow_plugin *plugin)
 
 		list_remove(&plugin->host->offers[offer->kind], offer);
 		cow_list_del(node);
-		free(offer);
+		offer->undone = true;
+		cow_list_add(&plugin->host->undone, node);
 	}
+}
+
+void offer_free_undone(struct cow_host *host)
+{
+	cow_list_for_safe(node, tmp, &host->undone)
+		free(cow_container_of(node, struct cow_offer, node));
+	cow_list_init(&host->undone);
 }
 
 const struct cow_plugin *offer_user(const struct cow_plugin *plugin, const char **ret_service)

@@ -54,11 +54,11 @@ static void test_crash_in_init(void **state)
 	/* The next start says so, once. */
 	cow_host_destroy(w->host);
 	world_host(w);
-	assert_true(world_heard(w, "the previous supervisor died while it started plugin crash (init)"));
+	assert_true(world_heard(w, " died while it started plugin crash (init)"));
 	world_forget_log(w);
 	cow_host_destroy(w->host);
 	world_host(w);
-	assert_false(world_heard(w, "previous supervisor"));
+	assert_false(world_heard(w, "plugin.crashed"));
 	/* And others start. */
 	world_start(w, "good");
 }
@@ -78,6 +78,18 @@ static void test_no_crash(void **state)
 	world_start(w, "good");
 	(void)sigaction(SIGSEGV, NULL, &after);
 	assert_ptr_equal(before.sa_sigaction, after.sa_sigaction);
+}
+
+/* The marker of a process that still lives is no crash. */
+static void test_still_starting(void **state)
+{
+	struct world *w = *state;
+	_cleanup_free_ char *marker = cow_asprintf("%s/plugin.starting", w->root);
+
+	assert_int_equal(cow_fs_write_atomic(marker, "1 lcow (init)", 13, 0600, 0), 0);
+	crash_report_last(w->host);
+	assert_null(w->log.data);
+	assert_int_equal(unlink(marker), 0);
 }
 
 static void test_abort(void **state)
@@ -110,6 +122,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		world_test(test_crash_in_init),
 		world_test(test_no_crash),
+		world_test(test_still_starting),
 		world_test(test_abort),
 	};
 

@@ -40,7 +40,7 @@ static void test_phases(void **state)
 {
 	struct world *w = *state;
 	static const char *const sorted[] = { "first.b", "first.a", "then.c", "last" };
-	const struct cow_allocator *const *all;
+	const struct cow_allocator *const *all, *last;
 	int arg = 5;
 
 	borrow(w);
@@ -59,8 +59,11 @@ static void test_phases(void **state)
 		assert_null(all[i]->table.cancel);
 		assert_string_equal(cow_plugin_name(all[i]->plugin), "probe");
 	}
+	last = cow_host_allocator(w->host, "last");
 	assert_int_equal(cow_host_unload(w->host, "probe", NULL), 0);
 	assert_int_equal(cow_host_allocators(w->host, &all), 0);
+	/* A transaction under way may still have it in its row. */
+	assert_int_equal(last->table.acquire(last->arg, 0, NULL), -ENODEV);
 	assert_null(cow_host_allocator(w->host, "last"));
 }
 
