@@ -14,6 +14,7 @@ foreach(plugin lcow)
 endforeach()
 
 install(DIRECTORY core/include/cowherd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+file(RELATIVE_PATH COW_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/cowherd.pc.in cowherd.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/cowherd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
