@@ -226,9 +226,7 @@ static int ledger_replay_line(struct cow_ledger *ledger, char *text, size_t len,
 		return line.version > COW_LEDGER_VERSION ? -EPROTONOSUPPORT : 0;
 	}
 	if (line.kind == 'R') {
-		(void)ledger_drop(ledger, line.entry.seq);
-		if (line.entry.seq >= ledger->next_seq)
-			ledger->next_seq = line.entry.seq + 1;
+		(void)ledger_drop(ledger, line.entry.seq); /* its intent may be a damaged line */
 		return 0;
 	}
 	line.entry.other_boot = *other_boot;

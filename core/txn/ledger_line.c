@@ -151,7 +151,7 @@ int cow_ledger_line_parse(char *text, size_t len, struct cow_ledger_line *ret)
 	unsigned count = 0;
 	uint64_t crc;
 	text[len] = '\0';
-	if (len < CRC_DIGITS + 2 || text[CRC_DIGITS] != '\t' || strlen(text) != len)
+	if (len < CRC_DIGITS + 2 || text[CRC_DIGITS] != '\t')
 		return -EBADMSG;
 	text[CRC_DIGITS] = '\0';
 	char *rest = text + CRC_DIGITS + 1;

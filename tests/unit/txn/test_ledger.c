@@ -171,7 +171,10 @@ static void test_empty_again(void **state)
 		assert_int_equal(cow_ledger_release(ledger, b), 0);
 		assert_int_equal(size_of("ledger"), 0);
 	}
-	(void)intend(ledger, "c", "{}"); /* with a header again */
+	(void)intend(ledger, "c", "{}");
+	_cleanup_free_ char *text = NULL;
+	assert_int_equal(cow_fs_read("ledger", 4096, &text, NULL), 0);
+	assert_non_null(strstr(text, "\tH\t1\t")); /* with a header again */
 	ledger = reopen(ledger);
 	holds(ledger, "c");
 	done(ledger);
@@ -202,6 +205,18 @@ static void test_other_boot(void **state)
 	for (int i = 0; i < 20; i++)
 		(void)intend(ledger, "n", i < 19 ? longer : "{}");
 	assert_true(size_of("ledger") < 20 * 4000);
+	ledger = reopen(ledger);
+	holds(ledger, "no");
+	assert_false(cow_ledger_last(ledger)->other_boot);
+	assert_true(cow_ledger_find(ledger, "lcow", "o")->other_boot);
+	/* Written anew with nothing of this boot in it, it gets this boot's header with the next. */
+	assert_int_equal(cow_ledger_release(ledger, cow_ledger_last(ledger)->seq), 0);
+	for (size_t i = 0; size_of("ledger") > 100; i++) {
+		uint64_t seq = intend(ledger, "m", longer + 4000 - i % 50);
+		assert_int_equal(cow_ledger_release(ledger, seq), 0);
+		assert_true(i < 100000);
+	}
+	(void)intend(ledger, "n", "{}");
 	ledger = reopen(ledger);
 	holds(ledger, "no");
 	assert_false(cow_ledger_last(ledger)->other_boot);

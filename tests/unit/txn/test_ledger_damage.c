@@ -93,6 +93,10 @@ static void test_cut_at_each_byte(void **state)
 		/* And what is written now does not stick to the torn tail. */
 		assert_int_equal(cow_ledger_intend(ledger, "new", "n", "{}", false, NULL), 0);
 		cow_ledger_close(ledger);
+		_cleanup_free_ char *now = NULL;
+		size_t now_len;
+		assert_int_equal(cow_fs_read("ledger", 4096, &now, &now_len), 0);
+		assert_int_equal(now[now_len - 1], '\n');
 		ledger = open_ledger("ledger");
 		holds_after(ledger, lines);
 		assert_string_equal(record_of(ledger, "new", "n"), "{}");
