@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cow_option *find_in(const struct cow_option *o, const char *name, size_t len, char letter)
+static const struct cow_option *find_in(const struct cow_option *o, const char *name, size_t len,
+					char letter)
 {
 	for (; o->name; o++)
 		if (name ? strlen(o->name) == len && !memcmp(o->name, name, len)
@@ -16,8 +17,8 @@ static const struct cow_option *find_in(const struct cow_option *o, const char *
 	return NULL;
 }
 
-static const struct cow_option *find(const struct cow_command *command, const char *name, size_t len,
-				     char letter)
+static const struct cow_option *find(const struct cow_command *command, const char *name,
+				     size_t len, char letter)
 {
 	const struct cow_option *o = find_in(command->options, name, len, letter);
 
@@ -26,7 +27,9 @@ static const struct cow_option *find(const struct cow_command *command, const ch
 
 static bool truth(const char *value, bool *ret)
 {
-	static const char *const words[][2] = { { "false", "true" }, { "0", "1" }, { "no", "yes" } };
+	static const char *const words[][2] = { { "false", "true" },
+						{ "0", "1" },
+						{ "no", "yes" } };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		for (int b = 0; b < 2; b++)
@@ -67,7 +70,8 @@ static bool value_ok(enum cow_option_type type, const char *value)
 	}
 }
 
-static int keep(struct cow_args *a, const struct cow_option *o, const char *value, struct cow_error *err)
+static int keep(struct cow_args *a, const struct cow_option *o, const char *value,
+		struct cow_error *err)
 {
 	struct cow_args_value *grown;
 
@@ -88,8 +92,8 @@ struct cursor {
 };
 
 /* The value of an option that needs one: what is attached to it, or the next word. */
-static int value_of(struct cursor *c, const struct cow_option *o, const char *attached, const char **ret,
-		    struct cow_error *err)
+static int value_of(struct cursor *c, const struct cow_option *o, const char *attached,
+		    const char **ret, struct cow_error *err)
 {
 	if (attached)
 		*ret = attached;
@@ -117,7 +121,8 @@ static int parse_long(struct cow_args *a, struct cursor *c, const char *word, st
 }
 
 /* "-it", "-eK=V", "-e K=V", "-d=false" */
-static int parse_short(struct cow_args *a, struct cursor *c, const char *word, struct cow_error *err)
+static int parse_short(struct cow_args *a, struct cursor *c, const char *word,
+		       struct cow_error *err)
 {
 	for (const char *p = word; *p; p++) {
 		const struct cow_option *o = find(a->command, NULL, 0, *p);
@@ -141,8 +146,8 @@ static int parse_short(struct cow_args *a, struct cursor *c, const char *word, s
 	return 0;
 }
 
-int cow_args_parse(const struct cow_command *command, const struct cow_args *parent, int argc, char **argv,
-		   struct cow_args *ret, struct cow_error *err)
+int cow_args_parse(const struct cow_command *command, const struct cow_args *parent, int argc,
+		   char **argv, struct cow_args *ret, struct cow_error *err)
 {
 	struct cow_args a = { .command = command, .parent = parent, .argv = argv };
 	struct cursor c = { argc, 0, argv };

@@ -97,8 +97,8 @@ static ssize_t send_some(int fd, const char *data, size_t len, const int *fds, u
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
-static int send_line(struct cow_client *c, struct cow_strbuf *line, const int *fds, unsigned fd_count,
-		     struct cow_error *err)
+static int send_line(struct cow_client *c, struct cow_strbuf *line, const int *fds,
+		     unsigned fd_count, struct cow_error *err)
 {
 	size_t done = 0;
 
@@ -108,12 +108,14 @@ static int send_line(struct cow_client *c, struct cow_strbuf *line, const int *f
 	if (line->len > LINE_MAX_BYTES)
 		return cow_error_set(err, -E2BIG, "the request is larger than 16 MiB");
 	while (done < line->len) {
-		ssize_t n = send_some(c->fd, line->data + done, line->len - done, fds, done ? 0 : fd_count);
+		ssize_t n = send_some(c->fd, line->data + done, line->len - done, fds,
+				      done ? 0 : fd_count);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return cow_error_errno(err, -errno, "the supervisor does not listen any more");
+			return cow_error_errno(err, -errno,
+					       "the supervisor does not listen any more");
 		done += (size_t)n;
 	}
 	return 0;
@@ -126,7 +128,8 @@ int cow_client_send(struct cow_client *c, const char *method, const char *params
 	uint64_t id = ++c->next_id;
 	int r;
 
-	cow_strbuf_addf(&line, "{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":", (unsigned long long)id);
+	cow_strbuf_addf(&line,
+			"{\"jsonrpc\":\"2.0\",\"id\":%llu,\"method\":", (unsigned long long)id);
 	cow_strbuf_json(&line, method);
 	if (params) {
 		cow_strbuf_add(&line, ",\"params\":");
@@ -143,7 +146,8 @@ int cow_client_cancel(struct cow_client *c, uint64_t id, struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf line = COW_STRBUF_INIT;
 
-	cow_strbuf_addf(&line, "{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":%llu}}",
+	cow_strbuf_addf(&line,
+			"{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":%llu}}",
 			(unsigned long long)id);
 	return send_line(c, &line, NULL, 0, err);
 }
@@ -201,7 +205,9 @@ static int read_some(struct cow_client *c, bool wait, struct cow_error *err)
 		struct cmsghdr align;
 	} control;
 	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.space,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control.space,
 			      .msg_controllen = sizeof(control.space) };
 	ssize_t n;
 	int r = make_room(c);
@@ -216,7 +222,8 @@ static int read_some(struct cow_client *c, bool wait, struct cow_error *err)
 	if (n < 0 && errno == EAGAIN)
 		return 0;
 	if (n <= 0)
-		return cow_error_set(err, n ? -errno : -ECONNRESET, "the supervisor closed the connection");
+		return cow_error_set(err, n ? -errno : -ECONNRESET,
+				     "the supervisor closed the connection");
 	collect_fds(c, &msg);
 	c->len += (size_t)n;
 	return 1;
@@ -225,7 +232,9 @@ static int read_some(struct cow_client *c, bool wait, struct cow_error *err)
 static void take_fds(struct cow_client *c, struct cow_message *m)
 {
 	struct json_object *names = cow_get(m->value, "fds");
-	size_t n = names && json_object_is_type(names, json_type_array) ? json_object_array_length(names) : 0;
+	size_t n = names && json_object_is_type(names, json_type_array)
+		? json_object_array_length(names)
+		: 0;
 
 	if (n > c->fd_count)
 		n = c->fd_count;
@@ -241,7 +250,8 @@ static void take_error(struct json_object *o, struct cow_error *ret)
 	int code = (int)cow_get_int(o, "code", -EIO);
 	struct json_object *data = cow_get(o, "data");
 
-	(void)cow_error_set(ret, code ? code : -EIO, "%s", cow_get_string(o, "message", "unknown error"));
+	(void)cow_error_set(ret, code ? code : -EIO, "%s",
+			    cow_get_string(o, "message", "unknown error"));
 	(void)snprintf(ret->step, sizeof(ret->step), "%s", cow_get_string(data, "step", ""));
 }
 
@@ -271,10 +281,13 @@ static int take_line(struct cow_client *c, const char *line, size_t len, struct 
 	return 1;
 }
 
-int cow_client_receive(struct cow_client *c, bool wait, struct cow_message *ret, struct cow_error *err)
+int cow_client_receive(struct cow_client *c, bool wait, struct cow_message *ret,
+		       struct cow_error *err)
 {
 	for (;;) {
-		char *end = c->len > c->scanned ? memchr(c->buf + c->scanned, '\n', c->len - c->scanned) : NULL;
+		char *end = c->len > c->scanned
+			? memchr(c->buf + c->scanned, '\n', c->len - c->scanned)
+			: NULL;
 		int r;
 
 		if (end) {
@@ -327,8 +340,8 @@ static int await(struct cow_client *c, uint64_t id, cow_client_event_cb on_event
 	}
 }
 
-int cow_client_call(struct cow_client *c, const char *method, const char *params, struct cow_message *ret,
-		    struct cow_error *err)
+int cow_client_call(struct cow_client *c, const char *method, const char *params,
+		    struct cow_message *ret, struct cow_error *err)
 {
 	uint64_t id;
 	int r = cow_client_send(c, method, params, NULL, 0, &id, err);
@@ -336,8 +349,8 @@ int cow_client_call(struct cow_client *c, const char *method, const char *params
 	return r ? r : await(c, id, NULL, NULL, ret, err);
 }
 
-int cow_client_stream(struct cow_client *c, const char *method, const char *params, cow_client_event_cb on_event,
-		      void *arg, struct cow_error *err)
+int cow_client_stream(struct cow_client *c, const char *method, const char *params,
+		      cow_client_event_cb on_event, void *arg, struct cow_error *err)
 {
 	struct cow_message m = COW_MESSAGE_INIT;
 	uint64_t id;

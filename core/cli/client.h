@@ -29,8 +29,8 @@ int cow_client_fd(const struct cow_client *client);
  * params: a JSON object as text, or NULL.  fds stay the caller's.  ret_id (may be NULL): to match the
  * answer and to cancel.
  */
-int cow_client_send(struct cow_client *client, const char *method, const char *params, const int *fds,
-		    unsigned fd_count, uint64_t *ret_id, struct cow_error *err);
+int cow_client_send(struct cow_client *client, const char *method, const char *params,
+		    const int *fds, unsigned fd_count, uint64_t *ret_id, struct cow_error *err);
 int cow_client_cancel(struct cow_client *client, uint64_t id, struct cow_error *err);
 
 /* What came: an event of request id, its result, or its error. */
@@ -42,21 +42,26 @@ struct cow_message {
 	int fds[COW_CLIENT_FDS];   /* -1: none; closed by cow_message_finish() unless taken */
 	struct json_object *root;
 };
-#define COW_MESSAGE_INIT { .fds = { -1, -1, -1, -1 } }
+#define COW_MESSAGE_INIT                                                                           \
+	{                                                                                          \
+		.fds = { -1, -1, -1, -1 }                                                          \
+	}
 
 /* 1: *ret is filled; 0: nothing is there yet (only without wait); negative: the connection is done for. */
-int cow_client_receive(struct cow_client *client, bool wait, struct cow_message *ret, struct cow_error *err);
+int cow_client_receive(struct cow_client *client, bool wait, struct cow_message *ret,
+		       struct cow_error *err);
 void cow_message_finish(struct cow_message *message); /* COW_MESSAGE_INIT is fine; so is twice */
 
 /* Send and wait for the answer; events meanwhile go to on_event (may be NULL). */
 typedef int (*cow_client_event_cb)(void *arg, struct json_object *event);
-int cow_client_call(struct cow_client *client, const char *method, const char *params, struct cow_message *ret,
-		    struct cow_error *err);
+int cow_client_call(struct cow_client *client, const char *method, const char *params,
+		    struct cow_message *ret, struct cow_error *err);
 int cow_client_stream(struct cow_client *client, const char *method, const char *params,
 		      cow_client_event_cb on_event, void *arg, struct cow_error *err);
 
 /* Building params: each adds one member to an object that was begun with "{". */
-void cow_params_string(struct cow_strbuf *b, const char *key, const char *value); /* NULL: nothing */
+void cow_params_string(struct cow_strbuf *b, const char *key,
+		       const char *value); /* NULL: nothing */
 void cow_params_int(struct cow_strbuf *b, const char *key, int64_t value);
 void cow_params_bool(struct cow_strbuf *b, const char *key, bool value); /* false: nothing */
 /* A key whose value the caller appends. */

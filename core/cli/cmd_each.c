@@ -94,8 +94,10 @@ static void print_name(void *arg, const char *container, struct json_object *res
 int cow_cmd_rm(const struct cow_args *args)
 {
 	bool force = cow_args_flag(args, "force", false);
-	struct cow_each each = { .method = "container.delete", .params = force ? ",\"force\":true" : NULL,
-				 .on_result = print_name, .ignore = force ? -ENOENT : 0 };
+	struct cow_each each = { .method = "container.delete",
+				 .params = force ? ",\"force\":true" : NULL,
+				 .on_result = print_name,
+				 .ignore = force ? -ENOENT : 0 };
 	struct cow_client *c = cow_client_open(args);
 	int status;
 
@@ -125,7 +127,8 @@ int cow_cmd_wait(const struct cow_args *args)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	const char *condition = cow_args_string(args, "condition");
-	struct cow_each each = { .method = "container.wait", .deadline_ms = cow_args_int(args, "timeout", 0) };
+	struct cow_each each = { .method = "container.wait",
+				 .deadline_ms = cow_args_int(args, "timeout", 0) };
 	struct cow_client *c;
 	int status, lost = 0;
 

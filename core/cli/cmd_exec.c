@@ -60,7 +60,8 @@ static int streams_make(struct streams *s, const struct cow_args *args, struct c
 }
 
 /* Ask for the process; its number and, with a terminal, the pty master. */
-static int ask(struct cow_foreground *f, struct streams *s, bool tty, int64_t *ret_exec, struct cow_error *err)
+static int ask(struct cow_foreground *f, struct streams *s, bool tty, int64_t *ret_exec,
+	       struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	struct cow_message m = COW_MESSAGE_INIT;
@@ -82,7 +83,8 @@ static int ask(struct cow_foreground *f, struct streams *s, bool tty, int64_t *r
 	return r;
 }
 
-static int connect_streams(struct cow_foreground *f, struct streams *s, bool tty, struct cow_error *err)
+static int connect_streams(struct cow_foreground *f, struct streams *s, bool tty,
+			   struct cow_error *err)
 {
 	int in = tty && cow_args_flag(f->args, "interactive", false) ? s->ours[1] : s->ours[0];
 	int out = s->ours[1], errs = s->ours[2];

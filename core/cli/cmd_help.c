@@ -17,7 +17,8 @@ static void plugin_verbs(const struct cow_args *args, struct cow_strbuf *out)
 
 	if (cow_client_connect(cow_client_host(args), &c, NULL))
 		return;
-	if (cow_client_call(c, "verbs", NULL, &m, NULL) || !json_object_is_type(m.value, json_type_array)) {
+	if (cow_client_call(c, "verbs", NULL, &m, NULL) ||
+	    !json_object_is_type(m.value, json_type_array)) {
 		cow_message_finish(&m);
 		cow_client_close(c);
 		return;
@@ -49,7 +50,8 @@ int cow_cmd_help(const struct cow_args *args)
 	}
 	id = cow_command_find(args->argv[0]);
 	if (id == COW_COMMAND_COUNT) {
-		(void)cow_error_set(&err, -ENOENT, "no such verb: %s (see `cowherd help`)", args->argv[0]);
+		(void)cow_error_set(&err, -ENOENT, "no such verb: %s (see `cowherd help`)",
+				    args->argv[0]);
 		return cow_fail(args, &err);
 	}
 	cow_help_command(&out, &cow_commands[id]);
@@ -62,7 +64,9 @@ int cow_cmd_completion(const struct cow_args *args)
 	struct cow_error err = { 0 };
 
 	if (strcmp(args->argv[0], "bash")) {
-		(void)cow_error_set(&err, -ENOTSUP, "completion: there is one for bash, none for %s", args->argv[0]);
+		(void)cow_error_set(&err, -ENOTSUP,
+				    "completion: there is one for bash, none for %s",
+				    args->argv[0]);
 		return cow_fail(args, &err);
 	}
 	cow_completion_bash(&out);

@@ -13,14 +13,15 @@
 #include <string.h>
 
 static const struct cow_filter_key ps_keys[] = {
-	{ "id", "id", COW_FILTER_PREFIX },	   { "name", "name", COW_FILTER_PART },
-	{ "status", "status", COW_FILTER_EQUAL },  { "health", "health", COW_FILTER_EQUAL },
-	{ "label", "labels", COW_FILTER_LABEL },   { "exited", "exit_code", COW_FILTER_EQUAL },
-	{ "owner", "owner", COW_FILTER_EQUAL },	   { NULL, NULL, COW_FILTER_EQUAL },
+	{ "id", "id", COW_FILTER_PREFIX },        { "name", "name", COW_FILTER_PART },
+	{ "status", "status", COW_FILTER_EQUAL }, { "health", "health", COW_FILTER_EQUAL },
+	{ "label", "labels", COW_FILTER_LABEL },  { "exited", "exit_code", COW_FILTER_EQUAL },
+	{ "owner", "owner", COW_FILTER_EQUAL },   { NULL, NULL, COW_FILTER_EQUAL },
 };
 
 /* The newest first, as many as were asked for. */
-static int ps_rows(const struct cow_args *args, struct json_object *list, int64_t most, struct json_object *rows)
+static int ps_rows(const struct cow_args *args, struct json_object *list, int64_t most,
+		   struct json_object *rows)
 {
 	bool no_trunc = cow_args_flag(args, "no-trunc", false);
 	uint64_t now = cow_realtime_ns();
@@ -41,12 +42,15 @@ static int ps_rows(const struct cow_args *args, struct json_object *list, int64_
 	return 0;
 }
 
-static int ps_print(const struct cow_args *args, struct json_object *list, int64_t most, struct cow_strbuf *out,
-		    struct cow_error *err)
+static int ps_print(const struct cow_args *args, struct json_object *list, int64_t most,
+		    struct cow_strbuf *out, struct cow_error *err)
 {
-	const char *format = cow_args_flag(args, "quiet", false) ? "{{.ID}}" : cow_args_string(args, "format");
+	const char *format =
+		cow_args_flag(args, "quiet", false) ? "{{.ID}}" : cow_args_string(args, "format");
 	struct json_object *rows = json_object_new_array();
-	int r = rows && list && json_object_is_type(list, json_type_array) ? ps_rows(args, list, most, rows) : -EPROTO;
+	int r = rows && list && json_object_is_type(list, json_type_array)
+		? ps_rows(args, list, most, rows)
+		: -EPROTO;
 
 	if (r)
 		(void)cow_error_errno(err, r, "container.list");
@@ -59,8 +63,8 @@ static int ps_print(const struct cow_args *args, struct json_object *list, int64
 int cow_cmd_ps(const struct cow_args *args)
 {
 	int64_t most = cow_args_flag(args, "latest", false) ? 1 : cow_args_int(args, "last", -1);
-	bool all = cow_args_flag(args, "all", false) || most >= 0 || cow_filter_has(args, "status") ||
-		   cow_filter_has(args, "exited");
+	bool all = cow_args_flag(args, "all", false) || most >= 0 ||
+		cow_filter_has(args, "status") || cow_filter_has(args, "exited");
 	struct cow_message m = COW_MESSAGE_INIT;
 	struct cow_strbuf out = COW_STRBUF_INIT;
 	struct cow_error err = { 0 };
@@ -93,7 +97,8 @@ static int stats_print(const struct cow_args *args, struct json_object *samples,
 	int r = rows ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < json_object_array_length(samples); i++) {
-		struct json_object *row = cow_stats_row(json_object_array_get_idx(samples, i), no_trunc);
+		struct json_object *row =
+			cow_stats_row(json_object_array_get_idx(samples, i), no_trunc);
 
 		if (!row || json_object_array_add(rows, row)) {
 			json_object_put(row);
@@ -105,7 +110,8 @@ static int stats_print(const struct cow_args *args, struct json_object *samples,
 	if (r)
 		(void)cow_error_errno(err, r, "stats");
 	else
-		r = cow_format_rows(&out, cow_args_string(args, "format"), cow_stats_columns, rows, err);
+		r = cow_format_rows(&out, cow_args_string(args, "format"), cow_stats_columns, rows,
+				    err);
 	json_object_put(rows);
 	if (!r)
 		return cow_print(args, &out) ? -EIO : 0;
@@ -115,10 +121,12 @@ static int stats_print(const struct cow_args *args, struct json_object *samples,
 
 static bool named(const struct cow_args *args, struct json_object *sample)
 {
-	const char *id = cow_get_string(sample, "id", ""), *name = cow_get_string(sample, "name", "");
+	const char *id = cow_get_string(sample, "id", ""),
+		   *name = cow_get_string(sample, "name", "");
 
 	for (int i = 0; i < args->argc; i++)
-		if (!strcmp(args->argv[i], name) || !strncmp(args->argv[i], id, strlen(args->argv[i])))
+		if (!strcmp(args->argv[i], name) ||
+		    !strncmp(args->argv[i], id, strlen(args->argv[i])))
 			return true;
 	return !args->argc;
 }
@@ -155,8 +163,10 @@ int cow_cmd_stats(const struct cow_args *args)
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	bool stream = !cow_args_flag(args, "no-stream", false);
 	struct cow_error err = { 0 };
-	struct stats s = { .args = args, .err = &err, .refresh = stream && !cow_args_has(args, "format") &&
-			   isatty(STDOUT_FILENO) };
+	struct stats s = { .args = args,
+			   .err = &err,
+			   .refresh = stream && !cow_args_has(args, "format") &&
+				   isatty(STDOUT_FILENO) };
 	struct cow_message m = COW_MESSAGE_INIT;
 	struct cow_client *c = cow_client_open(args);
 	int r;
@@ -173,7 +183,8 @@ int cow_cmd_stats(const struct cow_args *args)
 	else if (stream)
 		r = cow_client_stream(c, "container.stats", b.data, on_samples, &s, &err);
 	else
-		r = cow_client_call(c, "container.stats", b.data, &m, &err) ?: on_samples(&s, m.value);
+		r = cow_client_call(c, "container.stats", b.data, &m, &err)
+			?: on_samples(&s, m.value);
 	cow_message_finish(&m);
 	cow_client_close(c);
 	return r ? cow_fail(args, &err) : 0;

@@ -96,7 +96,8 @@ static int run_background(struct cow_foreground *f)
 static int run_foreground(struct cow_foreground *f, bool interactive)
 {
 	struct cow_error err = { 0 };
-	int r = cow_foreground_attach(f, interactive, true, &err) ?: cow_foreground_begin(f, true, true, &err);
+	int r = cow_foreground_attach(f, interactive, true, &err)
+		?: cow_foreground_begin(f, true, true, &err);
 
 	if (!r)
 		return cow_foreground_run(f, cow_args_flag(f->args, "rm", false));
@@ -111,7 +112,8 @@ int cow_cmd_run(const struct cow_args *args)
 	struct cow_foreground f = { 0 };
 	struct cow_error err = { 0 };
 	int r = cow_foreground_need_terminal(args, cow_args_flag(args, "tty", false), interactive)
-		?: cow_foreground_open(&f, args, interactive, cow_args_flag(args, "sig-proxy", true));
+		?: cow_foreground_open(&f, args, interactive,
+				       cow_args_flag(args, "sig-proxy", true));
 
 	if (r)
 		return r;

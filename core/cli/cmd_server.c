@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-static int ask(const struct cow_args *args, const char *method, const char *params, struct cow_message *ret)
+static int ask(const struct cow_args *args, const char *method, const char *params,
+	       struct cow_message *ret)
 {
 	struct cow_error err = { 0 };
 	struct cow_client *c = cow_client_open(args);

@@ -32,9 +32,11 @@ static int print_inspected(const struct cow_args *args, struct json_object *list
 		if (format)
 			cow_format_json(&out, list);
 		else
-			cow_strbuf_add(&out, json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
-									  JSON_C_TO_STRING_SPACED |
-									  JSON_C_TO_STRING_NOSLASHESCAPE));
+			cow_strbuf_add(&out,
+				       json_object_to_json_string_ext(
+					       list,
+					       JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						       JSON_C_TO_STRING_NOSLASHESCAPE));
 		cow_strbuf_add(&out, "\n");
 	}
 	for (size_t i = 0; format && !out.len && !r && i < json_object_array_length(list); i++)
@@ -87,40 +89,64 @@ static int show(const struct cow_args *args, const char *method, const char *par
 	return cow_fail(args, &err);
 }
 
-/* The titles are the supervisor's: a table of text cells, or one JSON object for each process. */
-static int top_rows(const char *format, struct json_object *result, struct cow_strbuf *out, struct cow_error *err)
+static bool is_array(struct json_object *o)
 {
-	struct json_object *titles = cow_get(result, "titles"), *processes = cow_get(result, "processes");
+	return o && json_object_is_type(o, json_type_array);
+}
+
+static const char *cell(struct json_object *cells, size_t i)
+{
+	const char *text = json_object_get_string(json_object_array_get_idx(cells, i));
+
+	return text ? text : "";
+}
+
+static void top_line(struct cow_strbuf *out, struct json_object *cells)
+{
+	for (size_t i = 0; i < json_object_array_length(cells); i++)
+		cow_strbuf_addf(out, "%s%s", i ? "\t" : "", cell(cells, i));
+	cow_strbuf_add(out, "\n");
+}
+
+static void top_object(struct cow_strbuf *out, struct json_object *titles,
+		       struct json_object *cells)
+{
+	for (size_t i = 0; i < json_object_array_length(titles); i++) {
+		cow_strbuf_add(out, i ? "," : "{");
+		cow_strbuf_json(out, cell(titles, i));
+		cow_strbuf_add(out, ":");
+		cow_strbuf_json(out, cell(cells, i));
+	}
+	cow_strbuf_add(out, "}\n");
+}
+
+/* The titles are the supervisor's: a table of text cells, or one JSON object for each process. */
+static int top_rows(const char *format, struct json_object *result, struct cow_strbuf *out,
+		    struct cow_error *err)
+{
+	struct json_object *titles = cow_get(result, "titles"),
+			   *processes = cow_get(result, "processes");
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf text = COW_STRBUF_INIT;
 	bool json = format && !strcmp(format, "json");
 
-	if (!titles || !processes || !json_object_is_type(titles, json_type_array) ||
-	    !json_object_is_type(processes, json_type_array))
+	if (!is_array(titles) || !is_array(processes))
 		return cow_error_set(err, -EPROTO, "container.top: no table came");
-	for (size_t row = json ? 1 : 0; row <= json_object_array_length(processes); row++) {
-		struct json_object *cells = row ? json_object_array_get_idx(processes, row - 1) : titles;
+	if (!json)
+		top_line(&text, titles);
+	for (size_t i = 0; i < json_object_array_length(processes); i++) {
+		struct json_object *cells = json_object_array_get_idx(processes, i);
 
-		cow_strbuf_add(&text, json ? "{" : "");
-		for (size_t i = 0; i < json_object_array_length(cells); i++) {
-			const char *cell = json_object_get_string(json_object_array_get_idx(cells, i));
-
-			cow_strbuf_add(&text, i ? (json ? "," : "\t") : "");
-			if (json)
-				cow_strbuf_json(&text, json_object_get_string(json_object_array_get_idx(titles, i)));
-			cow_strbuf_add(&text, json ? ":" : "");
-			if (json)
-				cow_strbuf_json(&text, cell);
-			else
-				cow_strbuf_add(&text, cell ? cell : "");
-		}
-		cow_strbuf_add(&text, json ? "}\n" : "\n");
+		if (!is_array(cells))
+			return cow_error_set(err, -EPROTO, "container.top: no table came");
+		if (json)
+			top_object(out, titles, cells);
+		else
+			top_line(&text, cells);
 	}
-	if (text.error)
-		return cow_error_errno(err, text.error, "container.top");
-	if (json)
-		cow_strbuf_add(out, text.data);
-	else
-		cow_format_align(out, text.data ? text.data : "");
+	if (text.error || out->error)
+		return cow_error_errno(err, -ENOMEM, "container.top");
+	if (text.data)
+		cow_format_align(out, text.data);
 	return 0;
 }
 
@@ -138,12 +164,16 @@ static int plugin_rows(const char *format, struct json_object *result, struct co
 		       struct cow_error *err)
 {
 	static const struct cow_column columns[] = {
-		{ "NAME", "name" },	{ "VERSION", "version" }, { "ABI", "abi" },
-		{ "STATE", "state" },	{ "RESOURCES", "resources" }, { "DESCRIPTION", "description" },
+		{ "NAME", "name" },
+		{ "VERSION", "version" },
+		{ "ABI", "abi" },
+		{ "STATE", "state" },
+		{ "RESOURCES", "resources" },
+		{ "DESCRIPTION", "description" },
 		{ NULL, NULL },
 	};
 
-	if (!result || !json_object_is_type(result, json_type_array))
+	if (!is_array(result))
 		return cow_error_set(err, -EPROTO, "plugins.list: no list came");
 	return cow_format_rows(out, format, columns, result, err);
 }
@@ -191,7 +221,8 @@ int cow_cmd_plugin(const struct cow_args *args)
 		return plugin_check(args, args->argv[1]);
 	if (!strcmp(args->argv[0], "unload"))
 		return plugin_unload(args, args->argv[1]);
-	(void)cow_error_set(&err, -EINVAL, "plugin: \"%s\" is neither check nor unload", args->argv[0]);
+	(void)cow_error_set(&err, -EINVAL, "plugin: \"%s\" is neither check nor unload",
+			    args->argv[0]);
 	return cow_fail(args, &err);
 }
 
@@ -212,9 +243,9 @@ static void client_version(struct cow_strbuf *out, struct json_object *server)
 static void version_text(struct cow_strbuf *out, struct json_object *server)
 {
 	static const char *const keys[][2] = {
-		{ "version", "Version" }, { "api", "API" },	 { "abi", "Plugin ABI" },
-		{ "owner", "Owner" },	  { "pid", "PID" },	 { "kernel", "Kernel" },
-		{ "cgroup", "Cgroup" },	  { "run_root", "Root" }, { "state_root", "State" },
+		{ "version", "Version" }, { "api", "API" },       { "abi", "Plugin ABI" },
+		{ "owner", "Owner" },     { "pid", "PID" },       { "kernel", "Kernel" },
+		{ "cgroup", "Cgroup" },   { "run_root", "Root" }, { "state_root", "State" },
 		{ "uptime_s", "Uptime" },
 	};
 
@@ -226,8 +257,10 @@ static void version_text(struct cow_strbuf *out, struct json_object *server)
 		struct json_object *v = cow_get(server, keys[i][0]);
 
 		if (v)
-			cow_strbuf_addf(out, "  %s:%*s%s%s\n", keys[i][1], (int)(12 - strlen(keys[i][1])), "",
-					json_object_get_string(v), strcmp(keys[i][0], "uptime_s") ? "" : " s");
+			cow_strbuf_addf(out, "  %s:%*s%s%s\n", keys[i][1],
+					(int)(12 - strlen(keys[i][1])), "",
+					json_object_get_string(v),
+					strcmp(keys[i][0], "uptime_s") ? "" : " s");
 	}
 }
 
@@ -250,7 +283,8 @@ static int version_print(const struct cow_args *args, struct json_object *server
 	}
 	value = both.error ? NULL : json_tokener_parse(both.data);
 	cow_strbuf_finish(&both);
-	r = value ? cow_format_value(&out, format, value, &err) : cow_error_errno(&err, -ENOMEM, "version");
+	r = value ? cow_format_value(&out, format, value, &err)
+		  : cow_error_errno(&err, -ENOMEM, "version");
 	json_object_put(value);
 	if (!r)
 		return cow_print(args, &out);

@@ -15,7 +15,8 @@ struct facts {
 };
 
 /* The container's full id into f, and what it takes to attach. */
-static int look(struct cow_foreground *f, const char *container, struct facts *ret, struct cow_error *err)
+static int look(struct cow_foreground *f, const char *container, struct facts *ret,
+		struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	struct cow_message m = COW_MESSAGE_INIT;
@@ -28,8 +29,10 @@ static int look(struct cow_foreground *f, const char *container, struct facts *r
 		return cow_error_errno(err, b.error, "inspect");
 	r = cow_session_call(f->session, "container.inspect", b.data, NULL, 0, &m, err);
 	if (!r) {
-		(void)snprintf(f->id, sizeof(f->id), "%s", cow_get_string(m.value, "id", container));
-		(void)snprintf(ret->state, sizeof(ret->state), "%s", cow_get_string(m.value, "state", ""));
+		(void)snprintf(f->id, sizeof(f->id), "%s",
+			       cow_get_string(m.value, "id", container));
+		(void)snprintf(ret->state, sizeof(ret->state), "%s",
+			       cow_get_string(m.value, "state", ""));
 		ret->stdin_open = cow_get_bool(m.value, "open_stdin", true);
 	}
 	cow_message_finish(&m);
@@ -79,7 +82,8 @@ int cow_cmd_attach(const struct cow_args *args)
 		return r;
 	r = look(&f, args->argv[0], &facts, &err);
 	if (!r && strcmp(facts.state, "running") && strcmp(facts.state, "paused"))
-		r = cow_error_set(&err, -EINVAL, "container %s: is %s, not running", args->argv[0], facts.state);
+		r = cow_error_set(&err, -EINVAL, "container %s: is %s, not running", args->argv[0],
+				  facts.state);
 	facts.stdin_open = facts.stdin_open && !cow_args_flag(args, "no-stdin", false);
 	r = r ?: cow_foreground_attach(&f, facts.stdin_open, false, &err)
 		?: cow_foreground_begin(&f, false, false, &err);

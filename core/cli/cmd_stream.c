@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int time_param(const struct cow_args *args, const char *option, const char *key, struct cow_strbuf *b,
-		      struct cow_error *err)
+static int time_param(const struct cow_args *args, const char *option, const char *key,
+		      struct cow_strbuf *b, struct cow_error *err)
 {
 	const char *text = cow_args_string(args, option);
 	uint64_t ns;
@@ -23,7 +23,8 @@ static int time_param(const struct cow_args *args, const char *option, const cha
 	if (!text)
 		return 0;
 	if (cow_text_time_ns(text, cow_realtime_ns(), &ns) || ns > INT64_MAX)
-		return cow_error_set(err, -EINVAL, "--%s: \"%s\" is not a time like 2024-05-01T10:11:12Z or 10m",
+		return cow_error_set(err, -EINVAL,
+				     "--%s: \"%s\" is not a time like 2024-05-01T10:11:12Z or 10m",
 				     option, text);
 	cow_params_int(b, key, (int64_t)ns);
 	return 0;
@@ -43,12 +44,14 @@ static int logs_params(const struct cow_args *args, struct cow_strbuf *b, struct
 	cow_params_bool(b, "timestamps", cow_args_flag(args, "timestamps", false));
 	if (tail && strcmp(tail, "all")) {
 		if (cow_text_int(tail, &lines))
-			return cow_error_set(err, -EINVAL, "--tail: \"%s\" is neither a number nor all", tail);
+			return cow_error_set(err, -EINVAL,
+					     "--tail: \"%s\" is neither a number nor all", tail);
 		/* Docker takes a negative number for all. */
 		if (lines >= 0)
 			cow_params_int(b, "tail", lines);
 	}
-	r = time_param(args, "since", "since_ns", b, err) ?: time_param(args, "until", "until_ns", b, err);
+	r = time_param(args, "since", "since_ns", b, err)
+		?: time_param(args, "until", "until_ns", b, err);
 	cow_strbuf_add(b, "}");
 	return r ?: b->error ? cow_error_errno(err, b->error, "logs") : 0;
 }
@@ -76,7 +79,8 @@ static int relay(struct cow_message *m, struct cow_error *err)
 	}
 	for (int i = 0; i < 2; i++) {
 		if (!r && pumps[i].error)
-			r = cow_error_errno(err, pumps[i].error, "standard %s", i ? "error" : "output");
+			r = cow_error_errno(err, pumps[i].error, "standard %s",
+					    i ? "error" : "output");
 		cow_pump_finish(&pumps[i]);
 	}
 	return r;
@@ -122,8 +126,7 @@ static void event_text(struct cow_strbuf *out, struct json_object *event)
 
 	cow_text_rfc3339((uint64_t)cow_get_int(event, "time_ns", 0), true, when, sizeof(when));
 	cow_strbuf_addf(out, "%s %s", when, cow_get_string(event, "event", ""));
-	json_object_object_foreach(event, key, value)
-	{
+	json_object_object_foreach(event, key, value) {
 		if (!strcmp(key, "time_ns") || !strcmp(key, "event") || !value)
 			continue;
 		cow_strbuf_addf(out, " %s=", key);
@@ -168,7 +171,8 @@ int cow_cmd_events(const struct cow_args *args)
 	int r = cow_filter_check(args, event_keys, &err);
 
 	cow_strbuf_add(&b, "{");
-	r = r ?: time_param(args, "since", "since_ns", &b, &err) ?: time_param(args, "until", "until_ns", &b, &err);
+	r = r ?: time_param(args, "since", "since_ns", &b, &err)
+		?: time_param(args, "until", "until_ns", &b, &err);
 	cow_strbuf_add(&b, "}");
 	if (r)
 		return cow_fail(args, &err);

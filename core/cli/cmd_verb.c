@@ -19,7 +19,8 @@ struct verb {
 
 static void print_result(struct cow_strbuf *out, struct json_object *value)
 {
-	if (!value || (json_object_is_type(value, json_type_object) && !json_object_object_length(value)))
+	if (!value ||
+	    (json_object_is_type(value, json_type_object) && !json_object_object_length(value)))
 		return;
 	if (json_object_is_type(value, json_type_string))
 		cow_strbuf_add(out, json_object_get_string(value));
@@ -94,10 +95,13 @@ static int call_somewhere(const struct cow_args *args, struct verb *v, struct co
 	return cow_local_verb(v->name, v->words.data, v->cwd, v->plugin_dir, &v->out, err);
 }
 
-static int call(const struct cow_args *args, const char *name, int argc, char **argv, const char *plugin_dir)
+static int call(const struct cow_args *args, const char *name, int argc, char **argv,
+		const char *plugin_dir)
 {
 	char cwd[PATH_MAX];
-	struct verb v = { .name = name, .plugin_dir = plugin_dir, .words = COW_STRBUF_INIT,
+	struct verb v = { .name = name,
+			  .plugin_dir = plugin_dir,
+			  .words = COW_STRBUF_INIT,
 			  .out = COW_STRBUF_INIT };
 	struct cow_error err = { 0 };
 	int r;
@@ -117,8 +121,6 @@ static int call(const struct cow_args *args, const char *name, int argc, char **
 	if (!r)
 		return cow_print(args, &v.out);
 	cow_strbuf_finish(&v.out);
-	if (r == -ENOENT && !*err.message)
-		(void)cow_error_set(&err, r, "no such verb: %s (see `cowherd help`)", name);
 	return cow_fail(args, &err);
 }
 
@@ -129,5 +131,6 @@ int cow_cmd_plugin_verb(const struct cow_args *top, const char *verb, int argc, 
 
 int cow_cmd_explain(const struct cow_args *args)
 {
-	return call(args, args->command->name, args->argc, args->argv, cow_args_string(args, "plugin-dir"));
+	return call(args, args->command->name, args->argc, args->argv,
+		    cow_args_string(args, "plugin-dir"));
 }

@@ -30,7 +30,8 @@ static void verb_case(struct cow_strbuf *out, const struct cow_command *c)
 		[COW_COMPLETE_VERB] = "verb",
 	};
 
-	cow_strbuf_addf(out, "\t%s%s%s)\n\t\toptions='", c->name, c->alias ? "|" : "", c->alias ? c->alias : "");
+	cow_strbuf_addf(out, "\t%s%s%s)\n\t\toptions='", c->name, c->alias ? "|" : "",
+			c->alias ? c->alias : "");
 	words(out, c->options, false);
 	cow_strbuf_add(out, "'\n\t\tvalued='");
 	words(out, c->options, true);
@@ -39,19 +40,21 @@ static void verb_case(struct cow_strbuf *out, const struct cow_command *c)
 
 void cow_completion_bash(struct cow_strbuf *out)
 {
-	cow_strbuf_add(out, "# bash completion for cowherd, made from its table of options\n"
-			    "_cowherd()\n{\n"
-			    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
-			    "\tlocal verb= options= valued= kind=verb i\n"
-			    "\tlocal verbs='");
+	cow_strbuf_add(out,
+		       "# bash completion for cowherd, made from its table of options\n"
+		       "_cowherd()\n{\n"
+		       "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+		       "\tlocal verb= options= valued= kind=verb i\n"
+		       "\tlocal verbs='");
 	names(out);
-	cow_strbuf_add(out, "'\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-			    "\t\tcase ${COMP_WORDS[i]} in\n"
-			    "\t\t-H|--host) ((i++)) ;;\n"
-			    "\t\t-*) ;;\n"
-			    "\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
-			    "\t\tesac\n\tdone\n"
-			    "\tcase $verb in\n\t'')\n\t\toptions='");
+	cow_strbuf_add(out,
+		       "'\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+		       "\t\tcase ${COMP_WORDS[i]} in\n"
+		       "\t\t-H|--host) ((i++)) ;;\n"
+		       "\t\t-*) ;;\n"
+		       "\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
+		       "\t\tesac\n\tdone\n"
+		       "\tcase $verb in\n\t'')\n\t\toptions='");
 	words(out, cow_command_top.options, false);
 	cow_strbuf_add(out, "' ;;\n");
 	for (int i = 0; i < COW_COMMAND_COUNT; i++)
@@ -60,18 +63,20 @@ void cow_completion_bash(struct cow_strbuf *out)
 	words(out, cow_options_common, false);
 	cow_strbuf_add(out, "'\n\tvalued+='");
 	words(out, cow_options_common, true);
-	cow_strbuf_add(out, "'\n"
-			    "\tif [[ $cur == -* ]]; then\n"
-			    "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
-			    "\t\treturn\n\tfi\n"
-			    "\tif [[ $prev == -* && \" $valued \" == *\" $prev \"* ]]; then\n"
-			    "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n"
-			    "\t\treturn\n\tfi\n"
-			    "\tcase $kind in\n"
-			    "\tverb) COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\")) ;;\n"
-			    "\tcontainer) COMPREPLY=($(compgen -W \"$(cowherd ps -a --format '{{.Names}}' 2>/dev/null)\" "
-			    "-- \"$cur\")) ;;\n"
-			    "\tfile) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
-			    "\tesac\n}\n"
-			    "complete -o filenames -F _cowherd cowherd\n");
+	cow_strbuf_add(out,
+		       "'\n"
+		       "\tif [[ $cur == -* ]]; then\n"
+		       "\t\tCOMPREPLY=($(compgen -W \"$options\" -- \"$cur\"))\n"
+		       "\t\treturn\n\tfi\n"
+		       "\tif [[ $prev == -* && \" $valued \" == *\" $prev \"* ]]; then\n"
+		       "\t\tCOMPREPLY=($(compgen -f -- \"$cur\"))\n"
+		       "\t\treturn\n\tfi\n"
+		       "\tcase $kind in\n"
+		       "\tverb) COMPREPLY=($(compgen -W \"$verbs\" -- \"$cur\")) ;;\n"
+		       "\tcontainer) COMPREPLY=($(compgen -W \"$(cowherd ps -a --format "
+		       "'{{.Names}}' 2>/dev/null)\" "
+		       "-- \"$cur\")) ;;\n"
+		       "\tfile) COMPREPLY=($(compgen -f -- \"$cur\")) ;;\n"
+		       "\tesac\n}\n"
+		       "complete -o filenames -F _cowherd cowherd\n");
 }

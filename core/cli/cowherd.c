@@ -43,7 +43,8 @@ static int (*const handlers[])(const struct cow_args *args) = {
 	[COW_COMMAND_VERSION] = cow_cmd_version,
 	[COW_COMMAND_HELP] = cow_cmd_help,
 };
-_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == COW_COMMAND_COUNT, "a verb without a handler");
+_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == COW_COMMAND_COUNT,
+	       "a verb without a handler");
 
 /* A closed standard stream would become the number of a socket, and what we print would go there. */
 static void fill_standard_streams(void)
@@ -79,9 +80,11 @@ static int check_words(const struct cow_args *args, struct cow_error *err)
 	const struct cow_command *c = args->command;
 
 	if (args->argc < c->min)
-		return cow_error_set(err, -EINVAL, "%s: something is missing: %s", c->name, c->usage);
+		return cow_error_set(err, -EINVAL, "%s: something is missing: %s", c->name,
+				     c->usage);
 	if (c->max >= 0 && args->argc > c->max)
-		return cow_error_set(err, -EINVAL, "%s: too many words: \"%s\"", c->name, args->argv[c->max]);
+		return cow_error_set(err, -EINVAL, "%s: too many words: \"%s\"", c->name,
+				     args->argv[c->max]);
 	return 0;
 }
 
@@ -90,7 +93,8 @@ static int run_verb(const struct cow_args *top, enum cow_command_id id)
 	struct cow_args args = { .command = &cow_commands[id] };
 	struct cow_strbuf text = COW_STRBUF_INIT;
 	struct cow_error err = { 0 };
-	int status, r = cow_args_parse(args.command, top, top->argc - 1, top->argv + 1, &args, &err);
+	int status,
+		r = cow_args_parse(args.command, top, top->argc - 1, top->argv + 1, &args, &err);
 
 	if (r)
 		return usage(&args, &err);
@@ -147,7 +151,9 @@ static int run(const struct cow_args *top)
 	if (cow_args_flag(top, "list-verbs", false))
 		return list_verbs();
 	if (cow_args_flag(top, "help", false) || !top->argc)
-		return cow_cmd_help(&with_top) ?: top->argc || cow_args_flag(top, "help", false) ? 0 : 1;
+		return cow_cmd_help(&with_top)
+			?: top->argc || cow_args_flag(top, "help", false) ? 0
+									  : 1;
 	id = cow_command_find(top->argv[0]);
 	if (id == COW_COMMAND_COUNT)
 		return cow_cmd_plugin_verb(top, top->argv[0], top->argc - 1, top->argv + 1);

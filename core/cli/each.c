@@ -13,8 +13,8 @@ struct asked {
 	struct cow_message answer;
 };
 
-static int ask(struct cow_client *c, const struct cow_each *e, const char *container, struct asked *ret,
-	       struct cow_error *err)
+static int ask(struct cow_client *c, const struct cow_each *e, const char *container,
+	       struct asked *ret, struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 
@@ -29,7 +29,8 @@ static int ask(struct cow_client *c, const struct cow_each *e, const char *conta
 }
 
 /* One more message, or -ETIMEDOUT. */
-static int receive(struct cow_client *c, uint64_t until_ms, struct cow_message *ret, struct cow_error *err)
+static int receive(struct cow_client *c, uint64_t until_ms, struct cow_message *ret,
+		   struct cow_error *err)
 {
 	for (;;) {
 		struct pollfd p = { .fd = cow_client_fd(c), .events = POLLIN };
@@ -44,8 +45,8 @@ static int receive(struct cow_client *c, uint64_t until_ms, struct cow_message *
 	}
 }
 
-static void tell(const struct cow_args *args, const struct cow_each *e, const char *container, struct asked *a,
-		 int *status)
+static void tell(const struct cow_args *args, const struct cow_each *e, const char *container,
+		 struct asked *a, int *status)
 {
 	int code = a->answer.error.code;
 
@@ -109,9 +110,12 @@ static void print_name(void *arg, const char *container, struct json_object *res
 	(void)printf("%s\n", container);
 }
 
-int cow_each_container(const struct cow_args *args, const char *method, const char *params, bool print)
+int cow_each_container(const struct cow_args *args, const char *method, const char *params,
+		       bool print)
 {
-	struct cow_each each = { .method = method, .params = params, .on_result = print ? print_name : NULL };
+	struct cow_each each = { .method = method,
+				 .params = params,
+				 .on_result = print ? print_name : NULL };
 	struct cow_client *c = cow_client_open(args);
 	int status;
 

@@ -13,7 +13,8 @@ static const char *value_for(const char *text, const char *key)
 	return !strncmp(text, key, len) && text[len] == '=' ? text + len + 1 : NULL;
 }
 
-int cow_filter_check(const struct cow_args *args, const struct cow_filter_key *keys, struct cow_error *err)
+int cow_filter_check(const struct cow_args *args, const struct cow_filter_key *keys,
+		     struct cow_error *err)
 {
 	const char *text;
 
@@ -23,7 +24,8 @@ int cow_filter_check(const struct cow_args *args, const struct cow_filter_key *k
 		while (k->key && !value_for(text, k->key))
 			k++;
 		if (!k->key)
-			return cow_error_set(err, -EINVAL, "--filter: \"%s\" is not one of its KEY=VALUE", text);
+			return cow_error_set(err, -EINVAL,
+					     "--filter: \"%s\" is not one of its KEY=VALUE", text);
 	}
 	return 0;
 }
@@ -68,7 +70,8 @@ static bool matches(const struct cow_filter_key *k, struct json_object *row, con
 	}
 }
 
-bool cow_filter_holds(const struct cow_args *args, const struct cow_filter_key *keys, struct json_object *row)
+bool cow_filter_holds(const struct cow_args *args, const struct cow_filter_key *keys,
+		      struct json_object *row)
 {
 	for (; keys->key; keys++) {
 		bool asked = false, any = false;

@@ -22,8 +22,10 @@ struct cow_filter_key {
 };
 
 /* -EINVAL: not KEY=VALUE, or a key that is not in keys. */
-int cow_filter_check(const struct cow_args *args, const struct cow_filter_key *keys, struct cow_error *err);
-bool cow_filter_holds(const struct cow_args *args, const struct cow_filter_key *keys, struct json_object *row);
+int cow_filter_check(const struct cow_args *args, const struct cow_filter_key *keys,
+		     struct cow_error *err);
+bool cow_filter_holds(const struct cow_args *args, const struct cow_filter_key *keys,
+		      struct json_object *row);
 /* Is there a filter with that key? */
 bool cow_filter_has(const struct cow_args *args, const char *key);
 

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive, bool sig_proxy)
+int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive,
+			bool sig_proxy)
 {
 	struct cow_session_setup setup = { .interactive = interactive, .sig_proxy = sig_proxy };
 	struct cow_error err = { 0 };
@@ -69,7 +70,8 @@ void cow_foreground_discard(struct cow_foreground *f)
 	cow_message_finish(&m);
 }
 
-int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs, struct cow_error *err)
+int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs,
+			  struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	struct cow_message m = COW_MESSAGE_INIT;
@@ -87,14 +89,15 @@ int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs,
 			in = cow_take_fd(&m.fds[at++]);
 		out = cow_take_fd(&m.fds[at++]);
 		errs = cow_take_fd(&m.fds[at]);
-		r = cow_session_streams(f->session, in, out, errs, cow_get_bool(m.value, "terminal", false),
-					false, err);
+		r = cow_session_streams(f->session, in, out, errs,
+					cow_get_bool(m.value, "terminal", false), false, err);
 	}
 	cow_message_finish(&m);
 	return r ?: cow_session_target(f->session, f->id, 0, err);
 }
 
-static int send_about(struct cow_foreground *f, const char *method, uint64_t *ret_id, struct cow_error *err)
+static int send_about(struct cow_foreground *f, const char *method, uint64_t *ret_id,
+		      struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 
@@ -109,7 +112,8 @@ static int send_about(struct cow_foreground *f, const char *method, uint64_t *re
  * Waiting begins before starting: a container that is removed when it ends could otherwise be gone
  * before anybody asked for its exit code.  One that has ended once would answer that at once.
  */
-int cow_foreground_begin(struct cow_foreground *f, bool start, bool never_ran, struct cow_error *err)
+int cow_foreground_begin(struct cow_foreground *f, bool start, bool never_ran,
+			 struct cow_error *err)
 {
 	uint64_t start_id = 0, wait_id = 0;
 	int r = 0;

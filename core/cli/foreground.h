@@ -17,7 +17,8 @@ struct cow_foreground {
 };
 
 /* Connect and make the session; the exit status where that fails (said already), else 0. */
-int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive, bool sig_proxy);
+int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive,
+			bool sig_proxy);
 void cow_foreground_close(struct cow_foreground *f);
 
 /* "{"container":ID", to be gone on with. */
@@ -27,9 +28,11 @@ int cow_foreground_call(struct cow_foreground *f, const char *method, struct cow
 /* Remove the container by force; a failure is not worth telling beside the one that led here. */
 void cow_foreground_discard(struct cow_foreground *f);
 /* Connect its streams to ours. */
-int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs, struct cow_error *err);
+int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs,
+			  struct cow_error *err);
 /* Send what starts and what tells the end; `start` false: it runs already. */
-int cow_foreground_begin(struct cow_foreground *f, bool start, bool never_ran, struct cow_error *err);
+int cow_foreground_begin(struct cow_foreground *f, bool start, bool never_ran,
+			 struct cow_error *err);
 /* Relay until the end; the exit status.  discard_failed: remove it where it could not be started. */
 int cow_foreground_run(struct cow_foreground *f, bool discard_failed);
 /* The exit status of an error before that: told, or the client's end by a signal. */

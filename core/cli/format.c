@@ -62,8 +62,8 @@ struct json_object *cow_format_lookup(struct json_object *value, const char *pat
 
 void cow_format_json(struct cow_strbuf *out, struct json_object *value)
 {
-	const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN |
-								 JSON_C_TO_STRING_NOSLASHESCAPE);
+	const char *text = json_object_to_json_string_ext(
+		value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 
 	if (text)
 		cow_strbuf_add(out, text);
@@ -96,7 +96,8 @@ static int put_value(const struct expansion *x, const char *path, size_t len, bo
 	struct json_object *v = cow_format_lookup(x->value, path, len);
 
 	if (!v && x->strict)
-		return cow_error_set(x->err, -EINVAL, "--format: there is no %.*s here", (int)len, path);
+		return cow_error_set(x->err, -EINVAL, "--format: there is no %.*s here", (int)len,
+				     path);
 	if (json)
 		cow_format_json(x->out, v);
 	else if (!v)
@@ -123,7 +124,8 @@ static int action(const struct expansion *x, const char *text, size_t len)
 			len--;
 	if (!len || *text != '.' || memchr(text, ' ', len) || memchr(text, '|', len))
 		return cow_error_set(x->err, -EINVAL,
-				     "--format: \"{{%.*s}}\" is not {{.NAME}} or {{json .NAME}}", (int)len, text);
+				     "--format: \"{{%.*s}}\" is not {{.NAME}} or {{json .NAME}}",
+				     (int)len, text);
 	return x->titles ? put_title(x, text, len) : put_value(x, text, len, json);
 }
 
@@ -218,8 +220,9 @@ static void default_template(struct cow_strbuf *out, const struct cow_column *co
 			cow_strbuf_addf(out, "%s{{.%s}}", out->len ? "\t" : "", columns->key);
 }
 
-static int expand_rows(struct cow_strbuf *out, const char *template, const struct cow_column *titles,
-		       struct json_object *rows, struct cow_error *err)
+static int expand_rows(struct cow_strbuf *out, const char *template,
+		       const struct cow_column *titles, struct json_object *rows,
+		       struct cow_error *err)
 {
 	struct expansion x = { .out = out, .titles = titles, .strict = true, .err = err };
 	int r = titles ? expand(&x, template) : 0;
@@ -235,8 +238,10 @@ static int expand_rows(struct cow_strbuf *out, const char *template, const struc
 int cow_format_rows(struct cow_strbuf *out, const char *format, const struct cow_column *columns,
 		    struct json_object *rows, struct cow_error *err)
 {
-	_cleanup_(cow_strbuf_finishp) struct cow_strbuf template = COW_STRBUF_INIT, text = COW_STRBUF_INIT;
-	bool table = !format || !*format || !strcmp(format, "table") || !strncmp(format, "table ", 6);
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf template = COW_STRBUF_INIT,
+							text = COW_STRBUF_INIT;
+	bool table =
+		!format || !*format || !strcmp(format, "table") || !strncmp(format, "table ", 6);
 	int r;
 
 	if (!table && !strcmp(format, "json")) {
@@ -262,7 +267,8 @@ int cow_format_rows(struct cow_strbuf *out, const char *format, const struct cow
 	return r;
 }
 
-int cow_format_value(struct cow_strbuf *out, const char *format, struct json_object *value, struct cow_error *err)
+int cow_format_value(struct cow_strbuf *out, const char *format, struct json_object *value,
+		     struct cow_error *err)
 {
 	struct expansion x = { .out = out, .value = value, .err = err };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --format: rows as a table, as JSON (one object a line), or by a template of {{.NAME}} and {{json .NAME}}. */
+/* --format: rows as a table, as JSON (one object a line), or by a template: {{.NAME}}, {{json .NAME}}. */
 #ifndef COW_CLI_FORMAT_H
 #define COW_CLI_FORMAT_H
 
@@ -11,8 +11,9 @@
 #include <stddef.h>
 
 struct cow_column {
-	const char *title; /* "CONTAINER ID"; NULL ends a list, or: not in the default table but known */
-	const char *key;   /* "ID"; NULL ends a list */
+	const char *
+		title; /* "CONTAINER ID"; NULL ends a list, or: not in the default table but known */
+	const char *key; /* "ID"; NULL ends a list */
 };
 
 /*

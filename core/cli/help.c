@@ -107,7 +107,8 @@ void cow_help_overview(struct cow_strbuf *out)
 	cow_strbuf_addf(out, "Usage: cowherd [OPTIONS] %s\n\n%s\n", cow_command_top.usage,
 			cow_command_top.summary);
 	for (int i = 0; i < COW_COMMAND_COUNT; i++) {
-		if (g < sizeof(groups) / sizeof(groups[0]) && groups[g].first == (enum cow_command_id)i)
+		if (g < sizeof(groups) / sizeof(groups[0]) &&
+		    groups[g].first == (enum cow_command_id)i)
 			cow_strbuf_addf(out, "\n%s:\n", groups[g++].title);
 		cow_help_line(out, cow_commands[i].name, cow_commands[i].summary);
 	}
@@ -117,8 +118,8 @@ void cow_help_overview(struct cow_strbuf *out)
 
 void cow_help_usage(struct cow_strbuf *out, const struct cow_command *command)
 {
-	cow_strbuf_addf(out, "Usage: cowherd %s [OPTIONS]%s%s\n", command->name, *command->usage ? " " : "",
-			command->usage);
+	cow_strbuf_addf(out, "Usage: cowherd %s [OPTIONS]%s%s\n", command->name,
+			*command->usage ? " " : "", command->usage);
 }
 
 void cow_help_command(struct cow_strbuf *out, const struct cow_command *command)

@@ -67,9 +67,13 @@ static void local_finish(struct local *l)
 
 static int local_load(struct local *l, const char *plugin_dir, struct cow_error *err)
 {
-	_cleanup_free_ char *plugins = cow_paths_plugin_dir(plugin_dir), *libexec = cow_paths_libexec_dir();
-	struct cow_host_setup setup = { .loop = &l->loop, .timers = &l->timers, .ops = l->ops,
-					.run_root = "/run/cowherd", .state_root = "/var/lib/cowherd",
+	_cleanup_free_ char *plugins = cow_paths_plugin_dir(plugin_dir),
+			    *libexec = cow_paths_libexec_dir();
+	struct cow_host_setup setup = { .loop = &l->loop,
+					.timers = &l->timers,
+					.ops = l->ops,
+					.run_root = "/run/cowherd",
+					.state_root = "/var/lib/cowherd",
 					.libexec_dir = libexec };
 	int r;
 
@@ -79,7 +83,7 @@ static int local_load(struct local *l, const char *plugin_dir, struct cow_error 
 	if (r)
 		return r;
 	r = cow_host_load_dir(l->host, plugins);
-	if (r == -ENOENT)
+	if (r && r != -ENOENT)
 		return cow_error_errno(err, r, "%s", plugins);
 	/* One plugin that fails (the host has logged it) does not take the verbs of others away. */
 	(void)cow_host_init_all(l->host, NULL);
@@ -94,8 +98,9 @@ static void verb_done(void *arg, cow_op op, const struct cow_answer *answer)
 	(void)op;
 	l->answered = true;
 	if (answer->code < 0)
-		(void)cow_error_set(l->err, answer->code, "%s",
-				    answer->message ? answer->message : cow_errno_text(answer->code));
+		(void)cow_error_set(
+			l->err, answer->code, "%s",
+			answer->message ? answer->message : cow_errno_text(answer->code));
 	else if (full && full->result)
 		cow_strbuf_add(l->out, full->result);
 }
@@ -103,13 +108,20 @@ static void verb_done(void *arg, cow_op op, const struct cow_answer *answer)
 static int local_call(struct local *l, const char *verb, const char *args, const char *cwd)
 {
 	const struct cow_verb *v = cow_host_verb(l->host, verb);
-	struct cowherd_call call = { .size = sizeof(call), .args = args, .cwd = cwd, .in = STDIN_FILENO,
-				     .out = STDOUT_FILENO, .err = STDERR_FILENO, .client_uid = getuid() };
+	struct cowherd_call call = { .size = sizeof(call),
+				     .args = args,
+				     .cwd = cwd,
+				     .in = STDIN_FILENO,
+				     .out = STDOUT_FILENO,
+				     .err = STDERR_FILENO,
+				     .client_uid = getuid() };
 	cow_op op;
 	int r;
 
 	if (!v)
-		return -ENOENT;
+		return cow_error_set(l->err, -ENOENT,
+				     "no such verb: %s (no plugin offers it; see `cowherd help`)",
+				     verb);
 	r = cow_op_open(l->ops, 0, verb_done, l, &op);
 	if (r)
 		return cow_error_errno(l->err, r, "%s", verb);

@@ -8,7 +8,7 @@
 
 /*
  * args: a JSON array of the words after the verb.  plugin_dir: NULL: the usual one.  The answer goes to
- * out: JSON or text.  -ENOENT: no plugin offers the verb (err->message is empty then).
+ * out: JSON or text.  -ENOENT: no plugin offers the verb.
  */
 int cow_local_verb(const char *verb, const char *args, const char *cwd, const char *plugin_dir,
 		   struct cow_strbuf *out, struct cow_error *err);

@@ -48,8 +48,8 @@ static void head(struct cow_strbuf *out, const struct cow_command *command, cons
 		cow_strbuf_add(out, "-");
 		upper(out, command->name);
 	}
-	cow_strbuf_addf(out, " 1\n.Os cowherd\n.Sh NAME\n.Nm cowherd%s%s\n.Nd ", *command->name ? "-" : "",
-			command->name);
+	cow_strbuf_addf(out, " 1\n.Os cowherd\n.Sh NAME\n.Nm cowherd%s%s\n.Nd ",
+			*command->name ? "-" : "", command->name);
 	prose(out, command->summary);
 }
 
@@ -80,24 +80,32 @@ static void both_options(struct cow_strbuf *out, const struct cow_command *comma
 void cow_man_overview(struct cow_strbuf *out, const char *date)
 {
 	head(out, &cow_command_top, date);
-	cow_strbuf_add(out, ".Sh SYNOPSIS\n.Nm\n.Op Fl H Ar unix:///PATH\n.Ar VERB\n.Op Ar ARG ...\n"
-			    ".Sh DESCRIPTION\n.Nm\n"
-			    "is a supervisor of containers and its client in one program.\nThe verbs are:\n"
-			    ".Bl -tag -width completion\n");
+	cow_strbuf_add(
+		out,
+		".Sh SYNOPSIS\n.Nm\n.Op Fl H Ar unix:///PATH\n.Ar VERB\n.Op Ar ARG ...\n"
+		".Sh DESCRIPTION\n.Nm\n"
+		"is a supervisor of containers and its client in one program.\nThe verbs are:\n"
+		".Bl -tag -width completion\n");
 	for (int i = 0; i < COW_COMMAND_COUNT; i++) {
 		cow_strbuf_addf(out, ".It Xr cowherd-%s 1\n", cow_commands[i].name);
 		prose(out, cow_commands[i].summary);
 	}
-	cow_strbuf_add(out, ".El\n.Pp\nPlugins may add verbs:\n.Nm Cm help\nlists those of the supervisor that runs."
-			    "\n.Pp\nThe options are:\n");
+	cow_strbuf_add(out,
+		       ".El\n.Pp\nPlugins may add verbs:\n.Nm Cm help\nlists those of the "
+		       "supervisor that runs."
+		       "\n.Pp\nThe options are:\n");
 	both_options(out, &cow_command_top);
-	cow_strbuf_add(out, ".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev COWHERD_HOST\n"
-			    "Socket of the supervisor, as\n.Pa unix:///PATH ,\nwhere no\n.Fl -host\nis given.\n.El\n"
-			    ".Sh FILES\n.Bl -tag -width Ds\n.It Pa /run/cowherd/cowherd.sock\n"
-			    "Default socket of the supervisor.\n.El\n"
-			    ".Sh EXIT STATUS\n0 on success.\n1 or 125 where cowherd failed.\n"
-			    "125 is used for wrong options, and by\n.Cm run ,\n.Cm create\nand\n.Cm exec\n"
-			    "for every failure of their own, since their exit status is otherwise the command's.\n");
+	cow_strbuf_add(
+		out,
+		".Sh ENVIRONMENT\n.Bl -tag -width Ds\n.It Ev COWHERD_HOST\n"
+		"Socket of the supervisor, as\n.Pa unix:///PATH ,\nwhere no\n.Fl -host\nis "
+		"given.\n.El\n"
+		".Sh FILES\n.Bl -tag -width Ds\n.It Pa /run/cowherd/cowherd.sock\n"
+		"Default socket of the supervisor.\n.El\n"
+		".Sh EXIT STATUS\n0 on success.\n1 or 125 where cowherd failed.\n"
+		"125 is used for wrong options, and by\n.Cm run ,\n.Cm create\nand\n.Cm exec\n"
+		"for every failure of their own, since their exit status is otherwise the "
+		"command's.\n");
 }
 
 void cow_man_command(struct cow_strbuf *out, const struct cow_command *command, const char *date)

@@ -78,7 +78,8 @@ static int environment(const struct cow_args *a, struct cow_strbuf *b, struct co
 	return r;
 }
 
-static void terminal(const struct cow_args *a, const struct cow_params_place *place, struct cow_strbuf *b)
+static void terminal(const struct cow_args *a, const struct cow_params_place *place,
+		     struct cow_strbuf *b)
 {
 	if (!cow_args_flag(a, "tty", false))
 		return;
@@ -89,7 +90,8 @@ static void terminal(const struct cow_args *a, const struct cow_params_place *pl
 	}
 }
 
-static void strings(const struct cow_args *a, const char *option, const char *key, struct cow_strbuf *b)
+static void strings(const struct cow_args *a, const char *option, const char *key,
+		    struct cow_strbuf *b)
 {
 	const char *v;
 
@@ -103,8 +105,8 @@ static void strings(const struct cow_args *a, const char *option, const char *ke
 }
 
 /* NAME=VALUE options as an object; the last one of a name counts. */
-static int pairs(const struct cow_args *a, const char *option, const char *key, struct cow_strbuf *b,
-		 struct cow_error *err)
+static int pairs(const struct cow_args *a, const char *option, const char *key,
+		 struct cow_strbuf *b, struct cow_error *err)
 {
 	struct json_object *o;
 	const char *v;
@@ -181,7 +183,8 @@ static int volume(struct cow_strbuf *b, const char *cwd, const char *text, struc
 	from = strsep(&rest, ":");
 	target = strsep(&rest, ":");
 	if (!*from || !target || *target != '/')
-		return cow_error_set(err, -EINVAL, "--volume: \"%s\" is not SOURCE:/TARGET[:ro]", text);
+		return cow_error_set(err, -EINVAL, "--volume: \"%s\" is not SOURCE:/TARGET[:ro]",
+				     text);
 	cow_strbuf_add(b, "{");
 	r = add_path(b, "source", cwd, from, err);
 	cow_params_string(b, "target", target);
@@ -190,7 +193,8 @@ static int volume(struct cow_strbuf *b, const char *cwd, const char *text, struc
 	return r;
 }
 
-static int volumes(const struct cow_args *a, const char *cwd, struct cow_strbuf *b, struct cow_error *err)
+static int volumes(const struct cow_args *a, const char *cwd, struct cow_strbuf *b,
+		   struct cow_error *err)
 {
 	const char *v;
 	int r = 0;
@@ -207,7 +211,8 @@ static int volumes(const struct cow_args *a, const char *cwd, struct cow_strbuf 
 	return r;
 }
 
-static void seconds(const struct cow_args *a, const char *option, const char *key, struct cow_strbuf *b)
+static void seconds(const struct cow_args *a, const char *option, const char *key,
+		    struct cow_strbuf *b)
 {
 	if (!cow_args_has(a, option))
 		return;
@@ -239,7 +244,8 @@ static int health(const struct cow_args *a, struct cow_strbuf *b, struct cow_err
 }
 
 /* Bundle, directory or image; then the command line. */
-static int source(const struct cow_args *a, const char *cwd, struct cow_strbuf *b, struct cow_error *err)
+static int source(const struct cow_args *a, const char *cwd, struct cow_strbuf *b,
+		  struct cow_error *err)
 {
 	const char *bundle = cow_args_string(a, "bundle"), *rootfs = cow_args_string(a, "rootfs");
 	const char *entrypoint = cow_args_string(a, "entrypoint");
@@ -254,7 +260,9 @@ static int source(const struct cow_args *a, const char *cwd, struct cow_strbuf *
 	else if (a->argc)
 		cow_params_string(b, "image", a->argv[word++]);
 	else
-		r = cow_error_set(err, -EINVAL, "what is to run? --bundle DIR, --rootfs DIR or an IMAGE is needed");
+		r = cow_error_set(
+			err, -EINVAL,
+			"what is to run? --bundle DIR, --rootfs DIR or an IMAGE is needed");
 	if (r || (word >= a->argc && !entrypoint))
 		return r;
 	cow_params_key(b, "args");
@@ -292,8 +300,8 @@ static void limits(const struct cow_args *a, struct cow_strbuf *b)
 		cow_params_int(b, "pids", pids);
 }
 
-int cow_params_create(const struct cow_args *a, const struct cow_params_place *place, struct cow_strbuf *b,
-		      struct cow_error *err)
+int cow_params_create(const struct cow_args *a, const struct cow_params_place *place,
+		      struct cow_strbuf *b, struct cow_error *err)
 {
 	int r;
 
@@ -319,8 +327,8 @@ int cow_params_create(const struct cow_args *a, const struct cow_params_place *p
 	return r ? r : b->error ? cow_error_errno(err, b->error, "parameters") : 0;
 }
 
-int cow_params_exec(const struct cow_args *a, const struct cow_params_place *place, struct cow_strbuf *b,
-		    struct cow_error *err)
+int cow_params_exec(const struct cow_args *a, const struct cow_params_place *place,
+		    struct cow_strbuf *b, struct cow_error *err)
 {
 	int r;
 

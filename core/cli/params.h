@@ -16,9 +16,9 @@ struct cow_params_place {
 };
 
 /* A whole object, "{...}"; -EINVAL and errors of reading --env-file. */
-int cow_params_create(const struct cow_args *args, const struct cow_params_place *place, struct cow_strbuf *out,
-		      struct cow_error *err);
-int cow_params_exec(const struct cow_args *args, const struct cow_params_place *place, struct cow_strbuf *out,
-		    struct cow_error *err);
+int cow_params_create(const struct cow_args *args, const struct cow_params_place *place,
+		      struct cow_strbuf *out, struct cow_error *err);
+int cow_params_exec(const struct cow_args *args, const struct cow_params_place *place,
+		    struct cow_strbuf *out, struct cow_error *err);
 
 #endif

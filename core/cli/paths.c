@@ -34,7 +34,8 @@ static char *beside(const char *const *candidates, const char *file)
 
 char *cow_paths_plugin_dir(const char *chosen)
 {
-	static const char *const candidates[] = { "../" COW_LIBDIR "/cowherd", "../lib/cowherd", NULL };
+	static const char *const candidates[] = { "../" COW_LIBDIR "/cowherd", "../lib/cowherd",
+						  NULL };
 	char cwd[PATH_MAX];
 
 	if (!chosen)

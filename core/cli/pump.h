@@ -13,18 +13,21 @@
 #define COW_PUMP_BYTES (64u << 10)
 
 struct cow_pump {
-	int from, to;      /* -1: not in use; `to` is never one's own standard stream itself */
+	int from, to; /* -1: not in use; `to` is never one's own standard stream itself */
 	bool close_from, close_to;
-	bool ended;        /* nothing more comes: end of file, or told so */
-	bool broken;       /* `to` has no reader any more */
-	size_t chunk;      /* largest write that cannot block */
+	bool ended;                /* nothing more comes: end of file, or told so */
+	bool broken;               /* `to` has no reader any more */
+	size_t chunk;              /* largest write that cannot block */
 	struct cow_detach *detach; /* NULL: all bytes pass */
 	bool detached;
 	size_t offset, len; /* bytes in buf that wait to be written */
 	unsigned char *buf; /* COW_PUMP_BYTES + COW_DETACH_MAX */
 	int error;          /* first failure other than the above */
 };
-#define COW_PUMP_INIT { .from = -1, .to = -1 }
+#define COW_PUMP_INIT                                                                              \
+	{                                                                                          \
+		.from = -1, .to = -1                                                               \
+	}
 
 /*
  * Descriptors from the supervisor (pipes, a pty master) are taken over and made non-blocking.  One's

@@ -13,14 +13,21 @@
 #define SHORT_COMMAND 20
 
 const struct cow_column cow_ps_columns[] = {
-	{ "CONTAINER ID", "ID" },   { "IMAGE", "Image" }, { "COMMAND", "Command" }, { "CREATED", "RunningFor" },
-	{ "STATUS", "Status" },	    { "PORTS", "Ports" }, { "NAMES", "Names" },	    { NULL, NULL },
+	{ "CONTAINER ID", "ID" },    { "IMAGE", "Image" },   { "COMMAND", "Command" },
+	{ "CREATED", "RunningFor" }, { "STATUS", "Status" }, { "PORTS", "Ports" },
+	{ "NAMES", "Names" },        { NULL, NULL },
 };
 
 const struct cow_column cow_stats_columns[] = {
-	{ "CONTAINER ID", "ID" },     { "NAME", "Name" },	{ "CPU %", "CPUPerc" },
-	{ "MEM USAGE / LIMIT", "MemUsage" }, { "MEM %", "MemPerc" }, { "NET I/O", "NetIO" },
-	{ "BLOCK I/O", "BlockIO" },   { "PIDS", "PIDs" },	{ NULL, NULL },
+	{ "CONTAINER ID", "ID" },
+	{ "NAME", "Name" },
+	{ "CPU %", "CPUPerc" },
+	{ "MEM USAGE / LIMIT", "MemUsage" },
+	{ "MEM %", "MemPerc" },
+	{ "NET I/O", "NetIO" },
+	{ "BLOCK I/O", "BlockIO" },
+	{ "PIDS", "PIDs" },
+	{ NULL, NULL },
 };
 
 /* Adds what was written to b as a string member, and empties b. */
@@ -137,7 +144,8 @@ static void labels(struct cow_strbuf *out, struct json_object *c)
 	if (!o || !json_object_is_type(o, json_type_object))
 		return;
 	json_object_object_foreach(o, key, value)
-		cow_strbuf_addf(out, "%s%s=%s", out->len ? "," : "", key, json_object_get_string(value));
+		cow_strbuf_addf(out, "%s%s=%s", out->len ? "," : "", key,
+				json_object_get_string(value));
 }
 
 static int ps_times(struct json_object *row, struct json_object *c, uint64_t now_ns)
@@ -155,32 +163,50 @@ static int ps_times(struct json_object *row, struct json_object *c, uint64_t now
 	return put(row, "RunningFor", &b) ?: put_string(row, "CreatedAt", text);
 }
 
+/* What takes more than copying. */
+static int ps_made(struct json_object *row, struct json_object *c, uint64_t now_ns, bool no_trunc)
+{
+	struct cow_strbuf text = COW_STRBUF_INIT, status = COW_STRBUF_INIT, pairs = COW_STRBUF_INIT;
+	int r;
+
+	command(&text, c, no_trunc);
+	cow_ps_status(&status, c, now_ns);
+	labels(&pairs, c);
+	r = put(row, "Command", &text);
+	r = put(row, "Status", &status) ?: r;
+	r = put(row, "Labels", &pairs) ?: r;
+	return r ?: ps_times(row, c, now_ns);
+}
+
+static int ps_copied(struct json_object *row, struct json_object *c)
+{
+	const struct {
+		const char *key, *value;
+	} members[] = {
+		{ "Image", cow_get_string(c, "image", "") },
+		{ "Names", cow_get_string(c, "name", "") },
+		{ "State", cow_get_string(c, "status", cow_get_string(c, "state", "")) },
+		{ "Health", health_of(c) },
+		{ "Owner", cow_get_string(c, "owner", "") },
+		/* Docker's rows have them. */
+		{ "Ports", "" },
+		{ "Networks", "" },
+		{ "Mounts", "" },
+		{ "Size", "0B" },
+	};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < COW_ELEMENTS(members); i++)
+		r = put_string(row, members[i].key, members[i].value);
+	return r;
+}
+
 struct json_object *cow_ps_row(struct json_object *c, uint64_t now_ns, bool no_trunc)
 {
 	struct json_object *row = json_object_new_object();
-	struct cow_strbuf b = COW_STRBUF_INIT;
 	int r = row ? put_id(row, c, no_trunc) : -ENOMEM;
 
-	if (!r) {
-		command(&b, c, no_trunc);
-		r = put(row, "Command", &b);
-	}
-	if (!r) {
-		cow_ps_status(&b, c, now_ns);
-		r = put(row, "Status", &b);
-	}
-	if (!r) {
-		labels(&b, c);
-		r = put(row, "Labels", &b);
-	}
-	r = r ?: ps_times(row, c, now_ns) ?: put_string(row, "Image", cow_get_string(c, "image", ""))
-		?: put_string(row, "Names", cow_get_string(c, "name", "")) ?: put_string(row, "Ports", "")
-		?: put_string(row, "State", cow_get_string(c, "status", cow_get_string(c, "state", "")))
-		?: put_string(row, "Health", health_of(c))
-		?: put_string(row, "Owner", cow_get_string(c, "owner", ""))
-		?: put_string(row, "Networks", "") ?: put_string(row, "Mounts", "")
-		?: put_string(row, "Size", "0B");
-	cow_strbuf_finish(&b);
+	r = r ?: ps_made(row, c, now_ns, no_trunc) ?: ps_copied(row, c);
 	if (!r)
 		return row;
 	json_object_put(row);
@@ -196,8 +222,8 @@ static void pair(struct cow_strbuf *out, uint64_t a, uint64_t b, bool binary)
 	cow_strbuf_addf(out, "%s / %s", left, right);
 }
 
-static int put_pair(struct json_object *row, const char *key, struct json_object *s, const char *a, const char *b,
-		    bool binary)
+static int put_pair(struct json_object *row, const char *key, struct json_object *s, const char *a,
+		    const char *b, bool binary)
 {
 	struct cow_strbuf text = COW_STRBUF_INIT;
 

@@ -36,7 +36,8 @@ struct cow_session {
 	int status;
 };
 
-int cow_session_create(const struct cow_session_setup *setup, struct cow_session **ret, struct cow_error *err)
+int cow_session_create(const struct cow_session_setup *setup, struct cow_session **ret,
+		       struct cow_error *err)
 {
 	const char *keys = setup->detach_keys ? setup->detach_keys : COW_DETACH_KEYS;
 	struct cow_session *s = calloc(1, sizeof(*s));
@@ -54,7 +55,8 @@ int cow_session_create(const struct cow_session_setup *setup, struct cow_session
 		(void)sigaddset(&set, watched[i]);
 	(void)sigprocmask(SIG_BLOCK, &set, &s->mask_before);
 	if (cow_detach_parse(keys, &s->detach))
-		r = cow_error_set(err, -EINVAL, "--detach-keys: \"%s\" is not like %s", keys, COW_DETACH_KEYS);
+		r = cow_error_set(err, -EINVAL, "--detach-keys: \"%s\" is not like %s", keys,
+				  COW_DETACH_KEYS);
 	else if ((s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) < 0)
 		r = cow_error_errno(err, -errno, "signalfd");
 	if (r)
@@ -147,15 +149,16 @@ int cow_session_call(struct cow_session *s, const char *method, const char *para
 	return r;
 }
 
-int cow_session_target(struct cow_session *s, const char *container, int64_t exec, struct cow_error *err)
+int cow_session_target(struct cow_session *s, const char *container, int64_t exec,
+		       struct cow_error *err)
 {
 	s->container = strdup(container);
 	s->exec = exec;
 	return s->container ? 0 : cow_error_errno(err, -ENOMEM, "session");
 }
 
-int cow_session_streams(struct cow_session *s, int in, int out, int err_fd, bool terminal, bool master,
-			struct cow_error *err)
+int cow_session_streams(struct cow_session *s, int in, int out, int err_fd, bool terminal,
+			bool master, struct cow_error *err)
 {
 	struct cow_pump *p = s->pumps;
 	int r = 0;
@@ -305,7 +308,8 @@ static int read_messages(struct cow_session *s, struct cow_error *err)
 
 static int pumps_end(struct cow_session *s, struct cow_error *err)
 {
-	static const char *const names[] = { "standard input", "standard output", "standard error" };
+	static const char *const names[] = { "standard input", "standard output",
+					     "standard error" };
 
 	if (s->pumps[IN].detached && !s->pumps[IN].len)
 		return COW_SESSION_DETACHED;

@@ -22,7 +22,8 @@ struct cow_session_setup {
 };
 
 /* From here on signals wait to be looked at: by cow_session_call() and cow_session_run(). */
-int cow_session_create(const struct cow_session_setup *setup, struct cow_session **ret, struct cow_error *err);
+int cow_session_create(const struct cow_session_setup *setup, struct cow_session **ret,
+		       struct cow_error *err);
 /* Gives the terminal back, and the signals. */
 void cow_session_destroy(struct cow_session *session); /* NULL is fine */
 
@@ -30,27 +31,30 @@ void cow_session_destroy(struct cow_session *session); /* NULL is fine */
  * A request that a signal interrupts: it is cancelled, and -EINTR comes once the supervisor has
  * answered, or at the second signal.
  */
-int cow_session_call(struct cow_session *session, const char *method, const char *params, const int *fds,
-		     unsigned fd_count, struct cow_message *ret, struct cow_error *err);
+int cow_session_call(struct cow_session *session, const char *method, const char *params,
+		     const int *fds, unsigned fd_count, struct cow_message *ret,
+		     struct cow_error *err);
 /* The signal behind -EINTR. */
 int cow_session_signal(const struct cow_session *session);
 
 /* The container (id), or with exec > 0 one exec of it, that signals and sizes are for. */
-int cow_session_target(struct cow_session *session, const char *container, int64_t exec, struct cow_error *err);
+int cow_session_target(struct cow_session *session, const char *container, int64_t exec,
+		       struct cow_error *err);
 /* Streams of the process, taken over; -1: none.  With a terminal `out` is all, or a pty master. */
-int cow_session_streams(struct cow_session *session, int in, int out, int err_fd, bool terminal, bool master,
-			struct cow_error *err);
+int cow_session_streams(struct cow_session *session, int in, int out, int err_fd, bool terminal,
+			bool master, struct cow_error *err);
 /* The request that tells the end, to be sent before or right after the one that starts (0: running). */
 void cow_session_expect(struct cow_session *session, uint64_t start_id, uint64_t wait_id);
 
-enum cow_session_end { /* never 0 */
-	COW_SESSION_EXITED = 1, /* status is the process's */
-	COW_SESSION_DETACHED, /* by keys */
-	COW_SESSION_FAILED,   /* err says why */
-	COW_SESSION_START_FAILED,
-	COW_SESSION_SIGNAL,   /* a signal for the client itself: end by it */
+enum cow_session_end {                         /* never 0 */
+		       COW_SESSION_EXITED = 1, /* status is the process's */
+		       COW_SESSION_DETACHED,   /* by keys */
+		       COW_SESSION_FAILED,     /* err says why */
+		       COW_SESSION_START_FAILED,
+		       COW_SESSION_SIGNAL, /* a signal for the client itself: end by it */
 };
-enum cow_session_end cow_session_run(struct cow_session *session, int *ret_status, struct cow_error *err);
+enum cow_session_end cow_session_run(struct cow_session *session, int *ret_status,
+				     struct cow_error *err);
 /* The exit status for an end other than the two failures; says on stderr what is to be said. */
 int cow_session_status(struct cow_session *session, enum cow_session_end end, int status);
 

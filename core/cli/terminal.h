@@ -28,7 +28,7 @@ int cow_detach_parse(const char *text, struct cow_detach *ret);
  * Bytes that were typed; those to pass on go to out (room for len + COW_DETACH_MAX).  True: the
  * sequence is complete, the rest of in is dropped.
  */
-bool cow_detach_feed(struct cow_detach *detach, const unsigned char *in, size_t len, unsigned char *out,
-		     size_t *ret_len);
+bool cow_detach_feed(struct cow_detach *detach, const unsigned char *in, size_t len,
+		     unsigned char *out, size_t *ret_len);
 
 #endif

@@ -60,7 +60,7 @@ int cow_text_decimal(const char *text, double *ret)
 static const struct {
 	const char *name;
 	double ms;
-} duration_units[] = { { "ns", 1e-6 }, { "us", 1e-3 }, { "ms", 1 }, { "s", 1e3 },
+} duration_units[] = { { "ns", 1e-6 }, { "us", 1e-3 },  { "ms", 1 },     { "s", 1e3 },
 		       { "m", 60e3 },  { "h", 3600e3 }, { "d", 86400e3 } };
 
 int cow_text_duration_ms(const char *text, int64_t *ret)
@@ -77,8 +77,10 @@ int cow_text_duration_ms(const char *text, int64_t *ret)
 			return -EINVAL;
 		while (isalpha((unsigned char)p[len]))
 			len++;
-		for (size_t i = 0; len && i < sizeof(duration_units) / sizeof(duration_units[0]); i++)
-			if (strlen(duration_units[i].name) == len && !memcmp(p, duration_units[i].name, len))
+		for (size_t i = 0; len && i < sizeof(duration_units) / sizeof(duration_units[0]);
+		     i++)
+			if (strlen(duration_units[i].name) == len &&
+			    !memcmp(p, duration_units[i].name, len))
 				ms = duration_units[i].ms;
 		/* Only a lone number may go without a unit. */
 		if (!len && !*p && !strpbrk(text, "numshd"))
@@ -107,7 +109,8 @@ int cow_text_size(const char *text, int64_t *ret)
 		if (!unit)
 			return -EINVAL;
 		end++;
-		if (*unit != 'b' && strcasecmp(end, "") && strcasecmp(end, "b") && strcasecmp(end, "ib"))
+		if (*unit != 'b' && strcasecmp(end, "") && strcasecmp(end, "b") &&
+		    strcasecmp(end, "ib"))
 			return -EINVAL;
 		if (*unit == 'b' && *end)
 			return -EINVAL;
@@ -219,13 +222,15 @@ void cow_text_ago(uint64_t s, char *buf, size_t size)
 	if (n == 1 && i > 0)
 		(void)snprintf(buf, size, "About %s %s", i == 2 ? "an" : "a", steps[i].unit);
 	else
-		(void)snprintf(buf, size, "%llu %s%s", (unsigned long long)n, steps[i].unit, n == 1 ? "" : "s");
+		(void)snprintf(buf, size, "%llu %s%s", (unsigned long long)n, steps[i].unit,
+			       n == 1 ? "" : "s");
 }
 
 void cow_text_bytes(uint64_t bytes, bool binary, char *buf, size_t size)
 {
 	static const char *const names[2][7] = { { "B", "kB", "MB", "GB", "TB", "PB", "EB" },
-						 { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" } };
+						 { "B", "KiB", "MiB", "GiB", "TiB", "PiB",
+						   "EiB" } };
 	double n = (double)bytes, base = binary ? 1024 : 1000;
 	int unit = 0;
 

@@ -77,7 +77,8 @@ double cow_get_double(struct json_object *o, const char *key, double absent)
 {
 	struct json_object *v = cow_get(o, key);
 
-	if (!v || !(json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double)))
+	if (!v ||
+	    !(json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double)))
 		return absent;
 	return json_object_get_double(v);
 }
@@ -106,8 +107,10 @@ struct cow_client *cow_client_open(const struct cow_args *args)
 		return c;
 	(void)cow_fail(args, &err);
 	if (err.code == -ENOENT || err.code == -ECONNREFUSED)
-		(void)fprintf(stderr, "Start one with `cowherd daemon` (in the background) or `cowherd up FILE` "
-				      "(in the foreground).\n");
+		(void)fprintf(
+			stderr,
+			"Start one with `cowherd daemon` (in the background) or `cowherd up FILE` "
+			"(in the foreground).\n");
 	return NULL;
 }
 

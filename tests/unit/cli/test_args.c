@@ -35,8 +35,9 @@ static void short_ones_together(void **state)
 	struct line l;
 
 	(void)state;
-	assert_int_equal(parse(&l, COW_COMMAND_RUN, "-dit", "-eA=1", "-e", "B=2", "--name=web", "--rootfs", "/r",
-			       "sh", "-c", "x", NULL), 0);
+	assert_int_equal(parse(&l, COW_COMMAND_RUN, "-dit", "-eA=1", "-e", "B=2", "--name=web",
+			       "--rootfs", "/r", "sh", "-c", "x", NULL),
+			 0);
 	assert_true(cow_args_flag(&l.args, "detach", false));
 	assert_true(cow_args_flag(&l.args, "interactive", false));
 	assert_true(cow_args_flag(&l.args, "tty", false));
@@ -85,8 +86,9 @@ static void typed_values(void **state)
 	struct line l;
 
 	(void)state;
-	assert_int_equal(parse(&l, COW_COMMAND_RUN, "-m", "64m", "--cpus=1.5", "--health-interval", "1m30s",
-			       "--pids-limit", "-1", NULL), 0);
+	assert_int_equal(parse(&l, COW_COMMAND_RUN, "-m", "64m", "--cpus=1.5", "--health-interval",
+			       "1m30s", "--pids-limit", "-1", NULL),
+			 0);
 	assert_int_equal(cow_args_int(&l.args, "memory", 0), 64 << 20);
 	assert_int_equal(cow_args_int(&l.args, "health-interval", 0), 90000);
 	assert_int_equal(cow_args_int(&l.args, "pids-limit", 0), -1);
@@ -138,10 +140,12 @@ static void host_before_or_after(void **state)
 	assert_int_equal(cow_args_parse(&cow_command_top, NULL, 4, before, &top, NULL), 0);
 	assert_int_equal(top.argc, 2);
 	assert_string_equal(top.argv[1], "-a");
-	assert_int_equal(cow_args_parse(&cow_commands[COW_COMMAND_PS], &top, 0, NULL, &args, NULL), 0);
+	assert_int_equal(cow_args_parse(&cow_commands[COW_COMMAND_PS], &top, 0, NULL, &args, NULL),
+			 0);
 	assert_string_equal(cow_args_string(&args, "host"), "unix:///a");
 	cow_args_finish(&args);
-	assert_int_equal(cow_args_parse(&cow_commands[COW_COMMAND_PS], &top, 2, after, &args, NULL), 0);
+	assert_int_equal(cow_args_parse(&cow_commands[COW_COMMAND_PS], &top, 2, after, &args, NULL),
+			 0);
 	assert_string_equal(cow_args_string(&args, "host"), "unix:///b");
 	cow_args_finish(&args);
 	cow_args_finish(&top);
@@ -150,9 +154,12 @@ static void host_before_or_after(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(short_ones_together), cmocka_unit_test(flags_with_values),
-		cmocka_unit_test(words_between_options), cmocka_unit_test(typed_values),
-		cmocka_unit_test(mistakes), cmocka_unit_test(help_by_letter),
+		cmocka_unit_test(short_ones_together),
+		cmocka_unit_test(flags_with_values),
+		cmocka_unit_test(words_between_options),
+		cmocka_unit_test(typed_values),
+		cmocka_unit_test(mistakes),
+		cmocka_unit_test(help_by_letter),
 		cmocka_unit_test(host_before_or_after),
 	};
 

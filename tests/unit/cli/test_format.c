@@ -9,7 +9,9 @@
 #include <string.h>
 
 static const struct cow_column columns[] = {
-	{ "NAMES", "Names" }, { "STATUS", "Status" }, { NULL, NULL },
+	{ "NAMES", "Names" },
+	{ "STATUS", "Status" },
+	{ NULL, NULL },
 };
 
 static struct json_object *json(const char *text)
@@ -32,15 +34,18 @@ static void expect_rows(const char *format, const char *rows, const char *want)
 	json_object_put(list);
 }
 
-#define TWO "[{\"Names\":\"a\",\"Status\":\"Up\"},{\"Names\":\"a-long-name\",\"Status\":\"Exited\"}]"
+#define TWO                                                                                        \
+	"[{\"Names\":\"a\",\"Status\":\"Up\"},{\"Names\":\"a-long-name\",\"Status\":\"Exited\"}]"
 
 static void tables(void **state)
 {
 	(void)state;
 	expect_rows(NULL, TWO, "NAMES         STATUS\na             Up\na-long-name   Exited\n");
 	expect_rows("table", "[]", "NAMES     STATUS\n");
-	expect_rows("table {{.Status}}\\t{{.Names}}", TWO, "STATUS    NAMES\nUp        a\nExited    a-long-name\n");
-	expect_rows(NULL, "[{\"Names\":\"ä\",\"Status\":\"Up\"}]", "NAMES     STATUS\nä         Up\n");
+	expect_rows("table {{.Status}}\\t{{.Names}}", TWO,
+		    "STATUS    NAMES\nUp        a\nExited    a-long-name\n");
+	expect_rows(NULL, "[{\"Names\":\"ä\",\"Status\":\"Up\"}]",
+		    "NAMES     STATUS\nä         Up\n");
 }
 
 static void templates(void **state)
@@ -49,8 +54,9 @@ static void templates(void **state)
 	expect_rows("{{.Names}}={{ .Status }}", TWO, "a=Up\na-long-name=Exited\n");
 	expect_rows("{{json .}}", "[{\"Names\":\"a/b\"}]", "{\"Names\":\"a/b\"}\n");
 	expect_rows("{{json .Names}}", "[{\"Names\":\"a\"}]", "\"a\"\n");
-	expect_rows("json", TWO, "{\"Names\":\"a\",\"Status\":\"Up\"}\n"
-				 "{\"Names\":\"a-long-name\",\"Status\":\"Exited\"}\n");
+	expect_rows("json", TWO,
+		    "{\"Names\":\"a\",\"Status\":\"Up\"}\n"
+		    "{\"Names\":\"a-long-name\",\"Status\":\"Exited\"}\n");
 	expect_rows("x{y}\\n", "[{}]", "x{y}\n\n");
 }
 
@@ -90,7 +96,9 @@ static void expect_document(const char *format, const char *value, const char *w
 
 static void paths(void **state)
 {
-#define DOC "{\"pid\":7,\"exit_code\":3,\"state\":\"running\",\"health\":{\"status\":\"healthy\"},\"labels\":{\"a\":\"b\"}}"
+#define DOC                                                                                        \
+	"{\"pid\":7,\"exit_code\":3,\"state\":\"running\",\"health\":{\"status\":\"healthy\"},"    \
+	"\"labels\":{\"a\":\"b\"}}"
 	(void)state;
 	expect_document("{{.pid}} {{.Pid}} {{.State.Pid}}", DOC, "7 7 7\n");
 	expect_document("{{.State.ExitCode}}", DOC, "3\n");
@@ -119,8 +127,10 @@ static void statuses(void **state)
 		      "Up 3 seconds (healthy)");
 	expect_status("{\"status\":\"running\",\"started_ns\":97000000000,\"health\":\"starting\"}",
 		      "Up 3 seconds (health: starting)");
-	expect_status("{\"status\":\"running\",\"started_ns\":97000000000,\"health\":\"none\"}", "Up 3 seconds");
-	expect_status("{\"status\":\"paused\",\"started_ns\":40000000000}", "Up About a minute (Paused)");
+	expect_status("{\"status\":\"running\",\"started_ns\":97000000000,\"health\":\"none\"}",
+		      "Up 3 seconds");
+	expect_status("{\"status\":\"paused\",\"started_ns\":40000000000}",
+		      "Up About a minute (Paused)");
 	expect_status("{\"status\":\"exited\",\"exit_code\":0,\"finished_ns\":1000000}",
 		      "Exited (0) About a minute ago");
 	expect_status("{\"status\":\"exited\",\"exit_code\":null,\"finished_ns\":98000000000}",
@@ -132,37 +142,45 @@ static void statuses(void **state)
 
 static void ps_rows(void **state)
 {
-	struct json_object *c = json("{\"id\":\"0123456789abcdef\",\"name\":\"web\",\"image\":\"/r\",\"command\":"
-				     "\"sh -c 'while true; do echo; done'\",\"created\":1,\"status\":\"running\","
-				     "\"labels\":{\"a\":\"1\",\"b\":\"2\"}}");
+	struct json_object *c =
+		json("{\"id\":\"0123456789abcdef\",\"name\":\"web\",\"image\":\"/r\",\"command\":"
+		     "\"sh -c 'while true; do echo; done'\",\"created\":1,\"status\":\"running\","
+		     "\"labels\":{\"a\":\"1\",\"b\":\"2\"}}");
 	struct json_object *row = cow_ps_row(c, 5000000000, false);
 
 	(void)state;
-	assert_string_equal(json_object_get_string(json_object_object_get(row, "ID")), "0123456789ab");
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "ID")),
+			    "0123456789ab");
 	assert_string_equal(json_object_get_string(json_object_object_get(row, "Command")),
 			    "\"sh -c 'while true; …\"");
-	assert_string_equal(json_object_get_string(json_object_object_get(row, "RunningFor")), "4 seconds ago");
-	assert_string_equal(json_object_get_string(json_object_object_get(row, "Labels")), "a=1,b=2");
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "RunningFor")),
+			    "4 seconds ago");
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "Labels")),
+			    "a=1,b=2");
 	json_object_put(row);
 	row = cow_ps_row(c, 5000000000, true);
-	assert_string_equal(json_object_get_string(json_object_object_get(row, "ID")), "0123456789abcdef");
+	assert_string_equal(json_object_get_string(json_object_object_get(row, "ID")),
+			    "0123456789abcdef");
 	json_object_put(row);
 	json_object_put(c);
 }
 
 static void stats_rows(void **state)
 {
-	struct json_object *s = json("{\"id\":\"abc\",\"name\":\"web\",\"cpu_percent\":12.345,\"memory_bytes\":1048576,"
-				     "\"memory_limit_bytes\":4194304,\"pids\":3,\"net_rx_bytes\":1000,"
-				     "\"net_tx_bytes\":0,\"block_read_bytes\":2500000,\"block_write_bytes\":7}");
+	struct json_object *s = json(
+		"{\"id\":\"abc\",\"name\":\"web\",\"cpu_percent\":12.345,\"memory_bytes\":1048576,"
+		"\"memory_limit_bytes\":4194304,\"pids\":3,\"net_rx_bytes\":1000,"
+		"\"net_tx_bytes\":0,\"block_read_bytes\":2500000,\"block_write_bytes\":7}");
 	struct json_object *row = cow_stats_row(s, false);
-	static const char *const want[][2] = { { "CPUPerc", "12.35%" }, { "MemUsage", "1MiB / 4MiB" },
-					       { "MemPerc", "25.00%" }, { "NetIO", "1kB / 0B" },
-					       { "BlockIO", "2.5MB / 7B" }, { "PIDs", "3" } };
+	static const char *const want[][2] = {
+		{ "CPUPerc", "12.35%" }, { "MemUsage", "1MiB / 4MiB" }, { "MemPerc", "25.00%" },
+		{ "NetIO", "1kB / 0B" }, { "BlockIO", "2.5MB / 7B" },   { "PIDs", "3" }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
-		assert_string_equal(json_object_get_string(json_object_object_get(row, want[i][0])), want[i][1]);
+		assert_string_equal(json_object_get_string(json_object_object_get(row, want[i][0])),
+				    want[i][1]);
 	json_object_put(row);
 	json_object_put(s);
 }
@@ -170,8 +188,9 @@ static void stats_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables),   cmocka_unit_test(templates), cmocka_unit_test(wrong_templates),
-		cmocka_unit_test(paths),    cmocka_unit_test(statuses),	 cmocka_unit_test(ps_rows),
+		cmocka_unit_test(tables),          cmocka_unit_test(templates),
+		cmocka_unit_test(wrong_templates), cmocka_unit_test(paths),
+		cmocka_unit_test(statuses),        cmocka_unit_test(ps_rows),
 		cmocka_unit_test(stats_rows),
 	};
 

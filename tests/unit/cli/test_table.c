@@ -29,18 +29,21 @@ static void every_verb_is_described(void **state)
 	assert_int_equal(cow_command_find("nonsense"), COW_COMMAND_COUNT);
 }
 
+static void differ(const struct cow_option *a, const struct cow_option *b)
+{
+	for (; b->name; b++) {
+		assert_string_not_equal(a->name, b->name);
+		assert_true(!a->letter || a->letter != b->letter);
+	}
+}
+
 static void one_name_one_option(const struct cow_option *list)
 {
 	for (const struct cow_option *a = list; a->name; a++) {
 		assert_true((a->type == COW_OPTION_FLAG) == !a->argument);
-		for (const struct cow_option *b = a + 1; b->name; b++) {
-			assert_string_not_equal(a->name, b->name);
-			assert_true(!a->letter || a->letter != b->letter);
-		}
-		for (const struct cow_option *b = cow_options_common; list != cow_options_common && b->name; b++) {
-			assert_string_not_equal(a->name, b->name);
-			assert_true(!a->letter || a->letter != b->letter);
-		}
+		differ(a, a + 1);
+		if (list != cow_options_common)
+			differ(a, cow_options_common);
 	}
 }
 

@@ -42,8 +42,8 @@ static bool feed(const char *sequence, const char *typed, size_t step, char *out
 	for (size_t i = 0; i < len && !found; i += step) {
 		unsigned char piece[256];
 
-		found = cow_detach_feed(&d, (const unsigned char *)typed + i, len - i < step ? len - i : step, piece,
-					&n);
+		found = cow_detach_feed(&d, (const unsigned char *)typed + i,
+					len - i < step ? len - i : step, piece, &n);
 		memcpy(out + at, piece, n);
 		at += n;
 	}
@@ -58,9 +58,9 @@ static void matching(void **state)
 		bool found;
 	} cases[] = {
 		{ "a,b", "hello", "hello", false }, { "a,b", "xab", "x", true },
-		{ "a,b", "xaab", "xa", true },	    { "a,b", "xacab", "xac", true },
-		{ "a,a,b", "aaab", "a", true },	    { "a,b,a,c", "ababac", "ab", true },
-		{ "a,b", "a", "", false },	    { "", "ab", "ab", false },
+		{ "a,b", "xaab", "xa", true },      { "a,b", "xacab", "xac", true },
+		{ "a,a,b", "aaab", "a", true },     { "a,b,a,c", "ababac", "ab", true },
+		{ "a,b", "a", "", false },          { "", "ab", "ab", false },
 		{ "a", "xxay", "xx", true },
 	};
 	char out[256];
@@ -68,7 +68,8 @@ static void matching(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		for (size_t step = 1; step < 8; step++) {
-			assert_int_equal(feed(cases[i].sequence, cases[i].typed, step, out), cases[i].found);
+			assert_int_equal(feed(cases[i].sequence, cases[i].typed, step, out),
+					 cases[i].found);
 			assert_string_equal(out, cases[i].out);
 		}
 }

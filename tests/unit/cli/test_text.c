@@ -12,10 +12,12 @@ static void durations(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} good[] = { { "0", 0 },	{ "90", 90000 },	{ "1.5", 1500 },     { "200ms", 200 },
-		     { "1m30s", 90000 }, { "1.5h", 5400000 },	{ "2d", 172800000 }, { "1h1m1s1ms", 3661001 },
-		     { "1500us", 2 },	{ "10m", 600000 } };
-	static const char *const bad[] = { "", "s", "-1s", "1x", "1 s", "1m30", "1e3", "inf", ".", "1..5s", "+3" };
+	} good[] = { { "0", 0 },          { "90", 90000 },          { "1.5", 1500 },
+		     { "200ms", 200 },    { "1m30s", 90000 },       { "1.5h", 5400000 },
+		     { "2d", 172800000 }, { "1h1m1s1ms", 3661001 }, { "1500us", 2 },
+		     { "10m", 600000 } };
+	static const char *const bad[] = { "",    "s",   "-1s", "1x",    "1 s", "1m30",
+					   "1e3", "inf", ".",   "1..5s", "+3" };
 	int64_t ms;
 
 	(void)state;
@@ -36,8 +38,14 @@ static void sizes(void **state)
 	static const struct {
 		const char *text;
 		int64_t bytes;
-	} good[] = { { "0", 0 },	  { "512", 512 },   { "512b", 512 },	{ "64k", 65536 },
-		     { "64M", 67108864 }, { "1.5g", 1610612736 }, { "2GiB", 2147483648 }, { "1kb", 1024 } };
+	} good[] = { { "0", 0 },
+		     { "512", 512 },
+		     { "512b", 512 },
+		     { "64k", 65536 },
+		     { "64M", 67108864 },
+		     { "1.5g", 1610612736 },
+		     { "2GiB", 2147483648 },
+		     { "1kb", 1024 } };
 	static const char *const bad[] = { "", "k", "-1", "1x", "1 k", "1kbb", "1bb", "1kibi" };
 	int64_t bytes;
 
@@ -88,8 +96,10 @@ static void times(void **state)
 		{ "1h30m", 1714552872000000000u },
 		{ "500000h", 0 },
 	};
-	static const char *const bad[] = { "", "yesterday", "2024-13-01", "2024-05-01T10:11:12X",
-					   "2024-05-01T10:11:12.", "-5m", "5x", "1714558272.x" };
+	static const char *const bad[] = {
+		"",    "yesterday", "2024-13-01",  "2024-05-01T10:11:12X", "2024-05-01T10:11:12.",
+		"-5m", "5x",        "1714558272.x"
+	};
 	uint64_t ns;
 
 	(void)state;
@@ -106,10 +116,12 @@ static void ago(void **state)
 	static const struct {
 		uint64_t seconds;
 		const char *text;
-	} cases[] = { { 0, "Less than a second" }, { 1, "1 second" },	 { 59, "59 seconds" },
-		      { 60, "About a minute" },	   { 125, "2 minutes" }, { 3600, "About an hour" },
-		      { 7200, "2 hours" },	   { 172800, "2 days" }, { 1209600, "2 weeks" },
-		      { 5184000, "2 months" },	   { 63072000, "2 years" } };
+	} cases[] = { { 0, "Less than a second" }, { 1, "1 second" },
+		      { 59, "59 seconds" },        { 60, "About a minute" },
+		      { 125, "2 minutes" },        { 3600, "About an hour" },
+		      { 7200, "2 hours" },         { 172800, "2 days" },
+		      { 1209600, "2 weeks" },      { 5184000, "2 months" },
+		      { 63072000, "2 years" } };
 	char buf[64];
 
 	(void)state;
@@ -179,8 +191,8 @@ static void cutting(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(durations), cmocka_unit_test(sizes), cmocka_unit_test(numbers),
-		cmocka_unit_test(times),     cmocka_unit_test(ago),   cmocka_unit_test(bytes),
+		cmocka_unit_test(durations), cmocka_unit_test(sizes),   cmocka_unit_test(numbers),
+		cmocka_unit_test(times),     cmocka_unit_test(ago),     cmocka_unit_test(bytes),
 		cmocka_unit_test(quoting),   cmocka_unit_test(cutting),
 	};
 
