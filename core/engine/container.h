@@ -171,6 +171,7 @@ struct container {
 	struct cow_error *error;         /* of the last operation that failed, or NULL */
 	struct parts *parts;             /* of the transaction under way */
 	struct release *release;         /* under way */
+	struct judgement *judgement;     /* recover.c: not judged yet */
 
 	/* the compute system */
 	char *backend;                   /* name; NULL: none was chosen */
@@ -264,7 +265,8 @@ void hooks_run(struct cow_engine *e, int hook, const char *container, void (*don
 #define PARTS_MAKE 0x4u   /* the backend's create */
 #define PARTS_RECORD 0x8u /* the definition */
 #define PARTS_START 0x10u
-int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done);
+int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done,
+	      struct cow_error *err);
 void parts_forget(struct container *c);
 int merge_patch(struct json_object *target, struct json_object *patch);
 
@@ -326,7 +328,9 @@ void event_tell(struct cow_engine *e, const struct container *c, const char *eve
 void events_finish(struct cow_engine *e);
 void events_last(struct cow_engine *e, const char *container, struct cow_strbuf *out);
 
-/* ---- shutdown.c */
+/* ---- recover.c, shutdown.c */
+void recover_forget(struct container *c);
+void recover_abandon(struct cow_engine *e);
 void shutdown_check(struct cow_engine *e);
 void shutdown_abandon(struct cow_engine *e);
 

@@ -74,11 +74,9 @@ static int create_begin(struct cow_engine *e, struct definition *def, struct wai
 	if (rc == 0) {
 		cow_list_add(&c->waiters, &w->link);
 		rc = parts_run(c, PARTS_TAKE | PARTS_MAKE | PARTS_RECORD,
-			       c->keep ? COW_TXN_KEEP_ON_FAILURE : 0, create_done);
-		if (rc < 0) {
+			       c->keep ? COW_TXN_KEEP_ON_FAILURE : 0, create_done, err);
+		if (rc < 0)
 			cow_list_del(&w->link);
-			(void)cow_error_set(err, rc, "create: out of memory");
-		}
 	}
 	if (rc < 0) {
 		(void)record_remove(c, NULL);

@@ -62,6 +62,7 @@ static void container_free(struct container *c)
 	struct cow_timers *t = c->engine->setup.timers;
 
 	release_abandon(c);
+	recover_forget(c);
 	calls_abandon(c);
 	health_destroy(c);
 	processes_free(c);
@@ -228,6 +229,7 @@ void cow_engine_destroy(struct cow_engine *e)
 		return;
 	e->closing = true;
 	shutdown_abandon(e);
+	recover_abandon(e);
 	follows_close(e);
 	sync_stop(e);
 	cow_list_for_safe(l, tmp, &e->containers)

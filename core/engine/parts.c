@@ -109,47 +109,21 @@ static void cancel_take(void *arg, cow_op op)
 
 /* ---- the backend */
 
-static int choose_backend(struct container *c, const struct cowherd_request *request, struct cow_error *err)
-{
-	struct cow_host *host = c->engine->setup.host;
-	const struct cow_backend *backend;
-
-	if (c->backend)
-		return container_backend(c) ? 0 : cow_error_set(err, -ENOENT, "backend %s: not loaded",
-								c->backend);
-	if (c->def->backend) {
-		backend = cow_host_backend(host, c->def->backend);
-		if (!backend)
-			return cow_error_set(err, -ENOENT, "backend %s: no such backend", c->def->backend);
-		if (backend->table.supports(backend->arg, request) <= 0)
-			return cow_error_set(err, -ENOTSUP, "backend %s: cannot run this spec",
-					     c->def->backend);
-	} else {
-		backend = cow_host_choose_backend(host, request);
-		if (!backend)
-			return cow_error_set(err, -ENOTSUP, "container %s: no backend can run this spec",
-					     c->def->name);
-	}
-	c->backend = strdup(backend->table.name);
-	return c->backend ? 0 : cow_error_set(err, -ENOMEM, "backend: out of memory");
-}
-
 static int run_make(void *arg, cow_op op, struct cow_error *err)
 {
 	struct part *p = arg;
 	struct container *c = p->container;
 	struct cowherd_stdio stdio;
 	struct cowherd_request request;
-	const struct cow_backend *backend;
+	const struct cow_backend *backend = container_backend(c);
 	int rc;
 
+	if (!backend)
+		return cow_error_set(err, -ENOENT, "backend %s: not loaded", c->backend);
 	container_request(c, &request);
-	rc = choose_backend(c, &request, err);
-	if (rc == 0)
-		rc = io_prepare(c, &stdio, err);
+	rc = io_prepare(c, &stdio, err);
 	if (rc < 0)
 		return rc;
-	backend = container_backend(c);
 	call_enter(c, &p->call, op, backend->table.name, false);
 	rc = backend->table.create(backend->arg, op, &request, &stdio);
 	return rc ? rc : cow_error_set(err, -EPROTO, "backend %s: returned without a compute system",
@@ -229,6 +203,34 @@ static int run_record(void *arg, cow_op op, struct cow_error *err)
 
 /* ---- the row */
 
+/* Before anything is taken: a spec that nobody can run costs nothing. */
+static int choose_backend(struct container *c, struct cow_error *err)
+{
+	struct cow_host *host = c->engine->setup.host;
+	const struct cow_backend *backend;
+	struct cowherd_request request;
+
+	if (c->backend)
+		return container_backend(c) ? 0 : cow_error_set(err, -ENOENT, "backend %s: not loaded",
+								c->backend);
+	container_request(c, &request);
+	if (c->def->backend) {
+		backend = cow_host_backend(host, c->def->backend);
+		if (!backend)
+			return cow_error_set(err, -ENOENT, "backend %s: no such backend", c->def->backend);
+		if (backend->table.supports(backend->arg, &request) <= 0)
+			return cow_error_set(err, -ENOTSUP, "backend %s: cannot run this spec",
+					     c->def->backend);
+	} else {
+		backend = cow_host_choose_backend(host, &request);
+		if (!backend)
+			return cow_error_set(err, -ENOTSUP, "container %s: no backend can run this spec",
+					     c->def->name);
+	}
+	c->backend = strdup(backend->table.name);
+	return c->backend ? 0 : cow_error_set(err, -ENOMEM, "backend: out of memory");
+}
+
 static int parts_add(struct container *c, const struct cow_step *proto, const struct cow_allocator *a)
 {
 	struct part *p = &c->parts->part[c->parts->count++];
@@ -269,8 +271,6 @@ static uint32_t backend_ms(struct container *c, size_t member)
 	const struct cow_backend *backend = container_backend(c);
 	uint32_t ms = 0;
 
-	if (!backend && c->def->backend)
-		backend = cow_host_backend(c->engine->setup.host, c->def->backend);
 	if (backend)
 		memcpy(&ms, (const char *)&backend->table + member, sizeof(ms));
 	return ms ? ms : CALL_MS;
@@ -312,18 +312,22 @@ static int parts_fill(struct container *c, unsigned which)
 	return rc;
 }
 
-int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done)
+int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done,
+	      struct cow_error *err)
 {
 	const struct cow_allocator *const *all;
 	uint32_t n = cow_host_allocators(c->engine->setup.host, &all);
+	int rc = choose_backend(c, err);
 
+	if (rc < 0)
+		return rc;
 	c->txn = cow_txn_create(c->engine->setup.ops, c->engine->setup.timers, c->txn_id, txn_flags);
 	c->parts = calloc(1, sizeof(*c->parts) + (n + 4) * sizeof(struct part));
 	if (!c->txn || !c->parts || parts_fill(c, which) < 0) {
 		cow_txn_destroy(c->txn);
 		c->txn = NULL;
 		parts_forget(c);
-		return -ENOMEM;
+		return cow_error_set(err, -ENOMEM, "container: out of memory");
 	}
 	c->busy = true;
 	cow_txn_run(c->txn, done, c);

@@ -388,6 +388,7 @@ void cow_reconcile_apply(struct cow_reconcile *r, struct cow_config *config, boo
 	struct request old = r->stopping ? request : r->next;
 
 	if (!r->stopping) {
+		request.start_resting |= r->next.start_resting;
 		r->next = request;
 		(void)cow_timer_start(r->setup.timers, &r->timer, 0, look_later, r);
 	}

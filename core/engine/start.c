@@ -27,7 +27,7 @@ static void start_done(void *arg, const struct cow_txn_result *result)
 
 void start_act(struct container *c)
 {
-	const struct cow_error no_memory = { .code = -ENOMEM, .message = "start: out of memory" };
+	struct cow_error err = { 0 };
 	unsigned which = PARTS_START;
 
 	c->automatic = !(c->wishes & COW_FACT_RUN);
@@ -41,8 +41,8 @@ void start_act(struct container *c)
 	c->taking = !c->made;
 	if (c->taking)
 		which |= PARTS_TAKE;
-	if (parts_run(c, which, 0, start_done) < 0)
-		container_answered(c, &no_memory);
+	if (parts_run(c, which, 0, start_done, &err) < 0)
+		container_answered(c, &err);
 }
 
 static const char *start_refused(const struct container *c)

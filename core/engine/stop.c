@@ -41,6 +41,19 @@ static int stop_call(struct container *c, const struct cow_backend *b, enum cow_
 	}
 }
 
+/* Of what could not be adopted only the record is known: releasing that ends it, and proves it. */
+static void unknown_released(void *arg, const struct cow_error *err)
+{
+	const struct cowherd_exit lost = { .size = sizeof(lost), .code = -1, .reason = "its end was not seen" };
+	struct container *c = arg;
+
+	if (!err) {
+		c->ended = true;
+		(void)ending_set(&c->ending, &lost);
+	}
+	container_answered(c, err);
+}
+
 void stop_act(struct container *c, enum cow_action action)
 {
 	const struct cow_backend *backend = container_backend(c);
@@ -49,6 +62,11 @@ void stop_act(struct container *c, enum cow_action action)
 	int rc = backend ? 0 : -ENOENT;
 
 	c->busy = true;
+	if (!c->system && rc == 0) {
+		if (!c->release) /* else it is asked already */
+			release_start(c, c->backend, 0, unknown_released, c);
+		return;
+	}
 	if (rc == 0)
 		rc = call_open(c, backend->table.name, 0, stop_answered, c, &op);
 	if (rc < 0) {

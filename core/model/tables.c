@@ -36,6 +36,7 @@ const struct cow_rule cow_rules[] = {
 	{ S(RECOVERING), BUSY, 0, S(RECOVERING), A(NONE), 0, "being judged" },
 	{ S(RECOVERING), DELETE, ALIVE, S(DELETING), A(DELETE), 0, "half created or half deleted" },
 	{ S(RECOVERING), BROKEN, 0, S(DEAD), A(NONE), 0, "one broken record concerns one container" },
+	{ S(RECOVERING), KEEP, 0, S(FAILED), A(NONE), 0, "its create failed, its pieces are kept" },
 	{ S(RECOVERING), ALIVE | FAILED, 0, S(UNKNOWN), A(NONE), 0, "its death is not proved" },
 	{ S(RECOVERING), ALIVE, 0, S(RUNNING), A(NONE), 0, "adopted" },
 	{ S(RECOVERING), RAN, 0, S(STOPPED), A(NONE), 0, "it ended while nobody looked" },
@@ -43,7 +44,7 @@ const struct cow_rule cow_rules[] = {
 
 	{ S(CREATED), BUSY, 0, S(CREATED), A(NONE), 0, "a failed start is being released" },
 	{ S(CREATED), DELETE, 0, S(DELETING), A(DELETE), 0, "asked" },
-	{ S(CREATED), RUN, 0, S(STARTING), A(START), LIFE, "asked" },
+	{ S(CREATED), RUN, ALIVE, S(STARTING), A(START), LIFE, "asked" },
 
 	{ S(STARTING), BUSY | KILL, 0, S(STARTING), A(CANCEL), 0, "killed meanwhile" },
 	{ S(STARTING), BUSY, 0, S(STARTING), A(NONE), 0, "the transaction is in flight" },
@@ -94,15 +95,15 @@ const struct cow_rule cow_rules[] = {
 
 	{ S(STOPPED), BUSY, 0, S(STOPPED), A(NONE), 0, "the compute system is being released" },
 	{ S(STOPPED), DELETE, 0, S(DELETING), A(DELETE), 0, "asked" },
-	{ S(STOPPED), RUN, 0, S(STARTING), A(START), LIFE, "asked" },
+	{ S(STOPPED), RUN, ALIVE, S(STARTING), A(START), LIFE, "asked" },
 	{ S(STOPPED), RESTART, 0, S(RESTARTING), A(NONE), RESTART, "the restart policy says so" },
 
 	{ S(RESTARTING), BUSY, 0, S(RESTARTING), A(NONE), 0, "the compute system is being released" },
 	{ S(RESTARTING), DELETE, 0, S(DELETING), A(DELETE), 0, "asked" },
 	{ S(RESTARTING), STOP, 0, S(STOPPED), A(NONE), LIFE | RUN, "asked" },
 	{ S(RESTARTING), KILL, 0, S(STOPPED), A(NONE), LIFE | RUN, "asked" },
-	{ S(RESTARTING), RUN, 0, S(STARTING), A(START), 0, "asked not to wait" },
-	{ S(RESTARTING), EXPIRED, 0, S(STARTING), A(START), 0, "the delay is over" },
+	{ S(RESTARTING), RUN, ALIVE, S(STARTING), A(START), 0, "asked not to wait" },
+	{ S(RESTARTING), EXPIRED, ALIVE, S(STARTING), A(START), 0, "the delay is over" },
 
 	{ S(DELETING), BUSY, 0, S(DELETING), A(NONE), 0, "being released" },
 	{ S(DELETING), FAILED, 0, S(DEAD), A(NONE), DELETE, "something could not be released" },
