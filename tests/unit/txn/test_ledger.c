@@ -209,7 +209,7 @@ static void test_other_boot(void **state)
 	holds(ledger, "no");
 	assert_false(cow_ledger_last(ledger)->other_boot);
 	assert_true(cow_ledger_find(ledger, "lcow", "o")->other_boot);
-	/* Written anew with nothing of this boot in it, it gets this boot's header with the next. */
+	/* Written anew with nothing of this boot in it, the next intent brings a header of it. */
 	assert_int_equal(cow_ledger_release(ledger, cow_ledger_last(ledger)->seq), 0);
 	for (size_t i = 0; size_of("ledger") > 100; i++) {
 		uint64_t seq = intend(ledger, "m", longer + 4000 - i % 50);
