@@ -47,7 +47,10 @@ static int samples_add(struct check_samples *samples, const char *spec)
 		return -ENOMEM;
 	samples->specs = specs;
 	specs[samples->count] = strdup(spec);
-	return specs[samples->count] ? (int)samples->count++, 0 : -ENOMEM;
+	if (!specs[samples->count])
+		return -ENOMEM;
+	samples->count++;
+	return 0;
 }
 
 /* "x.so" -> "x.check.json" */

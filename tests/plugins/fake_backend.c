@@ -324,7 +324,8 @@ static int fake_signal(void *arg, cowherd_op op, uint64_t handle, uint64_t id, i
 	if (!process)
 		return -ESRCH;
 	rc = reply_script(op, system->spec, "signal", 0);
-	if (rc >= 0 && (signo == SIGKILL || (signo == SIGTERM && !fake_number(system->spec, "fake.stubborn", 0))))
+	if (rc >= 0 && (signo == SIGKILL ||
+			(signo == SIGTERM && !fake_number(system->spec, "fake.stubborn", 0))))
 		process_kill(process, signo);
 	return rc;
 }

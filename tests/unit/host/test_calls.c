@@ -542,91 +542,6 @@ static void test_log(void **state)
 	assert_true(world_heard(w, "plugin.log probe web: \n"));
 }
 
-/* The fakes. */
-
-static void test_twice(void **state)
-{
-	struct world *w = *state;
-	struct outcome o;
-
-	world_start(w, "twice");
-	assert_int_equal(world_acquire(w, "twice", "{}", &o, NULL), COW_LATER);
-	assert_int_equal(o.calls, 1);
-	assert_int_equal(o.code, 0);
-	assert_true(world_heard(w, "twice.first twice -: 0\ntwice.second twice -: -2\n"));
-	world_advance(w, 1000);
-	assert_true(world_heard(w, "twice.later twice -: -2\n"));
-	assert_int_equal(o.calls, 1);
-	assert_int_equal(world_release(w, "twice", "{}", &o, NULL), COW_LATER);
-	assert_int_equal(o.calls, 1);
-}
-
-static void test_inline(void **state)
-{
-	struct world *w = *state;
-	struct outcome o;
-
-	world_start(w, "inline");
-	assert_int_equal(world_acquire(w, "inline", "{\"inline.code\":\"-5\"}", &o, NULL), COW_LATER);
-	assert_int_equal(o.code, -EIO);
-	assert_string_equal(o.message, "inline: as asked");
-	assert_int_equal(world_release(w, "inline", "{}", &o, NULL), COW_LATER);
-	assert_int_equal(o.code, 0);
-}
-
-static void test_late(void **state)
-{
-	struct world *w = *state;
-	struct outcome o;
-
-	world_start(w, "late");
-	assert_int_equal(world_acquire(w, "late", "{}", &o, NULL), COW_LATER);
-	world_advance(w, 1000);
-	assert_int_equal(o.code, -ETIMEDOUT);
-	world_advance(w, 600000);
-	assert_true(world_heard(w, "late.answered late -: -2\n"));
-	assert_int_equal(o.calls, 1);
-}
-
-static void test_never(void **state)
-{
-	struct world *w = *state;
-	const struct cow_allocator *a;
-	struct outcome o;
-	cow_op op;
-
-	world_start(w, "never");
-	assert_int_equal(world_release(w, "never", "{}", &o, &op), COW_LATER);
-	a = cow_host_allocator(w->host, "never");
-	a->table.cancel(a->arg, op);
-	assert_true(world_heard(w, "never.cancel"));
-	world_advance(w, 2000);
-	assert_int_equal(o.code, -ETIMEDOUT);
-}
-
-static void test_good(void **state)
-{
-	struct world *w = *state;
-	_cleanup_free_ char *file = cow_asprintf("%s/good-1", w->root);
-	_cleanup_free_ char *record = cow_asprintf("{\"path\":\"%s\"}", file);
-	struct outcome o;
-
-	memset(&told, 0, sizeof(told));
-	cow_host_set_events(w->host, &(struct cow_host_events){ .intend = hear_intend }, NULL);
-	world_start(w, "good");
-	assert_int_equal(world_acquire(w, "good.file", "{}", &o, NULL), 0);
-	assert_int_equal(access(file, F_OK), 0);
-	for (unsigned i = 0; i < 2; i++) {
-		assert_int_equal(world_release(w, "good.file", record, &o, NULL), 0);
-		assert_int_equal(access(file, F_OK), -1);
-	}
-	record[strlen(record) - 3] = '0';
-	assert_int_equal(world_release(w, "good.file", record, &o, NULL), 0);
-	/* Nothing is taken that could not be announced. */
-	told.rc = -ENOSPC;
-	assert_int_equal(world_acquire(w, "good.file", "{}", &o, NULL), -ENOSPC);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,9 +551,7 @@ int main(void)
 		world_test(test_fake_host),	world_test(test_stats),
 		world_test(test_facts),		world_test(test_late_create),
 		world_test(test_stray_thread),	world_test(test_after_unload),
-		world_test(test_log),		world_test(test_twice),
-		world_test(test_inline),	world_test(test_late),
-		world_test(test_never),		world_test(test_good),
+		world_test(test_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

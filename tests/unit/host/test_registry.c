@@ -178,7 +178,8 @@ static void test_hooks(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(hooks[i]->hook, i);
 		op = world_op(w, 0, &o);
-		assert_int_equal(world_settle(w, op, hooks[i]->cb(hooks[i]->arg, op, i < 2 ? "c1" : NULL)), 0);
+		assert_int_equal(world_settle(w, op, hooks[i]->cb(hooks[i]->arg, op,
+								  i < 2 ? "c1" : NULL)), 0);
 	}
 	assert_true(world_heard(w, "good.stopped good c1: hook\ngood.deleted good c1: hook\n"
 				   "good.shutdown good -: hook\n"));

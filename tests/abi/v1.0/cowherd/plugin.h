@@ -356,13 +356,19 @@ COWHERD_EXPORT const struct cowherd_plugin *cowherd_plugin_entry(uint32_t host_m
  */
 #define COWHERD_SERVICE_LAUNCHER "cowherd.launcher"
 typedef void (*cowherd_launcher_cb)(void *arg, const struct cowherd_answer *answer);
+/*
+ * What is about to be taken: the caller puts it into the ledger, with intend() on its own operation,
+ * before it returns 0; each call replaces the record of the one before.
+ */
+typedef int (*cowherd_launcher_intend_cb)(void *arg, const char *record);
 typedef void (*cowherd_launcher_exit_cb)(void *arg, uint64_t system, uint64_t process,
 					 const struct cowherd_exit *status);
 struct cowherd_launcher {
 	size_t size;
 	/* Up to the gate before the user's process.  exit_cb is called for init and each exec. */
 	int (*create)(const struct cowherd_request *request, const struct cowherd_stdio *stdio,
-		      cowherd_launcher_cb cb, cowherd_launcher_exit_cb exit_cb, void *arg);
+		      cowherd_launcher_intend_cb intend, cowherd_launcher_cb cb,
+		      cowherd_launcher_exit_cb exit_cb, void *arg);
 	int (*start)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	int (*exec)(uint64_t system, const char *process, const struct cowherd_stdio *stdio,
 		    cowherd_launcher_cb cb, void *arg);
@@ -371,6 +377,10 @@ struct cowherd_launcher {
 	int (*stats)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	int (*terminate)(uint64_t system, cowherd_launcher_cb cb, void *arg);
 	void (*close)(uint64_t system);
+	/* By a record that intend was given, in any process: see struct cowherd_backend. */
+	int (*adopt)(const struct cowherd_record *record, cowherd_launcher_cb cb,
+		     cowherd_launcher_exit_cb exit_cb, void *arg);
+	int (*release)(const struct cowherd_record *record, cowherd_launcher_cb cb, void *arg);
 };
 
 #ifdef __cplusplus
