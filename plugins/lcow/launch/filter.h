@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 
 #define SECCOMP_ARCHS_MAX 24u
+#define SECCOMP_ARGS_MAX 64u
 
 struct seccomp_profile {
 	char *data; /* records below; owned */

@@ -116,7 +116,7 @@ static int build_call(struct build *b, uint32_t action, const char *name,
 
 static int build_rule(struct build *b)
 {
-	struct scmp_arg_cmp args[64];
+	struct scmp_arg_cmp args[SECCOMP_ARGS_MAX];
 	struct seccomp_rule rule;
 	struct seccomp_arg arg;
 	int r = 0;

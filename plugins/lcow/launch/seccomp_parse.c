@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ERRNO_MAX 4095u       /* the kernel cuts what is above */
+#define ERRNO_MAX 4094u /* what libseccomp takes */
 #define TRACE_MAX 0xffffu
-#define ARGS_MAX 64u
 
 struct name_value {
 	const char *name;
@@ -187,8 +186,8 @@ static void parse_args(struct compile *c, const struct node *at, struct seccomp_
 
 	if (!node_array(c, at, "args", &array))
 		return;
-	if (node_length(&array) > ARGS_MAX)
-		compile_fail(c, &array, NULL, -EINVAL, "more than %u conditions", ARGS_MAX);
+	if (node_length(&array) > SECCOMP_ARGS_MAX)
+		compile_fail(c, &array, NULL, -EINVAL, "more than %u conditions", SECCOMP_ARGS_MAX);
 	for (size_t i = 0; i < node_length(&array) && node_row(c, &array, i, &element); i++) {
 		struct seccomp_arg arg = { 0 };
 
