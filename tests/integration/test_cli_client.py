@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import pathlib
-import pty
 import shutil
 import signal
 import socket
@@ -20,6 +19,7 @@ import threading
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import cow  # noqa: E402
 from fake_server import FakeServer, Refusal  # noqa: E402
+from terminal import Terminal  # noqa: E402
 
 
 @contextlib.contextmanager
@@ -44,38 +44,6 @@ def cli(server, *args, **more):
 
 def sh(server, script, *options, **more):
     return cli(server, "run", *options, "--rootfs", "/", "/bin/sh", "-c", script, **more)
-
-
-class Terminal:
-    """The client with a terminal of its own."""
-
-    def __init__(self, command):
-        self.master, self.slave = pty.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        termios.tcsetwinsize(self.slave, (24, 80))
-        self.process = subprocess.Popen(command, stdin=self.slave, stdout=self.slave, stderr=self.slave,
-                                        start_new_session=True,
-                                        preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0))
-        self.seen = b""
-
-    def type(self, data):
-        os.write(self.master, data)
-
-    def expect(self, text):
-        while text not in self.seen:
-            data = os.read(self.master, 4096)
-            assert data, self.seen
-            self.seen += data
-
-    def raw(self):
-        return not termios.tcgetattr(self.slave)[3] & termios.ICANON
-
-    def end(self):
-        code = self.process.wait(30)
-        assert termios.tcgetattr(self.slave) == self.before, "the terminal was not restored"
-        os.close(self.master)
-        os.close(self.slave)
-        return code
 
 
 def test_exit_codes():
