@@ -194,13 +194,12 @@ int compile_end(struct compile *c, struct launch_plan **ret)
 	char *block;
 
 	/* The last byte of every plan is 0: so every string in it ends, see plan_check.c. */
-	(void)block_take(c, 1, 1);
+	(void)build_strn(c, "", 0);
 	(void)block_take(c, 0, BLOCK_ALIGN);
 	if (c->code) {
 		free(c->block);
 		return c->code;
 	}
-	c->block[c->used - 1] = '\0';
 	c->plan.size = (uint32_t)c->used;
 	memcpy(c->block, &c->plan, sizeof(c->plan));
 	block = realloc(c->block, c->used);
