@@ -298,7 +298,7 @@ void container_request(struct container *c, struct cowherd_request *ret)
 {
 	if (c->tree_changed) {
 		const char *text = json_object_to_json_string_ext(
-			c->tree, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+			c->tree, JSON_PLAIN);
 		char *copy = text ? strdup(text) : NULL;
 
 		if (copy) {

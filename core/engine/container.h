@@ -26,6 +26,7 @@
 #define KILL_MS 10000u  /* proof of death after terminate */
 #define DRAIN_MS 2000u  /* end of output after init's end */
 #define EVENT_RING 1024u
+#define JSON_PLAIN (JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 #define EVENTS_SHOWN 16u   /* by inspect */
 
 struct container;

@@ -39,8 +39,7 @@ void definition_destroy(struct definition *d)
 
 static char *text_of(struct json_object *o)
 {
-	const char *s = o ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-								      JSON_C_TO_STRING_NOSLASHESCAPE) :
+	const char *s = o ? json_object_to_json_string_ext(o, JSON_PLAIN) :
 			    NULL;
 
 	return s ? strdup(s) : NULL;
@@ -56,7 +55,7 @@ static char *options_text(struct json_object *params)
 	json_object_object_foreach(params, key, value) {
 		const char *text = strcmp(key, "spec") == 0 ?
 					   "{}" :
-					   json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN);
+					   json_object_to_json_string_ext(value, JSON_PLAIN);
 
 		cow_strbuf_add(&b, between);
 		cow_strbuf_json(&b, key);

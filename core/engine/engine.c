@@ -97,6 +97,7 @@ int container_new(struct cow_engine *e, struct definition *def, struct container
 	}
 	c->engine = e;
 	c->def = def;
+	c->stop_ms = UINT32_MAX;
 	cow_list_init(&c->link);
 	cow_list_init(&c->waiters);
 	cow_list_init(&c->calls);

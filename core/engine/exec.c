@@ -235,7 +235,7 @@ static int exec_go(struct exec_call *x, struct container *c, struct json_object 
 	stdio->terminal = json_object_get_boolean(json_object_object_get(process, "terminal"));
 	stdio->height = (uint16_t)get_int(params, "height");
 	stdio->width = (uint16_t)get_int(params, "width");
-	rc = exec_begin(c, json_object_to_json_string_ext(process, JSON_C_TO_STRING_PLAIN), stdio,
+	rc = exec_begin(c, json_object_to_json_string_ext(process, JSON_PLAIN), stdio,
 			exec_answered, x, &x->process, err);
 	json_object_put(process);
 	return rc;

@@ -445,7 +445,7 @@ void cow_reconcile_kill(struct cow_reconcile *r)
 
 const struct cow_config *cow_reconcile_config(const struct cow_reconcile *r)
 {
-	return r->config;
+	return r->next.config ? r->next.config : r->config;
 }
 
 bool cow_reconcile_waiting(const struct cow_reconcile *r)

@@ -49,7 +49,7 @@ void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove
 /* Hurry a stop under way: everything gets SIGKILL, in no order. */
 void cow_reconcile_kill(struct cow_reconcile *r);
 
-/* The configuration in use; NULL: none yet. */
+/* The newest configuration given; NULL: none yet. */
 const struct cow_config *cow_reconcile_config(const struct cow_reconcile *r);
 /* Will this container be started yet, once what it waits for has come? */
 bool cow_reconcile_waiting(const struct cow_reconcile *r);

@@ -33,6 +33,8 @@ static void ask(struct shutdown *s, struct container *c)
 {
 	c->wishes &= ~(uint32_t)(COW_FACT_RUN | COW_FACT_RESTART);
 	c->wishes |= s->kill ? COW_FACT_KILL : COW_FACT_STOP;
+	c->stop_ms = UINT32_MAX;
+	c->stop_signal = 0;
 	container_look(c);
 }
 

@@ -36,7 +36,7 @@ static char *stats_result(struct container *c, const char *figures)
 	json_object_object_foreach(o, key, value) {
 		cow_strbuf_add(&b, ",");
 		cow_strbuf_json(&b, key);
-		cow_strbuf_addf(&b, ":%s", json_object_to_json_string_ext(value, JSON_C_TO_STRING_PLAIN));
+		cow_strbuf_addf(&b, ":%s", json_object_to_json_string_ext(value, JSON_PLAIN));
 	}
 	cow_strbuf_add(&b, "}");
 	json_object_put(o);
