@@ -28,6 +28,8 @@ struct cow_supervise_options {
 	void (*failed)(void *arg, const char *container, const char *message);
 	/* A stop began; killing: it is hurried. */
 	void (*stopping)(void *arg, bool killing);
+	/* All containers have stopped; goes on with cow_supervisor_proceed(), or when hurried. */
+	void (*stopped)(void *arg);
 	void *arg;
 };
 
@@ -41,10 +43,14 @@ int cow_supervisor_create(const struct cow_supervise_options *options, struct co
 int cow_supervisor_run(struct cow_supervisor *supervisor, struct cow_strbuf *why);
 void cow_supervisor_destroy(struct cow_supervisor *supervisor); /* NULL is fine */
 
-/* Begin to stop; again with kill: hurry.  done (may be NULL) comes when all has stopped. */
+/* Begin to stop (timeout_ms < 0: as the options say); again with kill: hurry.  done (may be NULL) comes when all has stopped. */
 void cow_supervisor_stop(struct cow_supervisor *supervisor, int64_t timeout_ms, bool kill, cow_engine_cb done,
 			 void *arg);
 
+/* After options.stopped; at another time it does nothing. */
+void cow_supervisor_proceed(struct cow_supervisor *supervisor);
+
+const struct cow_config *cow_supervisor_config(struct cow_supervisor *supervisor);
 uv_loop_t *cow_supervisor_loop(struct cow_supervisor *supervisor);
 struct cow_timers *cow_supervisor_timers(struct cow_supervisor *supervisor);
 struct cow_engine *cow_supervisor_engine(struct cow_supervisor *supervisor);
