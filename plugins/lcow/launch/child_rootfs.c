@@ -72,8 +72,13 @@ static int child_mount_root(struct child *c)
 	if (r < 0)
 		return r;
 	c->root = child_clone_tree(AT_FDCWD, rootfs, AT_RECURSIVE);
-	if (c->root < 0)
-		return c->root;
+	if (c->root == -EACCES && c->userns) {
+		/* A user namespace's root need not be able to reach it; then any place will do. */
+		r = child_ask(c, LAUNCH_MSG_MOUNT, LAUNCH_MOUNT_ROOTFS, &c->root);
+		rootfs = "/";
+	}
+	if (r < 0 || c->root < 0)
+		return r < 0 ? r : c->root;
 	return (int)sys(move_mount, c->root, "", AT_FDCWD, rootfs,
 			MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
 }

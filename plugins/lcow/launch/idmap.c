@@ -127,13 +127,17 @@ static int idmap_apply(struct launch *l, const struct launch_mount *m, int tree)
 
 int parent_open_mount(struct launch *l, uint32_t i)
 {
-	const struct launch_mount *m = launch_at(l->plan, l->plan->mounts, struct launch_mount, i);
+	static const struct launch_mount rootfs = { .opts = LAUNCH_MOUNT_REC };
+	const struct launch_mount *m = i == LAUNCH_MOUNT_ROOTFS
+					       ? &rootfs
+					       : launch_at(l->plan, l->plan->mounts, struct launch_mount, i);
+	launch_str source = i == LAUNCH_MOUNT_ROOTFS ? l->plan->rootfs : m->source;
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 	int fd, r;
 
 	flags |= m->opts & LAUNCH_MOUNT_REC ? AT_RECURSIVE : 0;
 	flags |= m->opts & LAUNCH_MOUNT_NOFOLLOW_SRC ? AT_SYMLINK_NOFOLLOW : 0;
-	fd = open_tree(AT_FDCWD, launch_text(l->plan, m->source), flags);
+	fd = open_tree(AT_FDCWD, launch_text(l->plan, source), flags);
 	if (fd < 0)
 		return -errno;
 	r = m->opts & LAUNCH_MOUNT_IDMAP ? idmap_apply(l, m, fd) : 0;

@@ -87,6 +87,8 @@ enum launch_msg_kind {
 	LAUNCH_MSG_GO, /* code: how the request went; perhaps with a descriptor */
 };
 
+#define LAUNCH_MOUNT_ROOTFS UINT32_MAX /* LAUNCH_MSG_MOUNT's index for the root itself */
+
 struct launch_msg {
 	uint32_t kind;
 	int32_t code; /* negative errno */

@@ -212,7 +212,7 @@ static int serve_mount(struct launch *l, uint32_t index)
 {
 	int r, fd;
 
-	if (index >= l->plan->mounts.n)
+	if (index >= l->plan->mounts.n && index != LAUNCH_MOUNT_ROOTFS)
 		return -EPROTO;
 	fd = parent_open_mount(l, index);
 	r = parent_send_go(l->sock, fd < 0 ? fd : 0, fd);
