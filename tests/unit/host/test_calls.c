@@ -515,6 +515,8 @@ static void test_stray_thread(void **state)
 	world_turn(w);
 	assert_true(world_heard(w, "stray.result stray -: -1"));
 	assert_false(world_heard(w, "stray.heard"));
+	assert_true(world_heard(w, "plugin.thread stray"));
+	assert_false(world_heard(w, "plugin.thread probe"));
 }
 
 static void test_after_unload(void **state)

@@ -117,6 +117,29 @@ static void test_abort(void **state)
 	assert_true(world_heard(w, "started plugin some (load)"));
 }
 
+/* A signal that was sent, not a fault that happens again, ends the process all the same. */
+static void test_sent(void **state)
+{
+	struct world *w = *state;
+	int ends[2], status;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		child_begin(ends[1]);
+		crash_guard_enter(w->host, "some", "load");
+		(void)kill(getpid(), SIGBUS);
+		_exit(0);
+	}
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	crash_report_last(w->host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -124,6 +147,7 @@ int main(void)
 		world_test(test_no_crash),
 		world_test(test_still_starting),
 		world_test(test_abort),
+		world_test(test_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

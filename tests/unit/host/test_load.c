@@ -131,6 +131,21 @@ static void test_order(void **state)
 	assert_true(provider && user && provider < user);
 }
 
+/* All who provide it come first. */
+static void test_two_providers(void **state)
+{
+	struct world *w = *state;
+	const char *other, *user;
+
+	assert_int_equal(world_load(w, "provides_a", NULL), 0);
+	assert_int_equal(world_load(w, "needs_a", NULL), 0);
+	assert_int_equal(world_load(w, "also_a", NULL), 0);
+	assert_int_equal(cow_host_init_all(w->host, NULL), 0);
+	other = strstr(w->log.data, "also.init also-a");
+	user = strstr(w->log.data, "needs.init needs-a");
+	assert_true(other && user && other < user);
+}
+
 static void test_missing(void **state)
 {
 	struct world *w = *state;
@@ -313,6 +328,64 @@ static void test_fini_unloads(void **state)
 	probe->fini = NULL;
 }
 
+/* The end: in reverse order of init, and what was in flight is in flight no more. */
+
+static struct probe *the_probe;
+static cow_op the_op;
+static int answered;
+
+static int tells_its_fini(char *message, size_t size)
+{
+	const struct cowherd_answer answer = { .size = sizeof(answer) };
+
+	(void)message;
+	(void)size;
+	the_probe->host->log(the_probe->self, COWHERD_LOG_INFO, NULL, "probe.fini", NULL);
+	answered = the_probe->host->answer(the_probe->self, the_op, &answer);
+	return 0;
+}
+
+static int takes_its_time(void *arg, cowherd_op op, const struct cowherd_request *request)
+{
+	(void)arg;
+	(void)op;
+	(void)request;
+	return COWHERD_LATER;
+}
+
+static int gives_back(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	(void)arg;
+	(void)op;
+	(void)record;
+	return 0;
+}
+
+static void test_end(void **state)
+{
+	static const struct cowherd_allocator allocator = {
+		.size = sizeof(allocator), .name = "slow.thing", .acquire = takes_its_time,
+		.release = gives_back,
+	};
+	struct world *w = *state;
+	const char *first, *second;
+	struct outcome o;
+
+	the_probe = world_probe(w, "probe");
+	the_probe->fini = tells_its_fini;
+	assert_int_equal(the_probe->host->register_allocator(the_probe->self, &allocator, NULL), 0);
+	world_start(w, "good");
+	assert_int_equal(world_acquire(w, "slow.thing", "{}", &o, &the_op), COW_LATER);
+	cow_host_destroy(w->host);
+	first = strstr(w->log.data, "good.fini");
+	second = strstr(w->log.data, "probe.fini");
+	assert_true(first && second && first < second);
+	assert_int_equal(answered, -ENOENT);
+	assert_int_equal(o.calls, 0);
+	cow_op_abandon(w->ops, the_op);
+	world_host(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,7 +399,8 @@ int main(void)
 		world_test(test_busy_fini),	world_test(test_resources_live),
 		world_test(test_service_used),	world_test(test_required),
 		world_test(test_in_flight),	world_test(test_absent_name),
-		world_test(test_fini_unloads),
+		world_test(test_fini_unloads),	world_test(test_two_providers),
+		world_test(test_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
