@@ -53,19 +53,57 @@ static void exit_from_wait(int status, struct cowherd_exit *ret)
 	ret->code = ret->signal ? 128 + ret->signal : WEXITSTATUS(status);
 }
 
-/* -EAGAIN: it is not dead, or not reaped by its parent, yet. */
-static int exit_read(struct launch_child *child, bool own, struct cowherd_exit *ret)
+/* The wait status of a zombie: proc(5) stat, field 52; of that very process, as field 22 says. */
+static int exit_of_zombie(const struct launch_child *child, int *ret)
+{
+	unsigned long long start = 0;
+	char path[32], line[1024], *p, state = 0;
+	FILE *f;
+	int n = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", child->pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -ESRCH;
+	p = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
+	(void)fclose(f);
+	if (!p || sscanf(p + 1, " %c", &state) != 1 || state != 'Z')
+		return -EAGAIN;
+	/* Behind the name: field 3 is the first. */
+	for (int field = 2; field < 22 && p; field++)
+		p = strchr(p + 1, ' ');
+	if (!p || sscanf(p, "%llu", &start) != 1 || start != child->start_time)
+		return -ESRCH;
+	for (int field = 22; field < 52 && p; field++)
+		p = strchr(p + 1, ' ');
+	if (p)
+		n = sscanf(p, "%d", ret);
+	return n == 1 ? 0 : -EAGAIN;
+}
+
+/* Of somebody else's child: before its parent has reaped it from proc(5), afterwards from the pidfd. */
+static int exit_read_foreign(struct launch_child *child, struct cowherd_exit *ret)
 {
 	struct exit_info info = { .mask = EXIT_INFO_EXIT };
+	int status;
+
+	if (exit_of_zombie(child, &status) < 0) {
+		if (ioctl(child->pidfd, EXIT_INFO_GET, &info) < 0 || !(info.mask & EXIT_INFO_EXIT))
+			return -EAGAIN;
+		status = info.exit_code;
+	}
+	exit_from_wait(status, ret);
+	return 0;
+}
+
+/* -EAGAIN: it is not dead, or how it ended cannot be known yet. */
+static int exit_read(struct launch_child *child, bool own, struct cowherd_exit *ret)
+{
 	siginfo_t si = { 0 };
 	int status;
 
-	if (!own) {
-		if (ioctl(child->pidfd, EXIT_INFO_GET, &info) < 0 || !(info.mask & EXIT_INFO_EXIT))
-			return -EAGAIN;
-		exit_from_wait(info.exit_code, ret);
-		return 0;
-	}
+	if (!own)
+		return exit_read_foreign(child, ret);
 	if (waitid(P_PIDFD, (id_t)child->pidfd, &si, WEXITED | WNOHANG | __WALL) < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (si.si_pid == 0)
