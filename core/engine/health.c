@@ -21,9 +21,11 @@ struct probe_result {
 	char *output;
 };
 
+enum health_status { STARTING, HEALTHY, UNHEALTHY };
+
 struct health {
 	struct container *container;
-	enum { STARTING, HEALTHY, UNHEALTHY } status;
+	enum health_status status;
 	uint32_t failing;        /* in a row */
 	uint64_t order;          /* of the life it is about */
 	uint64_t since_ms;       /* when that began */
@@ -83,12 +85,12 @@ static void react(struct container *c)
 	}
 }
 
-static void health_is(struct health *h, int status)
+static void health_is(struct health *h, enum health_status status)
 {
 	struct container *c = h->container;
 	_cleanup_free_ char *detail = NULL;
 
-	if ((int)h->status == status)
+	if (h->status == status)
 		return;
 	h->status = status;
 	detail = cow_asprintf("\"health\":\"%s\"", status_names[status]);
