@@ -282,6 +282,8 @@ int cow_engine_attach_stdin(struct cow_engine *engine, const char *container, in
 		(void)close(fd);
 		return cow_error_set(err, -EINVAL, "container %s: stdin is not open", container);
 	}
+	if (fake.stdin_fd >= 0)
+		(void)close(fake.stdin_fd);
 	fake.stdin_fd = fd;
 	return 0;
 }
