@@ -351,9 +351,11 @@ static void acquire_ended(struct run *r, bool asked)
 {
 	enum check_kind kind = r->c->kind;
 
-	if (!r->answered)
-		run_fail(r, asked ? "a cancelled acquire is never answered" : "acquire is never answered");
-	else if (r->code == -ETIMEDOUT && !asked)
+	if (asked && (!r->answered || r->code == -ETIMEDOUT))
+		run_fail(r, "a cancelled acquire is never answered");
+	else if (!r->answered)
+		run_fail(r, "acquire is never answered");
+	else if (r->code == -ETIMEDOUT)
 		run_fail(r, "acquire is not answered in its %u ms", r->allocator->table.acquire_ms);
 	else if (r->code < 0 && (kind == CHECK_PLAIN || kind == CHECK_NEW_PROCESS))
 		run_fail(r, "acquire: %s", r->message);
@@ -384,7 +386,8 @@ static void acquire_once(struct run *r)
 	run_given(r, op, a->table.acquire(a->arg, op, &request));
 	while (!r->answered && (!(asks || leaves) || turns < c->at) && run_turn(r))
 		turns++;
-	if (!r->answered && asks) {
+	asks = asks && !r->answered;
+	if (asks) {
 		a->table.cancel(a->arg, op);
 		run_wait(r);
 	}

@@ -87,6 +87,10 @@ static void test_bad_ones(void **state)
 			     "a file is left behind: c-run/unannounced");
 	fails("unannounced", "FAIL unannounced is killed before each host call: spec 1, host call 1: "
 			     "a file is left behind");
+	fails("hasty", "FAIL hasty is cancelled at each turn of the loop: spec 1, turn 0: a cancelled "
+		       "acquire is never answered");
+	fails("hasty", "FAIL hasty is given up at each turn of the loop: spec 1, turn 0: a file is left "
+		       "behind: c-run/hasty");
 	fails("orphan", "a process is left behind");
 }
 

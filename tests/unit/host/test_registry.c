@@ -144,6 +144,117 @@ static void test_backends(void **state)
 	assert_int_equal(add_backend("three", &c), -EEXIST);
 }
 
+/* Each guard calls its own function: those of a system answer with their own numbers. */
+
+static int op_1(void *arg, cowherd_op op, uint64_t system)
+{
+	(void)arg;
+	(void)op;
+	return -(int)system - 1;
+}
+
+static int op_2(void *arg, cowherd_op op, uint64_t system)
+{
+	return op_1(arg, op, system + 1);
+}
+
+static int op_3(void *arg, cowherd_op op, uint64_t system)
+{
+	return op_1(arg, op, system + 2);
+}
+
+static int op_4(void *arg, cowherd_op op, uint64_t system)
+{
+	return op_1(arg, op, system + 3);
+}
+
+static int op_5(void *arg, cowherd_op op, uint64_t system)
+{
+	return op_1(arg, op, system + 4);
+}
+
+static int do_exec(void *arg, cowherd_op op, uint64_t system, const char *process,
+		   const struct cowherd_stdio *stdio)
+{
+	(void)stdio;
+	return op_1(arg, op, system + 5 + strlen(process));
+}
+
+static int do_signal(void *arg, cowherd_op op, uint64_t system, uint64_t process, int signo, uint32_t flags)
+{
+	return op_1(arg, op, system + process + (uint64_t)signo + flags);
+}
+
+static int do_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process, uint16_t height,
+		     uint16_t width)
+{
+	return op_1(arg, op, system + process * height + width);
+}
+
+static int do_shutdown(void *arg, cowherd_op op, uint64_t system, int signo)
+{
+	return op_1(arg, op, system + 50 + (uint64_t)signo);
+}
+
+static int do_adopt(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	return op_1(arg, op, 60 + (uint64_t)record->other_boot);
+}
+
+static int do_release(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	return op_1(arg, op, 70 + (uint64_t)record->other_boot);
+}
+
+static uint64_t last_told;
+
+static void do_close(void *arg, uint64_t system)
+{
+	(void)arg;
+	last_told = system;
+}
+
+static void do_cancel(void *arg, cowherd_op op)
+{
+	(void)arg;
+	last_told = op + 1000;
+}
+
+static void test_backend_guards(void **state)
+{
+	struct world *w = *state;
+	int yes = 1;
+	const struct cowherd_record record = { .size = sizeof(record), .other_boot = 1 };
+	const struct cowherd_backend all = {
+		.size = sizeof(all), .name = "all", .supports = supports, .create = create,
+		.start = op_1, .exec = do_exec, .signal = do_signal, .resize = do_resize, .pause = op_2,
+		.resume = op_3, .stats = op_4, .shutdown = do_shutdown, .terminate = op_5,
+		.close = do_close, .adopt = do_adopt, .release = do_release, .cancel = do_cancel,
+	};
+	const struct cowherd_backend *t;
+	void *arg;
+
+	borrow(w);
+	assert_int_equal(h->register_backend(s, &all, &yes), 0);
+	t = &cow_host_backend(w->host, "all")->table;
+	arg = cow_host_backend(w->host, "all")->arg;
+	assert_int_equal(t->start(arg, 0, 10), -11);
+	assert_int_equal(t->pause(arg, 0, 10), -12);
+	assert_int_equal(t->resume(arg, 0, 10), -13);
+	assert_int_equal(t->stats(arg, 0, 10), -14);
+	assert_int_equal(t->terminate(arg, 0, 10), -15);
+	assert_int_equal(t->exec(arg, 0, 10, "{}", NULL), -18);
+	assert_int_equal(t->signal(arg, 0, 10, 1, 15, 4), -31);
+	assert_int_equal(t->resize(arg, 0, 10, 2, 30, 3), -74);
+	assert_int_equal(t->shutdown(arg, 0, 10, 15), -76);
+	assert_int_equal(t->adopt(arg, 0, &record), -62);
+	assert_int_equal(t->release(arg, 0, &record), -72);
+	t->close(arg, 10);
+	assert_int_equal(last_told, 10);
+	t->cancel(arg, 10);
+	assert_int_equal(last_told, 1010);
+}
+
 static void test_backend_members(void **state)
 {
 	struct world *w = *state;
@@ -283,7 +394,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(test_phases),	  world_test(test_backends),
-		world_test(test_backend_members), world_test(test_hooks),
+		world_test(test_backend_guards), world_test(test_backend_members), world_test(test_hooks),
 		world_test(test_verbs),		  world_test(test_config),
 		world_test(test_config_misbehaves), world_test(test_services),
 	};
