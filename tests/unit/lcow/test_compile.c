@@ -250,12 +250,35 @@ static void big_specs_compile(void **state)
 	free(plan);
 	free(text);
 	free(huge);
-	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':[",
+	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':['a'],"
+			   "'user':{'additionalGids':[", "7", 65537, "]}}}");
+	spec_refused(text, -EINVAL, "/process/user/additionalGids: more than 65536 groups");
+	free(text);
+	text = text_repeat(" \n{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':[",
 			   "'1234567'", 1000000, "]}}");
 	plan = spec_plan(text);
 	assert_int_equal(plan->process.args.n, 1000000);
 	free(plan);
 	free(text);
+}
+
+static void long_pointers_are_cut(void **state)
+{
+	char *key = malloc(2001), *text;
+	struct launch_plan *plan = NULL;
+	struct launch_error err = { 0 };
+
+	(void)state;
+	assert_non_null(key);
+	memset(key, '/', 2000);
+	key[2000] = '\0';
+	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'resources':{'rdma':{'", key, 1,
+			   "':{'hcaHandles':'x'}}}}}");
+	assert_int_equal(spec_try(text, &spec_options, &plan, &err), -EINVAL);
+	assert_true(strlen(err.text) < sizeof(err.text) - 1);
+	assert_int_equal(strncmp(err.text, "/linux/resources/rdma/~1~1", 26), 0);
+	free(text);
+	free(key);
 }
 
 static void bombs_are_refused(void **state)
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test(the_root_may_be_anywhere),
 		cmocka_unit_test(hooks_and_annotations),
 		cmocka_unit_test(big_specs_compile),
+		cmocka_unit_test(long_pointers_are_cut),
 		cmocka_unit_test(bombs_are_refused),
 	};
 

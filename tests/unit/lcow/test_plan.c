@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <malloc.h>
+#include <sys/resource.h>
 #include "tests/alloc_fail.h"
 
 static char *file_read(const char *name, const char *suffix, size_t *ret_len)
@@ -287,6 +288,67 @@ static void without_memory(void **state)
 	}
 }
 
+/* The same for what is not in the engines' specs: a block that grows, a filter that nobody made yet. */
+static void without_memory_for_more(void **state)
+{
+	static const char head[] = "{'ociVersion':'1.0.0','root':{'path':'r'},'process':{'args':['a'],'cwd':'/',"
+				   "'user':{'additionalGids':[1]}},'annotations':{'a':'%03000d'},'linux':{"
+				   "'namespaces':[{'type':'user'},{'type':'mount'}],'seccomp':{"
+				   "'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read'],"
+				   "'action':'SCMP_ACT_ERRNO','errnoRet':%u}]}},'mounts':[";
+	char *text = malloc(65536), *p;
+	bool failed = true;
+
+	(void)state;
+	assert_non_null(text);
+	for (unsigned n = 1; failed; n++) {
+		struct launch_plan *plan = NULL;
+		struct launch_error err = { 0 };
+		int r;
+
+		p = text + sprintf(text, head, 0, 100 + n);
+		for (int i = 0; i < 100; i++)
+			p += sprintf(p, "%s{'destination':'/a','source':'s','options':['idmap=uids=0-0-1;gids=0-0-1',"
+					"'bind','x%0200d']}", i ? "," : "", i);
+		(void)stpcpy(p, "]}");
+		for (p = text; *p; p++)
+			if (*p == '\'')
+				*p = '"';
+		alloc_fail_arm(n);
+		r = launch_compile(text, (size_t)(p - text), &spec_options, &plan, &err);
+		failed = alloc_fail_stop();
+		assert_true(r == 0 || (failed && r == -ENOMEM)); /* not getting smaller is no failure */
+		assert_int_equal(r != 0, plan == NULL);
+		if (r)
+			assert_string_equal(err.text, "launch plan: out of memory");
+		free(plan);
+	}
+	free(text);
+}
+
+/* A filter needs one descriptor for a moment: without any the error says so, and nothing is kept. */
+static void without_descriptors(void **state)
+{
+	static const char spec[] = SPEC("", "", ",'seccomp':{'defaultAction':'SCMP_ACT_ERRNO',"
+						"'defaultErrnoRet':77}");
+	struct rlimit before, none;
+	struct launch_plan *plan = NULL;
+	struct launch_error err = { 0 };
+	int r;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = spec_try(spec, &spec_options, &plan, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(r, -EMFILE);
+	assert_string_equal(err.text, "/linux/seccomp: cannot be made into a filter: Too many open files");
+	assert_null(plan);
+	free(spec_plan(spec));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +359,8 @@ int main(void)
 		cmocka_unit_test(damaged_plans_are_refused),
 		cmocka_unit_test(every_word_may_be_wrong),
 		cmocka_unit_test(without_memory),
+		cmocka_unit_test(without_memory_for_more),
+		cmocka_unit_test(without_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -361,6 +361,40 @@ static void bad_profiles(void **state)
 	spec_refused(text, -EINVAL, "/linux/seccomp/syscalls/0/args: more than 64 conditions");
 }
 
+static void filters_have_a_limit(void **state)
+{
+	char *text = malloc(1 << 20), *p = text;
+
+	(void)state;
+	assert_non_null(text);
+	p = stpcpy(p, "{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'seccomp':{'defaultAction':"
+		      "'SCMP_ACT_ALLOW','syscalls':[");
+	for (unsigned i = 0; i < 5000; i++)
+		p += sprintf(p, "%s{'names':['ioctl'],'action':'SCMP_ACT_KILL','args':[{'index':1,"
+				"'value':%u,'op':'SCMP_CMP_EQ'}]}", i ? "," : "", i * 7919);
+	(void)stpcpy(p, "]}}}");
+	spec_refused(text, -E2BIG, "/linux/seccomp: more than 4096 instructions");
+	free(text);
+}
+
+static void conflicting_rules_are_refused(void **state)
+{
+	(void)state;
+	/* 32-bit x86 knows socket() only as socketcall(), whose arguments a filter cannot see */
+#if defined(__x86_64__)
+	spec_refused(SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86'],'syscalls':["
+			     "{'names':['socket'],'action':'SCMP_ACT_KILL','args':[{'index':0,'value':16,"
+			     "'op':'SCMP_CMP_EQ'},{'index':2,'value':9,'op':'SCMP_CMP_EQ'}]},"
+			     "{'names':['socket'],'action':'SCMP_ACT_ALLOW','args':[{'index':2,'value':9,"
+			     "'op':'SCMP_CMP_NE'}]},{'names':['socket'],'action':'SCMP_ACT_ALLOW','args':["
+			     "{'index':0,'value':16,'op':'SCMP_CMP_NE'}]}]"),
+		     -EINVAL, "/linux/seccomp: system call socket: File exists");
+#endif
+	/* saying the same again is no conflict */
+	free(spec_plan(SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read','read'],"
+			       "'action':'SCMP_ACT_ALLOW'},{'names':['read'],'action':'SCMP_ACT_ALLOW'}]")));
+}
+
 /* A profile of Docker's size: 350 calls, three architectures. */
 static char *big_profile(unsigned first)
 {
@@ -465,6 +499,8 @@ int main(void)
 		cmocka_unit_test(other_architectures),
 		cmocka_unit_test(flags_and_listeners),
 		cmocka_unit_test(bad_profiles),
+		cmocka_unit_test(filters_have_a_limit),
+		cmocka_unit_test(conflicting_rules_are_refused),
 		cmocka_unit_test(the_second_time_is_free),
 		cmocka_unit_test(threads_may_compile_at_once),
 	};
