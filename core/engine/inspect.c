@@ -40,6 +40,14 @@ static void add_command(struct cow_strbuf *b, const struct definition *d)
 	json_object_put(args);
 }
 
+/* Stopped on the way to its next life: whoever looks now is not to take it for the end. */
+static const struct cow_state_info *shown_state(const struct container *c)
+{
+	bool goes_on = c->state == COW_STATE_STOPPED && c->wishes & (COW_FACT_RESTART | COW_FACT_RUN);
+
+	return cow_state_info(goes_on ? COW_STATE_RESTARTING : c->state);
+}
+
 static void add_common(struct cow_strbuf *b, const struct container *c)
 {
 	const struct definition *d = c->def;
@@ -49,8 +57,8 @@ static void add_common(struct cow_strbuf *b, const struct container *c)
 	add_member(b, "name", d->name);
 	add_member(b, "owner", d->owner);
 	add_member(b, "image", d->image);
-	add_member(b, "state", cow_state_info(c->state)->name);
-	add_member(b, "status", cow_state_info(c->state)->status);
+	add_member(b, "state", shown_state(c)->name);
+	add_member(b, "status", shown_state(c)->status);
 	add_raw(b, "labels", d->labels, "{}");
 	cow_strbuf_addf(b, ",\"pid\":%lld,\"restarts\":%u", (long long)c->pid, c->restarts);
 	if (c->ending.known)

@@ -79,6 +79,8 @@ static void set_state(struct container *c, const struct cow_move *step)
 		.txn = c->txn_id, .state_from = cow_state_info(from)->name,
 		.state_to = cow_state_info(step->to)->name);
 	event_state(c, from, step->to, failed);
+	if (step->to == COW_STATE_PAUSED || from == COW_STATE_RESUMING)
+		(void)record_write_state(c); /* for a successor to know; its loss costs only that */
 	if (step->to == COW_STATE_RUNNING) {
 		restart_running(c);
 		health_running(c);

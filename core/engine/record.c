@@ -109,7 +109,7 @@ int record_write_state(struct container *c)
 			"{\"boot\":\"%s\",\"started\":%s,\"paused\":%s,\"by_user\":%s,\"started_ns\":%" PRIu64
 			",\"restarts\":%u",
 			cow_boot_id(), c->ran ? "true" : "false",
-			c->state == COW_STATE_PAUSED ? "true" : "false",
+			c->state == COW_STATE_PAUSED || c->state == COW_STATE_RESUMING ? "true" : "false",
 			c->stopped_by_user ? "true" : "false", c->started_ns, c->restarts);
 	if (end->known) {
 		cow_strbuf_addf(&b, ",\"exit\":{\"code\":%d,\"signal\":%d,\"oom\":%s,\"time_ns\":%" PRIu64,

@@ -18,8 +18,6 @@ static void stop_answered(void *arg, const struct cow_answer *answer)
 	if (answer->code < 0 && c->state == COW_STATE_RESUMING)
 		c->wishes |= COW_FACT_PAUSE; /* it stays as it is */
 	container_answered(c, &err);
-	if (c->state == COW_STATE_PAUSED || c->state == COW_STATE_RUNNING)
-		(void)record_write_state(c);
 }
 
 static int stop_call(struct container *c, const struct cow_backend *b, enum cow_action action, cow_op op)
