@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a libFuzzer target over files, and over the files of directories, where there is no fuzzer. */
+/* Runs a libFuzzer target over files, and over the files of directories: without a fuzzer. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -63,7 +63,8 @@ int main(int argc, char **argv)
 	int r = 0;
 
 	for (int i = 1; i < argc; i++)
-		r |= !stat(argv[i], &st) && S_ISDIR(st.st_mode) ? run_directory(argv[i]) : run_file(argv[i]);
+		r |= !stat(argv[i], &st) && S_ISDIR(st.st_mode) ? run_directory(argv[i])
+								: run_file(argv[i]);
 	(void)printf("%u inputs\n", runs);
 	return r || !runs;
 }

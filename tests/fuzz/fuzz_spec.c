@@ -49,7 +49,8 @@ static void try_spec(const char *text, size_t size)
 	    memcmp(again, plan, plan->size) != 0)
 		abort();
 	free(again);
-	if (!launch_compile_exec("{\"args\":[\"x\"],\"cwd\":\"/\"}", 24, plan, &options, &again, &err)) {
+	if (!launch_compile_exec("{\"args\":[\"x\"],\"cwd\":\"/\"}", 24, plan, &options, &again,
+				 &err)) {
 		plan_good(again);
 		free(again);
 	}

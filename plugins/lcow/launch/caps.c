@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Capabilities by name, see capabilities(7).  A table of our own: the launcher does not link libcap. */
+/* Capabilities by name, see capabilities(7): the launcher does not link libcap. */
 #include "compile.h"
 
 #include <errno.h>

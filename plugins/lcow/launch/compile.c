@@ -34,8 +34,8 @@ static void compile_version(struct compile *c, const struct node *root)
 }
 
 /*
- * podman leaves the mappings out at times; then the process gets root's ids and there are no others,
- * as crun does it.
+ * podman leaves the mappings out at times; then the process gets root's ids and there are no
+ * others, as crun does it.
  */
 static void compile_default_maps(struct compile *c)
 {
@@ -102,10 +102,11 @@ int launch_compile_exec(const char *process, size_t len, const struct launch_pla
 		compile_process(&c, &root, base);
 	json_object_put(root.value);
 	c.plan.seccomp.flags = from->flags;
-	c.plan.seccomp.filter = build_copy(&c, (const char *)base + from->filter.off,
-					   from->filter.n, 8);
+	c.plan.seccomp.filter =
+		build_copy(&c, (const char *)base + from->filter.off, from->filter.n, 8);
 	c.plan.seccomp.listener_path = build_str(&c, launch_text(base, from->listener_path));
-	c.plan.seccomp.listener_metadata = build_str(&c, launch_text(base, from->listener_metadata));
+	c.plan.seccomp.listener_metadata =
+		build_str(&c, launch_text(base, from->listener_metadata));
 	return compile_end(&c, ret);
 }
 

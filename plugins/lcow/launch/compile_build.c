@@ -49,8 +49,8 @@ void compile_fail(struct compile *c, const struct node *at, const char *key, int
 	c->err->code = code;
 	if (at) {
 		node_pointer(at, key, pointer, sizeof(pointer));
-		n = (size_t)snprintf(c->err->text, sizeof(c->err->text), "%s: ",
-				     *pointer ? pointer : "spec");
+		n = (size_t)snprintf(c->err->text, sizeof(c->err->text),
+				     "%s: ", *pointer ? pointer : "spec");
 	}
 	va_start(args, format);
 	(void)vsnprintf(c->err->text + n, sizeof(c->err->text) - n, format, args);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /linux/resources as rows for v1 and v2.  Conversions between the two are those of runc and crun: a
- * spec names v1's limits, and engines count on v2 getting the same from every runtime.
+ * /linux/resources as rows for v1 and v2.  Conversions between the two are those of runc and crun:
+ * a spec names v1's limits, and engines count on v2 getting the same from every runtime.
  */
 #include "compile.h"
 
@@ -53,7 +53,8 @@ void cgroup_add(struct compile *c, struct rows *rows, const struct node *at, con
 		row.v1_value = build_str(c, s->v1_value);
 	}
 	if (s->v2_file) {
-		row.v2_controller = build_str(c, s->v2_controller ? s->v2_controller : s->controller);
+		row.v2_controller =
+			build_str(c, s->v2_controller ? s->v2_controller : s->controller);
 		row.v2_file = build_str(c, s->v2_file);
 		row.v2_value = build_str(c, s->v2_value);
 	}
@@ -68,9 +69,11 @@ static void memory_swap(struct compile *c, const struct node *at, struct rows *r
 	struct number v1, v2;
 
 	if (swap > 0 && limit <= 0)
-		compile_fail(c, at, "swap", -EINVAL, "counts memory and swap, and memory has no limit");
+		compile_fail(c, at, "swap", -EINVAL,
+			     "counts memory and swap, and memory has no limit");
 	if (swap > 0 && swap < limit)
-		compile_fail(c, at, "swap", -EINVAL, "counts memory and swap, and is below memory's limit");
+		compile_fail(c, at, "swap", -EINVAL,
+			     "counts memory and swap, and is below memory's limit");
 	s.v1_file = "memory.memsw.limit_in_bytes";
 	s.v1_value = v1_limit(swap, &v1);
 	s.v2_file = "memory.swap.max";
@@ -116,7 +119,8 @@ static void memory_others(struct compile *c, const struct node *at, struct rows 
 						     .v1_value = v1_limit(n, &v1),
 						     .v2_file = "memory.low",
 						     .v2_value = v2_limit(n, &v2) });
-	if (node_int(c, at, "kernel", -1, INT64_MAX, &n) && n) /* kernels from 5.16 have it no more */
+	if (node_int(c, at, "kernel", -1, INT64_MAX, &n) &&
+	    n) /* kernels from 5.16 have it no more */
 		cgroup_add(c, rows, at, "kernel",
 			   &(struct cgroup_setting){ .controller = "memory",
 						     .v1_file = "memory.kmem.limit_in_bytes",

@@ -13,15 +13,15 @@
 /* The spec's default devices and terminals; making a node gives no access to what it names. */
 static const struct launch_cgroup_device always_allowed[] = {
 	{ 1, 'c', -1, -1, MKNOD, 0 }, { 1, 'b', -1, -1, MKNOD, 0 },
-	{ 1, 'c', 1, 3, ALL, 0 },     /* null */
-	{ 1, 'c', 1, 5, ALL, 0 },     /* zero */
-	{ 1, 'c', 1, 7, ALL, 0 },     /* full */
-	{ 1, 'c', 1, 8, ALL, 0 },     /* random */
-	{ 1, 'c', 1, 9, ALL, 0 },     /* urandom */
-	{ 1, 'c', 5, 0, ALL, 0 },     /* tty */
-	{ 1, 'c', 5, 1, ALL, 0 },     /* console */
-	{ 1, 'c', 5, 2, ALL, 0 },     /* ptmx */
-	{ 1, 'c', 136, -1, ALL, 0 },  /* pts */
+	{ 1, 'c', 1, 3, ALL, 0 },    /* null */
+	{ 1, 'c', 1, 5, ALL, 0 },    /* zero */
+	{ 1, 'c', 1, 7, ALL, 0 },    /* full */
+	{ 1, 'c', 1, 8, ALL, 0 },    /* random */
+	{ 1, 'c', 1, 9, ALL, 0 },    /* urandom */
+	{ 1, 'c', 5, 0, ALL, 0 },    /* tty */
+	{ 1, 'c', 5, 1, ALL, 0 },    /* console */
+	{ 1, 'c', 5, 2, ALL, 0 },    /* ptmx */
+	{ 1, 'c', 136, -1, ALL, 0 }, /* pts */
 };
 
 static uint32_t rule_access(struct compile *c, const struct node *at)
@@ -60,7 +60,8 @@ static bool rule_is_all(const struct launch_cgroup_device *rule)
 	return rule->type == 'a' && rule->major < 0 && rule->minor < 0 && rule->access == ALL;
 }
 
-static void rule_compile(struct compile *c, const struct node *at, struct launch_cgroup_device *rule)
+static void rule_compile(struct compile *c, const struct node *at,
+			 struct launch_cgroup_device *rule)
 {
 	bool allow = false;
 

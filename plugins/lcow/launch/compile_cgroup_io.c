@@ -29,8 +29,8 @@ static bool weight_of(struct compile *c, const struct node *at, const char *key,
  * Which scheduler has the weights, only the host knows; each of the four files is there or not.
  * prefix: "" for the group's own, "8:0 " for a device.
  */
-static void weight_rows(struct compile *c, const struct node *at, const char *key, const char *prefix,
-			uint64_t weight, struct rows *rows)
+static void weight_rows(struct compile *c, const struct node *at, const char *key,
+			const char *prefix, uint64_t weight, struct rows *rows)
 {
 	bool device = *prefix;
 	char same[64], converted[64];
@@ -114,8 +114,8 @@ static void throttle_row(struct compile *c, const struct node *at, const char *v
 		compile_fail(c, at, "rate", -EINVAL, "is missing");
 	(void)snprintf(v1, sizeof(v1), "%u:%u %" PRIu64, device.major, device.minor, device.value);
 	if (device.value)
-		(void)snprintf(v2, sizeof(v2), "%u:%u %s=%" PRIu64, device.major, device.minor, v2_word,
-			       device.value);
+		(void)snprintf(v2, sizeof(v2), "%u:%u %s=%" PRIu64, device.major, device.minor,
+			       v2_word, device.value);
 	else /* no limit, on v1 */
 		(void)snprintf(v2, sizeof(v2), "%u:%u %s=max", device.major, device.minor, v2_word);
 	cgroup_add(c, rows, at, "rate",

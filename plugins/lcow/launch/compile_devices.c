@@ -96,7 +96,8 @@ static bool dev_is_bound(const struct compile *c)
 	const struct launch_plan *block = (const void *)c->block;
 
 	for (uint32_t i = 0; i < c->plan.mounts.n; i++) {
-		const struct launch_mount *m = launch_at(block, c->plan.mounts, struct launch_mount, i);
+		const struct launch_mount *m =
+			launch_at(block, c->plan.mounts, struct launch_mount, i);
 
 		if (m->kind == LAUNCH_MOUNT_BIND && !strcmp(launch_text(block, m->target), "/dev"))
 			return true;

@@ -32,7 +32,8 @@ static bool triplet_resolve(const struct compile *c, struct launch_vec container
 			    struct launch_idmap *map)
 {
 	for (uint32_t i = 0; i < container.n; i++) {
-		const struct launch_idmap *of = launch_at(c->block, container, struct launch_idmap, i);
+		const struct launch_idmap *of =
+			launch_at(c->block, container, struct launch_idmap, i);
 
 		if (map->outside < of->inside || map->outside - of->inside >= of->count)
 			continue;

@@ -39,7 +39,7 @@ static bool integer_fits(const char *digits, size_t n, bool negative)
 	return n < most_digits || (n == most_digits && memcmp(digits, most, n) <= 0);
 }
 
-/* A number outside of strings, from its first character; the place behind it, or 0 with a failure. */
+/* The place behind the number that begins at `at`, or 0 with a failure. */
 static size_t scan_number(struct compile *c, const char *text, size_t len, size_t at, size_t line)
 {
 	bool negative = text[at] == '-', integer = true;
@@ -113,8 +113,8 @@ static bool text_scan(struct compile *c, const char *text, size_t len)
 	}
 	if (s.containers > CONTAINERS_MAX || s.values > VALUES_MAX)
 		compile_fail(c, NULL, NULL, -E2BIG,
-			     "spec: more than %u objects and arrays, or %u values",
-			     CONTAINERS_MAX, VALUES_MAX);
+			     "spec: more than %u objects and arrays, or %u values", CONTAINERS_MAX,
+			     VALUES_MAX);
 	return !c->code;
 }
 
@@ -217,8 +217,7 @@ void node_pointer(const struct node *at, const char *key, char *buf, size_t size
 	(void)node_write(key ? &member : at, buf, size);
 }
 
-static bool node_member(struct compile *c, const struct node *at, const char *key,
-			struct node *ret)
+static bool node_member(struct compile *c, const struct node *at, const char *key, struct node *ret)
 {
 	if (c->code)
 		return false;
@@ -307,9 +306,10 @@ bool node_int(struct compile *c, const struct node *at, const char *key, int64_t
 		return false;
 	n = json_object_get_int64(member.value);
 	/* json-c keeps what is above INT64_MAX apart, and gives INT64_MAX for it here. */
-	if (n < min || n > max || (n == INT64_MAX && json_object_get_uint64(member.value) > INT64_MAX)) {
-		compile_fail(c, &member, NULL, -EINVAL,
-			     "not between %" PRId64 " and %" PRId64, min, max);
+	if (n < min || n > max ||
+	    (n == INT64_MAX && json_object_get_uint64(member.value) > INT64_MAX)) {
+		compile_fail(c, &member, NULL, -EINVAL, "not between %" PRId64 " and %" PRId64, min,
+			     max);
 		return false;
 	}
 	*ret = n;

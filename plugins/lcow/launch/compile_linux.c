@@ -19,8 +19,8 @@ static const struct {
 	const char *name;
 	uint32_t flag;
 } namespaces[] = {
-	{ "cgroup", CLONE_NEWCGROUP }, { "ipc", CLONE_NEWIPC },   { "mount", CLONE_NEWNS },
-	{ "network", CLONE_NEWNET },   { "pid", CLONE_NEWPID },   { "time", CLONE_NEWTIME },
+	{ "cgroup", CLONE_NEWCGROUP }, { "ipc", CLONE_NEWIPC }, { "mount", CLONE_NEWNS },
+	{ "network", CLONE_NEWNET },   { "pid", CLONE_NEWPID }, { "time", CLONE_NEWTIME },
 	{ "user", CLONE_NEWUSER },     { "uts", CLONE_NEWUTS },
 };
 
@@ -105,7 +105,8 @@ static void compile_user_maps(struct compile *c, const struct node *os)
 	if ((plan->uid_maps.n || plan->gid_maps.n) && !has_namespace(c, CLONE_NEWUSER))
 		compile_fail(c, os, plan->uid_maps.n ? "uidMappings" : "gidMappings", -EINVAL,
 			     "there is no user namespace to map ids in");
-	if (plan->clone_flags & CLONE_NEWUSER && rootless && (!plan->uid_maps.n || !plan->gid_maps.n))
+	if (plan->clone_flags & CLONE_NEWUSER && rootless &&
+	    (!plan->uid_maps.n || !plan->gid_maps.n))
 		compile_fail(c, os, plan->uid_maps.n ? "gidMappings" : "uidMappings", -EINVAL,
 			     "is missing, and the user namespace is new");
 	if (rootless && !has_namespace(c, CLONE_NEWUSER))
@@ -176,7 +177,8 @@ static bool sysctl_key_valid(const char *file)
 
 	for (;; file += part + 1) {
 		part = strcspn(file, "/");
-		if (!part || (part == 1 && file[0] == '.') || (part == 2 && !strncmp(file, "..", 2)))
+		if (!part || (part == 1 && file[0] == '.') ||
+		    (part == 2 && !strncmp(file, "..", 2)))
 			return false;
 		for (size_t i = 0; i < part; i++)
 			if (!isascii(file[i]) || (!isalnum(file[i]) && !strchr("._-:@", file[i])))
@@ -212,12 +214,9 @@ static uint32_t sysctl_namespace(const char *file, const char **ret_name)
 		const char *prefix, *name;
 		uint32_t flag;
 	} owners[] = {
-		{ "net/", "network", CLONE_NEWNET },
-		{ "fs/mqueue/", "ipc", CLONE_NEWIPC },
-		{ "kernel/msg", "ipc", CLONE_NEWIPC },
-		{ "kernel/shm", "ipc", CLONE_NEWIPC },
-		{ "kernel/sem", "ipc", CLONE_NEWIPC },
-		{ "kernel/domainname", "uts", CLONE_NEWUTS },
+		{ "net/", "network", CLONE_NEWNET },   { "fs/mqueue/", "ipc", CLONE_NEWIPC },
+		{ "kernel/msg", "ipc", CLONE_NEWIPC }, { "kernel/shm", "ipc", CLONE_NEWIPC },
+		{ "kernel/sem", "ipc", CLONE_NEWIPC }, { "kernel/domainname", "uts", CLONE_NEWUTS },
 	};
 
 	for (size_t i = 0; i < sizeof(owners) / sizeof(owners[0]); i++) {
@@ -254,7 +253,8 @@ static void sysctl_compile(struct compile *c, const struct node *at, const char 
 	else if (!strcmp(file, "kernel/hostname"))
 		compile_fail(c, at, key, -EINVAL, "is what /hostname is for");
 	else if (!flag)
-		compile_fail(c, at, key, -EINVAL, "is not in a namespace of its own, but the host's");
+		compile_fail(c, at, key, -EINVAL,
+			     "is not in a namespace of its own, but the host's");
 	else if (!has_namespace(c, flag))
 		compile_fail(c, at, key, -EINVAL, "would be the host's without %s %s namespace",
 			     owner[0] == 'i' ? "an" : "a", owner);
@@ -305,11 +305,10 @@ static struct launch_vec hidden_paths(struct compile *c, const struct node *os, 
 
 	node_strings(c, os, key, &paths);
 	for (uint32_t i = 0; i < paths.n; i++)
-		if (*launch_text((void *)c->block, *launch_at(c->block, paths, launch_str, i)) != '/')
+		if (*(c->block + *launch_at(c->block, paths, launch_str, i)) != '/')
 			compile_fail(c, os, key, -EINVAL, "path %u is not absolute", i);
 	if (paths.n && !has_namespace(c, CLONE_NEWNS))
-		compile_fail(c, os, key, -EINVAL,
-			     "would be the host's without a mount namespace");
+		compile_fail(c, os, key, -EINVAL, "would be the host's without a mount namespace");
 	return paths;
 }
 
@@ -329,5 +328,6 @@ void compile_kernel(struct compile *c, const struct node *root, const struct nod
 	path = node_text(c, os, "cgroupsPath");
 	c->plan.cgroup_path = path && *path ? build_str(c, path) : 0;
 	if (node_object(c, os, "intelRdt", &rdt) && json_object_object_length(rdt.value))
-		compile_fail(c, &rdt, NULL, -ENOTSUP, "cache allocation (resctrl) is not supported");
+		compile_fail(c, &rdt, NULL, -ENOTSUP,
+			     "cache allocation (resctrl) is not supported");
 }

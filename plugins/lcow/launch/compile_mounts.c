@@ -57,8 +57,8 @@ static void propagation_apply(struct compile *c, const struct node *at, struct l
 		compile_fail(c, at, NULL, -EINVAL, "a third propagation option");
 }
 
-static void option_apply(struct compile *c, const struct node *at, const struct mount_option *option,
-			 struct launch_mount *m)
+static void option_apply(struct compile *c, const struct node *at,
+			 const struct mount_option *option, struct launch_mount *m)
 {
 	switch (option->field) {
 	case MOUNT_OPTION_ATTR:
@@ -283,7 +283,7 @@ void compile_mounts(struct compile *c, const struct node *root)
 		mount_compile(c, &element, &mount);
 		build_put(c, mounts, i, &mount, sizeof(mount));
 	}
-	/* Without a mount namespace these would be the host's: checked, but not made, as in runc. */
+	/* Without a mount namespace these would be the host's: checked, but not made. */
 	if ((c->plan.clone_flags | c->joined_flags) & CLONE_NEWNS)
 		c->plan.mounts = mounts;
 }

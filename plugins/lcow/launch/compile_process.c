@@ -37,7 +37,8 @@ static struct launch_vec copy_strings(struct compile *c, const struct launch_pla
 	struct launch_vec to = build_vec(c, from.n, sizeof(launch_str));
 
 	for (uint32_t i = 0; i < to.n && !c->code; i++) {
-		launch_str s = build_str(c, launch_text(base, *launch_at(base, from, launch_str, i)));
+		launch_str s =
+			build_str(c, launch_text(base, *launch_at(base, from, launch_str, i)));
 
 		build_put(c, to, i, &s, sizeof(s));
 	}
@@ -187,7 +188,7 @@ static void compile_caps(struct compile *c, const struct node *at, bool inherite
 	p->cap_ambient = cap_set(c, &caps, "ambient");
 	if (p->cap_effective & ~p->cap_permitted)
 		compile_fail(c, &caps, "effective", -EINVAL, "has one that is not in permitted");
-	/* The kernel refuses others; `runc spec` asks for some, and every runtime goes on without. */
+	/* The kernel refuses others; `runc spec` asks for some, and every runtime ignores that. */
 	p->cap_ambient &= p->cap_permitted & p->cap_inheritable;
 }
 

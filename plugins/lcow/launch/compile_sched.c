@@ -13,12 +13,9 @@ struct name_value {
 };
 
 static const struct name_value policies[] = {
-	{ "SCHED_BATCH", SCHED_BATCH },
-	{ "SCHED_DEADLINE", SCHED_DEADLINE },
-	{ "SCHED_FIFO", SCHED_FIFO },
-	{ "SCHED_IDLE", SCHED_IDLE },
-	{ "SCHED_OTHER", SCHED_NORMAL },
-	{ "SCHED_RR", SCHED_RR },
+	{ "SCHED_BATCH", SCHED_BATCH },	 { "SCHED_DEADLINE", SCHED_DEADLINE },
+	{ "SCHED_FIFO", SCHED_FIFO },	 { "SCHED_IDLE", SCHED_IDLE },
+	{ "SCHED_OTHER", SCHED_NORMAL }, { "SCHED_RR", SCHED_RR },
 };
 
 static const struct name_value flags[] = {
@@ -73,8 +70,8 @@ static void compile_scheduler(struct compile *c, const struct node *process)
 		return;
 	p->scheduler_set = 1;
 	p->sched_runtime = p->sched_deadline = p->sched_period = 0;
-	p->sched_policy = name_find(c, &at, "policy", node_text_required(c, &at, "policy"), policies,
-				    COUNT(policies));
+	p->sched_policy = name_find(c, &at, "policy", node_text_required(c, &at, "policy"),
+				    policies, COUNT(policies));
 	node_int(c, &at, "nice", -20, 19, &nice);
 	node_int(c, &at, "priority", 0, 99, &priority);
 	p->sched_flags = scheduler_flags(c, &at);

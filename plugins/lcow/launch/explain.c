@@ -17,8 +17,8 @@ static const struct {
 	uint32_t flag;
 	const char *name;
 } namespaces[] = {
-	{ CLONE_NEWUSER, "user" }, { CLONE_NEWPID, "pid" }, { CLONE_NEWNET, "network" },
-	{ CLONE_NEWNS, "mount" },  { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" },
+	{ CLONE_NEWUSER, "user" },     { CLONE_NEWPID, "pid" },	  { CLONE_NEWNET, "network" },
+	{ CLONE_NEWNS, "mount" },      { CLONE_NEWIPC, "ipc" },	  { CLONE_NEWUTS, "uts" },
 	{ CLONE_NEWCGROUP, "cgroup" }, { CLONE_NEWTIME, "time" },
 };
 #define NAMESPACES (sizeof(namespaces) / sizeof(namespaces[0]))
@@ -26,7 +26,8 @@ static const struct {
 static const char *const hook_names[LAUNCH_HOOK_COUNT] = {
 	[LAUNCH_HOOK_PRESTART] = "before the start (prestart)",
 	[LAUNCH_HOOK_CREATE_RUNTIME] = "when created, on the host (createRuntime)",
-	[LAUNCH_HOOK_CREATE_CONTAINER] = "when created, in the container's namespaces (createContainer)",
+	[LAUNCH_HOOK_CREATE_CONTAINER] =
+		"when created, in the container's namespaces (createContainer)",
 	[LAUNCH_HOOK_START_CONTAINER] = "in the container, before its program (startContainer)",
 	[LAUNCH_HOOK_POSTSTART] = "after the start (poststart)",
 	[LAUNCH_HOOK_POSTSTOP] = "after the container is deleted (poststop)",
@@ -108,7 +109,8 @@ static void explain_maps(const struct launch_plan *plan, struct launch_vec maps,
 	for (uint32_t i = 0; i < maps.n; i++) {
 		const struct launch_idmap *map = launch_at(plan, maps, struct launch_idmap, i);
 
-		(void)fprintf(out, "maps %s ids %u to %" PRIu64 " to the host's %u to %" PRIu64 "\n",
+		(void)fprintf(out,
+			      "maps %s ids %u to %" PRIu64 " to the host's %u to %" PRIu64 "\n",
 			      what, map->inside, (uint64_t)map->inside + map->count - 1,
 			      map->outside, (uint64_t)map->outside + map->count - 1);
 	}
@@ -118,10 +120,11 @@ static void explain_kernel(const struct launch_plan *plan, FILE *out)
 {
 	if (plan->timens_set)
 		(void)fprintf(out,
-			      "moves the monotonic clock by %" PRId64 ".%09u s and the boot clock by "
+			      "moves the monotonic clock by %" PRId64
+			      ".%09u s and the boot clock by "
 			      "%" PRId64 ".%09u s\n",
-			      plan->time_monotonic_s, plan->time_monotonic_ns, plan->time_boottime_s,
-			      plan->time_boottime_ns);
+			      plan->time_monotonic_s, plan->time_monotonic_ns,
+			      plan->time_boottime_s, plan->time_boottime_ns);
 	if (plan->hostname) {
 		(void)fputs("sets the host name to ", out);
 		explain_text(out, launch_text(plan, plan->hostname));
@@ -133,7 +136,8 @@ static void explain_kernel(const struct launch_plan *plan, FILE *out)
 		(void)fputc('\n', out);
 	}
 	for (uint32_t i = 0; i < plan->sysctls.n; i++) {
-		const struct launch_sysctl *s = launch_at(plan, plan->sysctls, struct launch_sysctl, i);
+		const struct launch_sysctl *s =
+			launch_at(plan, plan->sysctls, struct launch_sysctl, i);
 
 		(void)fputs("sets the kernel setting ", out);
 		explain_text(out, launch_text(plan, s->key));

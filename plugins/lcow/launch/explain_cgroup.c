@@ -134,7 +134,7 @@ void explain_cgroup(const struct launch_plan *plan, FILE *out)
 		(void)fputc('\n', out);
 	}
 	for (uint32_t i = 0; i < plan->cgroup.n; i++)
-		explain_setting(plan, launch_at(plan, plan->cgroup, struct launch_cgroup_setting, i),
-				out);
+		explain_setting(
+			plan, launch_at(plan, plan->cgroup, struct launch_cgroup_setting, i), out);
 	explain_rules(plan, out);
 }

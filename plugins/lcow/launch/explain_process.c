@@ -94,7 +94,8 @@ static void explain_caps(const struct launch_process *p, FILE *out)
 	}
 	explain_cap_set("does not use at first ", kept & ~p->cap_effective, out);
 	explain_cap_set("can gain from a program's file ", p->cap_bounding & ~kept & all, out);
-	explain_cap_set("can never gain again from a program's file ", kept & ~p->cap_bounding, out);
+	explain_cap_set("can never gain again from a program's file ", kept & ~p->cap_bounding,
+			out);
 	explain_cap_set("lets programs inherit ", p->cap_inheritable, out);
 	explain_cap_set("gives every program ", p->cap_ambient, out);
 }
@@ -152,8 +153,8 @@ void explain_process(const struct launch_plan *plan, FILE *out)
 	if (p->oom_score_adj_set)
 		(void)fprintf(out, "adjusts the OOM score by %d\n", p->oom_score_adj);
 	if (p->scheduler_set)
-		(void)fprintf(out, "sets scheduling policy %u, nice %d, priority %u\n", p->sched_policy,
-			      p->sched_nice, p->sched_priority);
+		(void)fprintf(out, "sets scheduling policy %u, nice %d, priority %u\n",
+			      p->sched_policy, p->sched_nice, p->sched_priority);
 	if (p->ioprio_set)
 		(void)fprintf(out, "sets I/O class %u, priority %u\n", p->ioprio >> 13,
 			      p->ioprio & 0x1fff);

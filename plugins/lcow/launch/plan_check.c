@@ -68,7 +68,8 @@ static void check_files(struct check *k)
 	const struct launch_plan *plan = k->plan;
 
 	for (uint32_t i = 0, n = CHECK_VEC(k, plan->devices, struct launch_device); i < n; i++) {
-		const struct launch_device *d = launch_at(plan, plan->devices, struct launch_device, i);
+		const struct launch_device *d =
+			launch_at(plan, plan->devices, struct launch_device, i);
 
 		check_required(k, d->path);
 		k->bad |= d->type != S_IFCHR && d->type != S_IFBLK && d->type != S_IFIFO;
@@ -97,7 +98,8 @@ static void check_namespaces(struct check *k)
 	check_str(k, plan->hostname);
 	check_str(k, plan->domainname);
 	for (uint32_t i = 0, n = CHECK_VEC(k, plan->sysctls, struct launch_sysctl); i < n; i++) {
-		const struct launch_sysctl *s = launch_at(plan, plan->sysctls, struct launch_sysctl, i);
+		const struct launch_sysctl *s =
+			launch_at(plan, plan->sysctls, struct launch_sysctl, i);
 
 		check_required(k, s->file);
 		check_required(k, s->key);
@@ -110,7 +112,8 @@ static void check_cgroup(struct check *k)
 	const struct launch_plan *plan = k->plan;
 
 	check_str(k, plan->cgroup_path);
-	for (uint32_t i = 0, n = CHECK_VEC(k, plan->cgroup, struct launch_cgroup_setting); i < n; i++) {
+	for (uint32_t i = 0, n = CHECK_VEC(k, plan->cgroup, struct launch_cgroup_setting); i < n;
+	     i++) {
 		const struct launch_cgroup_setting *s =
 			launch_at(plan, plan->cgroup, struct launch_cgroup_setting, i);
 

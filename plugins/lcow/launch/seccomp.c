@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A profile's bytes made into a BPF program by libseccomp.  Its only way to give the program away is
- * into a file: the one system call of a compilation that is not an allocation.
+ * A profile's bytes made into a BPF program by libseccomp.  Its only way to give the program away
+ * is into a file: the one system call of a compilation that is not an allocation.
  */
 #include "filter.h"
 
@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define API_LEVEL 6   /* of libseccomp: all that kernel 5.10 has, whatever kernel compiles */
-#define OPTIMIZE 2    /* a binary tree over the numbers instead of a list */
+#define API_LEVEL 6 /* of libseccomp: all that kernel 5.10 has, whatever kernel compiles */
+#define OPTIMIZE 2  /* a binary tree over the numbers instead of a list */
 #define CACHE_ROWS 4
 
 struct program {
@@ -83,7 +83,7 @@ static void build_highest(struct build *b, const char *name)
 	}
 }
 
-/* libseccomp takes one condition per argument: more on one argument are alternatives, as in runc. */
+/* libseccomp takes one condition per argument: more on one are alternatives, as in runc. */
 static bool args_repeat(const struct scmp_arg_cmp *args, unsigned int n)
 {
 	unsigned int seen = 0;
@@ -229,7 +229,8 @@ static int program_build(struct compile *c, const struct node *section,
 	else if (r == -ENOMEM)
 		compile_oom(c);
 	else if (r && b.failed)
-		compile_fail(c, section, NULL, -EINVAL, "system call %s: %s", b.failed, strerror(-r));
+		compile_fail(c, section, NULL, -EINVAL, "system call %s: %s", b.failed,
+			     strerror(-r));
 	else if (r)
 		compile_fail(c, section, NULL, r, "cannot be made into a filter: %s", strerror(-r));
 	return r;
@@ -278,8 +279,8 @@ static void filter_get(struct compile *c, const struct node *section,
 	if (!program && !program_build(c, section, profile, &made))
 		program = cache_put(profile, made);
 	if (program)
-		c->plan.seccomp.filter = build_copy(c, program->code, program->n,
-						    sizeof(*program->code));
+		c->plan.seccomp.filter =
+			build_copy(c, program->code, program->n, sizeof(*program->code));
 	pthread_mutex_unlock(&cache.lock);
 }
 
@@ -289,8 +290,7 @@ void compile_seccomp(struct compile *c, const struct node *os)
 	struct seccomp_head head;
 	struct node section;
 
-	if (!node_object(c, os, "seccomp", &section) ||
-	    !json_object_object_length(section.value))
+	if (!node_object(c, os, "seccomp", &section) || !json_object_object_length(section.value))
 		return;
 	seccomp_parse(c, &section, &profile);
 	if (!c->code) {

@@ -29,12 +29,9 @@ static const struct name_value actions[] = {
 };
 
 static const struct name_value operators[] = {
-	{ "SCMP_CMP_EQ", SCMP_CMP_EQ },
-	{ "SCMP_CMP_GE", SCMP_CMP_GE },
-	{ "SCMP_CMP_GT", SCMP_CMP_GT },
-	{ "SCMP_CMP_LE", SCMP_CMP_LE },
-	{ "SCMP_CMP_LT", SCMP_CMP_LT },
-	{ "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
+	{ "SCMP_CMP_EQ", SCMP_CMP_EQ }, { "SCMP_CMP_GE", SCMP_CMP_GE },
+	{ "SCMP_CMP_GT", SCMP_CMP_GT }, { "SCMP_CMP_LE", SCMP_CMP_LE },
+	{ "SCMP_CMP_LT", SCMP_CMP_LT }, { "SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ },
 	{ "SCMP_CMP_NE", SCMP_CMP_NE },
 };
 
@@ -100,7 +97,7 @@ static void profile_add(struct compile *c, struct seccomp_profile *profile, cons
 	profile->len += len;
 }
 
-/* An action with its errno, which only ERRNO and TRACE can have; EPERM is what runtimes default to. */
+/* An action with its errno, which only ERRNO and TRACE can have; EPERM where none is said. */
 static uint32_t parse_action(struct compile *c, const struct node *at, const char *key,
 			     const char *errno_key)
 {
@@ -269,7 +266,8 @@ void seccomp_parse(struct compile *c, const struct node *section, struct seccomp
 	}
 	profile_add(c, ret, &head, sizeof(head));
 	if (node_array(c, section, "syscalls", &array)) {
-		for (size_t i = 0; i < node_length(&array) && node_row(c, &array, i, &element); i++) {
+		for (size_t i = 0; i < node_length(&array) && node_row(c, &array, i, &element);
+		     i++) {
 			parse_rule(c, &element, ret, &notify);
 			head.rules++;
 		}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System calls that are newer than a profile.  A profile that answers EPERM to what it does not
- * name makes new C libraries fail, which ask for the newest call first and fall back on ENOSYS only.
- * So what is above every number that the profile names is answered as an older kernel would.
+ * name makes new C libraries fail, which ask for the newest call first and fall back on ENOSYS
+ * only. So what is above every number that the profile names is answered as an older kernel would.
  */
 #include "filter.h"
 

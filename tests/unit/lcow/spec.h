@@ -13,13 +13,13 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define NAMESPACES                                                                                \
-	"'namespaces':[{'type':'pid'},{'type':'network'},{'type':'ipc'},{'type':'uts'},"          \
+#define NAMESPACES                                                                                 \
+	"'namespaces':[{'type':'pid'},{'type':'network'},{'type':'ipc'},{'type':'uts'},"           \
 	"{'type':'mount'}]"
 /* A small good spec with more members (",'a':1") in its root, process and linux objects. */
-#define SPEC(root, process, os)                                                                   \
-	"{'ociVersion':'1.0.2','root':{'path':'rootfs'},'process':{'args':['sh'],'cwd':'/'" process \
-	"},'linux':{" NAMESPACES os "}" root "}"
+#define SPEC(root, process, os)                                                                    \
+	"{'ociVersion':'1.0.2','root':{'path':'rootfs'},'process':{'args':['sh'],'cwd':'/"         \
+	"'" process "},'linux':{" NAMESPACES os "}" root "}"
 
 static const struct launch_compile_options spec_options = { .bundle = "/b" };
 

@@ -70,19 +70,24 @@ static void refuses_a_nul_byte(void **state)
 
 static void knows_its_versions(void **state)
 {
-	static const char *const good[] = { "1.0.0", "1.0.2-dev", "1.1.0", "1.2.0+dev", "1.10.33-rc.1" };
-	static const char *const bad[] = { "1", "1.0", "1.0.", "1..0", "0.9.0", "2.0.0", "10.0.0",
-					   "1.0.0.0", "1.0.x", "1.0.0-", " 1.0.0", "1.0.0 " };
+	static const char *const good[] = { "1.0.0", "1.0.2-dev", "1.1.0", "1.2.0+dev",
+					    "1.10.33-rc.1" };
+	static const char *const bad[] = { "1",	    "1.0",    "1.0.",	"1..0",
+					   "0.9.0", "2.0.0",  "10.0.0", "1.0.0.0",
+					   "1.0.x", "1.0.0-", " 1.0.0", "1.0.0 " };
 	char text[256], expected[128];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		(void)snprintf(text, sizeof(text), "{'ociVersion':'%s','root':{'path':'/r'}}", good[i]);
+		(void)snprintf(text, sizeof(text), "{'ociVersion':'%s','root':{'path':'/r'}}",
+			       good[i]);
 		free(spec_plan(text));
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		(void)snprintf(text, sizeof(text), "{'ociVersion':'%s','root':{'path':'/r'}}", bad[i]);
-		(void)snprintf(expected, sizeof(expected), "/ociVersion: \"%s\" is not 1.x.y", bad[i]);
+		(void)snprintf(text, sizeof(text), "{'ociVersion':'%s','root':{'path':'/r'}}",
+			       bad[i]);
+		(void)snprintf(expected, sizeof(expected), "/ociVersion: \"%s\" is not 1.x.y",
+			       bad[i]);
 		spec_refused(text, -EINVAL, expected);
 	}
 	spec_refused("{}", -EINVAL, "/ociVersion: is missing");
@@ -106,7 +111,8 @@ static void points_at_wrong_types(void **state)
 		{ SPEC(",'hooks':[]", "", ""), "/hooks: not an object" },
 		{ SPEC(",'hooks':{'poststop':{}}", "", ""), "/hooks/poststop: not an array" },
 		{ SPEC(",'hooks':{'poststop':[1]}", "", ""), "/hooks/poststop/0: not an object" },
-		{ SPEC(",'hooks':{'poststop':[{}]}", "", ""), "/hooks/poststop/0/path: is missing" },
+		{ SPEC(",'hooks':{'poststop':[{}]}", "", ""),
+		  "/hooks/poststop/0/path: is missing" },
 		{ SPEC(",'hooks':{'prestart':[{'path':'h'}]}", "", ""),
 		  "/hooks/prestart/0/path: h is not absolute" },
 		{ SPEC(",'hooks':{'prestart':[{'path':'/h','timeout':0}]}", "", ""),
@@ -116,7 +122,8 @@ static void points_at_wrong_types(void **state)
 		{ SPEC(",'annotations':{'a~/b':1}", "", ""), "/annotations/a~0~1b: not a string" },
 		{ SPEC(",'annotations':{'a':null}", "", ""), "/annotations/a: not a string" },
 		{ SPEC(",'annotations':{'':'x'}", "", ""), "/annotations/: an empty key" },
-		{ SPEC(",'annotations':{'\\u001b[2J':1}", "", ""), "/annotations/?[2J: not a string" },
+		{ SPEC(",'annotations':{'\\u001b[2J':1}", "", ""),
+		  "/annotations/?[2J: not a string" },
 		{ SPEC("", "", ",'intelRdt':{'l3CacheSchema':'L3:0=f'}"), NULL },
 	};
 
@@ -128,10 +135,12 @@ static void points_at_wrong_types(void **state)
 
 static void ignores_what_it_does_not_know(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		SPEC(",'vm':{'kernel':{}},'x':1.5,'n':[18446744073709551615,-9223372036854775808,0.1234567890123456789012345,1e40],'hooks':{'later':[1]},'hostname':null,'mounts':null",
-		     ",'y':[],'env':null,'user':{'username':'u'},'capabilities':null",
-		     ",'z':{},'seccomp':null,'devices':null,'intelRdt':{}") "\n\r\t ");
+	struct launch_plan *plan =
+		spec_plan(SPEC(",'vm':{'kernel':{}},'x':1.5,'n':[18446744073709551615,-"
+			       "9223372036854775808,0.1234567890123456789012345,1e40],'hooks':{'"
+			       "later':[1]},'hostname':null,'mounts':null",
+			       ",'y':[],'env':null,'user':{'username':'u'},'capabilities':null",
+			       ",'z':{},'seccomp':null,'devices':null,'intelRdt':{}") "\n\r\t ");
 
 	(void)state;
 	assert_int_equal(plan->hostname, 0);
@@ -171,20 +180,21 @@ static void the_root_may_be_anywhere(void **state)
 
 static void hooks_and_annotations(void **state)
 {
-	static const char *const keys[LAUNCH_HOOK_COUNT] = { "prestart",       "createRuntime",
+	static const char *const keys[LAUNCH_HOOK_COUNT] = { "prestart",	"createRuntime",
 							     "createContainer", "startContainer",
-							     "poststart",      "poststop" };
+							     "poststart",	"poststop" };
 	struct launch_plan *plan;
 	const struct launch_hook *hook;
 	char text[512];
 
 	(void)state;
 	for (unsigned i = 0; i < LAUNCH_HOOK_COUNT; i++) {
-		(void)snprintf(text, sizeof(text),
-			       "{'ociVersion':'1.0.0','root':{'path':'/r'},'hooks':{'%s':[{'path':'/a',"
-			       "'args':['a','b'],'env':['K=V'],'timeout':3},{'path':'/c'}]},"
-			       "'annotations':{'k':'v','e':''}}",
-			       keys[i]);
+		(void)snprintf(
+			text, sizeof(text),
+			"{'ociVersion':'1.0.0','root':{'path':'/r'},'hooks':{'%s':[{'path':'/a',"
+			"'args':['a','b'],'env':['K=V'],'timeout':3},{'path':'/c'}]},"
+			"'annotations':{'k':'v','e':''}}",
+			keys[i]);
 		plan = spec_plan(text);
 		for (unsigned k = 0; k < LAUNCH_HOOK_COUNT; k++)
 			assert_int_equal(plan->hooks[k].n, k == i ? 2 : 0);
@@ -225,17 +235,20 @@ static char *text_repeat(const char *head, const char *row, size_t n, const char
 
 static void big_specs_compile(void **state)
 {
-	static const char mount[] = "{'destination':'/m','type':'tmpfs','options':['nosuid','mode=755']}";
+	static const char mount[] =
+		"{'destination':'/m','type':'tmpfs','options':['nosuid','mode=755']}";
 	struct launch_plan *plan;
 	char *text, *huge;
 
 	(void)state;
 	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{" NAMESPACES
-			   "},'mounts':[", mount, 100000, "]}");
+			   "},'mounts':[",
+			   mount, 100000, "]}");
 	plan = spec_plan(text);
 	assert_int_equal(plan->mounts.n, 100000);
-	assert_string_equal(launch_text(plan, launch_at(plan, plan->mounts, struct launch_mount,
-							99999)->data), "mode=755");
+	assert_string_equal(
+		launch_text(plan, launch_at(plan, plan->mounts, struct launch_mount, 99999)->data),
+		"mode=755");
 	free(plan);
 	free(text);
 	/* one string of 10 MB, and 10 MB of short ones */
@@ -243,19 +256,22 @@ static void big_specs_compile(void **state)
 	assert_non_null(huge);
 	memset(huge, 'x', 10000000);
 	huge[10000000] = '\0';
-	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'annotations':{'a':'", huge, 1,
-			   "'}}");
+	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'annotations':{'a':'", huge,
+			   1, "'}}");
 	plan = spec_plan(text);
 	assert_int_equal(strlen(plan_string(plan, plan->annotations, 1)), 10000000);
 	free(plan);
 	free(text);
 	free(huge);
-	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':['a'],"
-			   "'user':{'additionalGids':[", "7", 65537, "]}}}");
+	text = text_repeat(
+		"{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':['a'],"
+		"'user':{'additionalGids':[",
+		"7", 65537, "]}}}");
 	spec_refused(text, -EINVAL, "/process/user/additionalGids: more than 65536 groups");
 	free(text);
-	text = text_repeat(" \n{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':[",
-			   "'1234567'", 1000000, "]}}");
+	text = text_repeat(
+		" \n{'ociVersion':'1.0.0','root':{'path':'/r'},'process':{'cwd':'/','args':[",
+		"'1234567'", 1000000, "]}}");
 	plan = spec_plan(text);
 	assert_int_equal(plan->process.args.n, 1000000);
 	free(plan);
@@ -272,8 +288,9 @@ static void long_pointers_are_cut(void **state)
 	assert_non_null(key);
 	memset(key, '/', 2000);
 	key[2000] = '\0';
-	text = text_repeat("{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'resources':{'rdma':{'", key, 1,
-			   "':{'hcaHandles':'x'}}}}}");
+	text = text_repeat(
+		"{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'resources':{'rdma':{'", key,
+		1, "':{'hcaHandles':'x'}}}}}");
 	assert_int_equal(spec_try(text, &spec_options, &plan, &err), -EINVAL);
 	assert_true(strlen(err.text) < sizeof(err.text) - 1);
 	assert_int_equal(strncmp(err.text, "/linux/resources/rdma/~1~1", 26), 0);

@@ -11,8 +11,8 @@ struct row {
 	uint32_t optional, again;
 };
 
-static void same(const struct launch_plan *plan, launch_str controller, launch_str file, launch_str value,
-		 const char *expected, const char *expected_value)
+static void same(const struct launch_plan *plan, launch_str controller, launch_str file,
+		 launch_str value, const char *expected, const char *expected_value)
 {
 	char name[256];
 
@@ -21,7 +21,8 @@ static void same(const struct launch_plan *plan, launch_str controller, launch_s
 		return;
 	}
 	assert_true(controller && file && value);
-	(void)snprintf(name, sizeof(name), "%s:%s", launch_text(plan, controller), launch_text(plan, file));
+	(void)snprintf(name, sizeof(name), "%s:%s", launch_text(plan, controller),
+		       launch_text(plan, file));
 	assert_string_equal(name, expected);
 	assert_string_equal(launch_text(plan, value), expected_value);
 }
@@ -49,10 +50,10 @@ static void expect(const char *resources, const char *what, const struct row *ro
 	}
 	free(plan);
 }
-#define EXPECT(resources, what, ...)                                                              \
-	do {                                                                                      \
-		static const struct row rows_[] = { __VA_ARGS__ };                                \
-		expect(resources, what, rows_, sizeof(rows_) / sizeof(rows_[0]));                 \
+#define EXPECT(resources, what, ...)                                                               \
+	do {                                                                                       \
+		static const struct row rows_[] = { __VA_ARGS__ };                                 \
+		expect(resources, what, rows_, sizeof(rows_) / sizeof(rows_[0]));                  \
 	} while (0)
 
 static void memory(void **state)
@@ -62,16 +63,20 @@ static void memory(void **state)
 	       { "memory:memory.limit_in_bytes", "1048576", "memory:memory.max", "1048576", 0, 0 });
 	EXPECT("'memory':{'limit':100,'swap':300}", "",
 	       { "memory:memory.limit_in_bytes", "100", "memory:memory.max", "100", 0, 1 },
-	       { "memory:memory.memsw.limit_in_bytes", "300", "memory:memory.swap.max", "200", 0, 0 });
+	       { "memory:memory.memsw.limit_in_bytes", "300", "memory:memory.swap.max", "200", 0,
+		 0 });
 	EXPECT("'memory':{'limit':100,'swap':100}", "",
 	       { "memory:memory.limit_in_bytes", "100", "memory:memory.max", "100", 0, 1 },
-	       { "memory:memory.memsw.limit_in_bytes", "100", "memory:memory.swap.max", "0", 0, 0 });
+	       { "memory:memory.memsw.limit_in_bytes", "100", "memory:memory.swap.max", "0", 0,
+		 0 });
 	EXPECT("'memory':{'limit':100,'swap':-1}", "",
 	       { "memory:memory.limit_in_bytes", "100", "memory:memory.max", "100", 0, 1 },
-	       { "memory:memory.memsw.limit_in_bytes", "-1", "memory:memory.swap.max", "max", 0, 0 });
+	       { "memory:memory.memsw.limit_in_bytes", "-1", "memory:memory.swap.max", "max", 0,
+		 0 });
 	EXPECT("'memory':{'limit':-1}", "",
 	       { "memory:memory.limit_in_bytes", "-1", "memory:memory.max", "max", 0, 1 },
-	       { "memory:memory.memsw.limit_in_bytes", "-1", "memory:memory.swap.max", "max", 1, 0 });
+	       { "memory:memory.memsw.limit_in_bytes", "-1", "memory:memory.swap.max", "max", 1,
+		 0 });
 	EXPECT("'memory':{'reservation':5}", "memory/reservation",
 	       { "memory:memory.soft_limit_in_bytes", "5", "memory:memory.low", "5", 0, 0 });
 	EXPECT("'memory':{'reservation':-1}", "memory/reservation",
@@ -87,21 +92,26 @@ static void memory(void **state)
 	EXPECT("'memory':{'disableOOMKiller':true}", "memory/disableOOMKiller",
 	       { "memory:memory.oom_control", "1", NULL, NULL, 0, 0 });
 	expect("'memory':{'limit':0,'swap':0,'reservation':0,'kernel':0,'kernelTCP':0,"
-	       "'disableOOMKiller':false,'useHierarchy':false,'checkBeforeUpdate':true}", "", NULL, 0);
+	       "'disableOOMKiller':false,'useHierarchy':false,'checkBeforeUpdate':true}",
+	       "", NULL, 0);
 }
 
 static void cpu(void **state)
 {
 	static const struct {
 		const char *shares, *weight;
-	} weights[] = { { "1", "1" },	     { "2", "1" },	  { "1024", "39" },
-			{ "2048", "79" },    { "262144", "10000" }, { "999999999", "10000" } };
+	} weights[] = { { "1", "1" },	  { "2", "1" },		 { "1024", "39" },
+			{ "2048", "79" }, { "262144", "10000" }, { "999999999", "10000" } };
 	char text[64];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(weights) / sizeof(weights[0]); i++) {
-		struct row row = { "cpu:cpu.shares", weights[i].shares, "cpu:cpu.weight",
-				   weights[i].weight, 0, 0 };
+		struct row row = { "cpu:cpu.shares",
+				   weights[i].shares,
+				   "cpu:cpu.weight",
+				   weights[i].weight,
+				   0,
+				   0 };
 
 		(void)snprintf(text, sizeof(text), "'cpu':{'shares':%s}", weights[i].shares);
 		expect(text, "cpu/shares", &row, 1);
@@ -128,20 +138,23 @@ static void cpu(void **state)
 	       { "cpu:cpu.shares", "2", "cpu:cpu.weight", "1", 0, 0 },
 	       { "cpu:cpu.idle", "1", "cpu:cpu.idle", "1", 0, 0 });
 	expect("'cpu':{'shares':0,'quota':0,'period':0,'realtimeRuntime':0,'realtimePeriod':0,"
-	       "'cpus':'','mems':''}", "", NULL, 0);
+	       "'cpus':'','mems':''}",
+	       "", NULL, 0);
 }
 
 static void pids_and_hugepages(void **state)
 {
 	(void)state;
-	EXPECT("'pids':{'limit':32}", "pids/limit", { "pids:pids.max", "32", "pids:pids.max", "32", 0, 0 });
+	EXPECT("'pids':{'limit':32}", "pids/limit",
+	       { "pids:pids.max", "32", "pids:pids.max", "32", 0, 0 });
 	EXPECT("'pids':{'limit':-1}", "pids/limit",
 	       { "pids:pids.max", "max", "pids:pids.max", "max", 0, 0 });
 	expect("'pids':{'limit':0}", "", NULL, 0);
 	expect("'pids':{}", "", NULL, 0);
 	EXPECT("'hugepageLimits':[{'pageSize':'2MB','limit':9}]", "",
 	       { "hugetlb:hugetlb.2MB.limit_in_bytes", "9", "hugetlb:hugetlb.2MB.max", "9", 0, 0 },
-	       { "hugetlb:hugetlb.2MB.rsvd.limit_in_bytes", "9", "hugetlb:hugetlb.2MB.rsvd.max", "9", 1, 0 });
+	       { "hugetlb:hugetlb.2MB.rsvd.limit_in_bytes", "9", "hugetlb:hugetlb.2MB.rsvd.max",
+		 "9", 1, 0 });
 }
 
 static void block_io(void **state)
@@ -152,22 +165,29 @@ static void block_io(void **state)
 	       { "blkio:blkio.bfq.weight", "500", "io:io.weight", "4950", 1, 0 });
 	EXPECT("'blockIO':{'leafWeight':10}", "blockIO/leafWeight",
 	       { "blkio:blkio.leaf_weight", "10", NULL, NULL, 1, 0 });
-	EXPECT("'blockIO':{'weightDevice':[{'major':8,'minor':0,'weight':1000,'leafWeight':10}]}", "",
+	EXPECT("'blockIO':{'weightDevice':[{'major':8,'minor':0,'weight':1000,'leafWeight':10}]}",
+	       "",
 	       { "blkio:blkio.weight_device", "8:0 1000", "io:io.bfq.weight", "8:0 1000", 1, 0 },
 	       { "blkio:blkio.bfq.weight_device", "8:0 1000", "io:io.weight", "8:0 10000", 1, 0 },
 	       { "blkio:blkio.leaf_weight_device", "8:0 10", NULL, NULL, 1, 0 });
 	EXPECT("'blockIO':{'throttleReadBpsDevice':[{'major':8,'minor':1,'rate':600}]}",
 	       "blockIO/throttleReadBpsDevice/0/rate",
-	       { "blkio:blkio.throttle.read_bps_device", "8:1 600", "io:io.max", "8:1 rbps=600", 0, 0 });
+	       { "blkio:blkio.throttle.read_bps_device", "8:1 600", "io:io.max", "8:1 rbps=600", 0,
+		 0 });
 	EXPECT("'blockIO':{'throttleWriteBpsDevice':[{'major':8,'minor':1,'rate':0}]}",
 	       "blockIO/throttleWriteBpsDevice/0/rate",
-	       { "blkio:blkio.throttle.write_bps_device", "8:1 0", "io:io.max", "8:1 wbps=max", 0, 0 });
+	       { "blkio:blkio.throttle.write_bps_device", "8:1 0", "io:io.max", "8:1 wbps=max", 0,
+		 0 });
 	EXPECT("'blockIO':{'throttleReadIOPSDevice':[{'major':8,'minor':1,'rate':2}],"
-	       "'throttleWriteIOPSDevice':[{'major':8,'minor':2,'rate':3}]}", "",
-	       { "blkio:blkio.throttle.read_iops_device", "8:1 2", "io:io.max", "8:1 riops=2", 0, 0 },
-	       { "blkio:blkio.throttle.write_iops_device", "8:2 3", "io:io.max", "8:2 wiops=3", 0, 0 });
-	expect("'blockIO':{'weight':0,'leafWeight':0,'weightDevice':[],'throttleReadBpsDevice':null}", "",
-	       NULL, 0);
+	       "'throttleWriteIOPSDevice':[{'major':8,'minor':2,'rate':3}]}",
+	       "",
+	       { "blkio:blkio.throttle.read_iops_device", "8:1 2", "io:io.max", "8:1 riops=2", 0,
+		 0 },
+	       { "blkio:blkio.throttle.write_iops_device", "8:2 3", "io:io.max", "8:2 wiops=3", 0,
+		 0 });
+	expect("'blockIO':{'weight':0,'leafWeight':0,'weightDevice':[],'throttleReadBpsDevice':"
+	       "null}",
+	       "", NULL, 0);
 }
 
 static void others(void **state)
@@ -175,7 +195,8 @@ static void others(void **state)
 	(void)state;
 	EXPECT("'network':{'classID':1048577}", "network/classID",
 	       { "net_cls:net_cls.classid", "1048577", NULL, NULL, 0, 0 });
-	EXPECT("'network':{'priorities':[{'name':'eth0','priority':5}]}", "network/priorities/0/priority",
+	EXPECT("'network':{'priorities':[{'name':'eth0','priority':5}]}",
+	       "network/priorities/0/priority",
 	       { "net_prio:net_prio.ifpriomap", "eth0 5", NULL, NULL, 0, 0 });
 	EXPECT("'rdma':{'mlx5_0':{'hcaHandles':1,'hcaObjects':2}}", "rdma/mlx5_0",
 	       { "rdma:rdma.max", "mlx5_0 hca_handle=1 hca_object=2", "rdma:rdma.max",
@@ -183,7 +204,8 @@ static void others(void **state)
 	EXPECT("'rdma':{'a':{'hcaObjects':2}}", "rdma/a",
 	       { "rdma:rdma.max", "a hca_object=2", "rdma:rdma.max", "a hca_object=2", 0, 0 });
 	EXPECT("'unified':{'memory.high':'5 6','io.max':''}", "",
-	       { NULL, NULL, "memory:memory.high", "5 6", 0, 0 }, { NULL, NULL, "io:io.max", "", 0, 0 });
+	       { NULL, NULL, "memory:memory.high", "5 6", 0, 0 },
+	       { NULL, NULL, "io:io.max", "", 0, 0 });
 }
 
 static void bad_resources(void **state)
@@ -195,12 +217,16 @@ static void bad_resources(void **state)
 		  "/linux/resources/memory/limit: not between -1 and 9223372036854775807" },
 		{ RESOURCES("'memory':{'limit':9223372036854775808}"),
 		  "/linux/resources/memory/limit: not between -1 and 9223372036854775807" },
-		{ RESOURCES("'memory':{'limit':'1m'}"), "/linux/resources/memory/limit: not an integer" },
-		{ RESOURCES("'memory':{'limit':1.5}"), "/linux/resources/memory/limit: not an integer" },
-		{ RESOURCES("'memory':{'swap':5}"), "/linux/resources/memory/swap: counts memory and swap, "
-						    "and memory has no limit" },
+		{ RESOURCES("'memory':{'limit':'1m'}"),
+		  "/linux/resources/memory/limit: not an integer" },
+		{ RESOURCES("'memory':{'limit':1.5}"),
+		  "/linux/resources/memory/limit: not an integer" },
+		{ RESOURCES("'memory':{'swap':5}"),
+		  "/linux/resources/memory/swap: counts memory and swap, "
+		  "and memory has no limit" },
 		{ RESOURCES("'memory':{'limit':9,'swap':5}"),
-		  "/linux/resources/memory/swap: counts memory and swap, and is below memory's limit" },
+		  "/linux/resources/memory/swap: counts memory and swap, and is below memory's "
+		  "limit" },
 		{ RESOURCES("'memory':{'swappiness':101}"),
 		  "/linux/resources/memory/swappiness: not between 0 and 100" },
 		{ RESOURCES("'memory':{'disableOOMKiller':1}"),
@@ -210,10 +236,13 @@ static void bad_resources(void **state)
 		{ RESOURCES("'cpu':{'shares':-1}"),
 		  "/linux/resources/cpu/shares: not between 0 and 9223372036854775807" },
 		{ RESOURCES("'cpu':{'idle':2}"), "/linux/resources/cpu/idle: not between 0 and 1" },
-		{ RESOURCES("'cpu':{'cpus':'0\\n1'}"), "/linux/resources/cpu/cpus: not a list such as 0-3,7" },
-		{ RESOURCES("'cpu':{'mems':'all'}"), "/linux/resources/cpu/mems: not a list such as 0-3,7" },
+		{ RESOURCES("'cpu':{'cpus':'0\\n1'}"),
+		  "/linux/resources/cpu/cpus: not a list such as 0-3,7" },
+		{ RESOURCES("'cpu':{'mems':'all'}"),
+		  "/linux/resources/cpu/mems: not a list such as 0-3,7" },
 		{ RESOURCES("'cpu':{'mems':0}"), "/linux/resources/cpu/mems: not a string" },
-		{ RESOURCES("'pids':{'limit':'1'}"), "/linux/resources/pids/limit: not an integer" },
+		{ RESOURCES("'pids':{'limit':'1'}"),
+		  "/linux/resources/pids/limit: not an integer" },
 		{ RESOURCES("'hugepageLimits':[{'limit':1}]"),
 		  "/linux/resources/hugepageLimits/0/pageSize: is missing" },
 		{ RESOURCES("'hugepageLimits':[{'pageSize':'2MB'}]"),
@@ -240,8 +269,10 @@ static void bad_resources(void **state)
 		  "/linux/resources/network/priorities/0/priority: is missing" },
 		{ RESOURCES("'rdma':{'a b':{'hcaHandles':1}}"),
 		  "/linux/resources/rdma/a b: not the limits of a device" },
-		{ RESOURCES("'rdma':{'a':{}}"), "/linux/resources/rdma/a: neither hcaHandles nor hcaObjects" },
-		{ RESOURCES("'rdma':{'a':null}"), "/linux/resources/rdma/a: not the limits of a device" },
+		{ RESOURCES("'rdma':{'a':{}}"),
+		  "/linux/resources/rdma/a: neither hcaHandles nor hcaObjects" },
+		{ RESOURCES("'rdma':{'a':null}"),
+		  "/linux/resources/rdma/a: not the limits of a device" },
 		{ RESOURCES("'unified':{'memory.high':5}"),
 		  "/linux/resources/unified/memory.high: not a string" },
 		{ RESOURCES("'unified':{'../memory.high':'5'}"),
@@ -252,7 +283,8 @@ static void bad_resources(void **state)
 		  "/linux/resources/unified/memory: not a file such as memory.high" },
 		{ RESOURCES("'unified':{'memory.':'5'}"),
 		  "/linux/resources/unified/memory.: not a file such as memory.high" },
-		{ RESOURCES("'unified':{'':'5'}"), "/linux/resources/unified/: not a file such as memory.high" },
+		{ RESOURCES("'unified':{'':'5'}"),
+		  "/linux/resources/unified/: not a file such as memory.high" },
 		{ RESOURCES("'devices':{}"), "/linux/resources/devices: not an array" },
 		{ RESOURCES("'devices':[{'type':'p'}]"),
 		  "/linux/resources/devices/0/type: \"p\" is none of a, b, c" },
@@ -279,7 +311,9 @@ static struct launch_cgroup_device rule(const struct launch_plan *plan, uint32_t
 static void device_rules(void **state)
 {
 	static const char *const denying[] = {
-		SPEC("", "", ""), RESOURCES(""), RESOURCES("'devices':[]"),
+		SPEC("", "", ""),
+		RESOURCES(""),
+		RESOURCES("'devices':[]"),
 		RESOURCES("'devices':[{'allow':false,'access':'rwm'}]"),
 		RESOURCES("'devices':[{'type':'a','major':-1,'minor':-1}]"),
 	};
@@ -291,11 +325,14 @@ static void device_rules(void **state)
 		plan = spec_plan(denying[i]);
 		assert_int_equal(plan->cgroup_devices.n, 1 + ALWAYS);
 		r = rule(plan, 0);
-		assert_true(!r.allow && r.type == 'a' && r.major == -1 && r.minor == -1 && r.access == 7);
+		assert_true(!r.allow && r.type == 'a' && r.major == -1 && r.minor == -1 &&
+			    r.access == 7);
 		r = rule(plan, 3);
-		assert_true(r.allow && r.type == 'c' && r.major == 1 && r.minor == 3 && r.access == 7);
+		assert_true(r.allow && r.type == 'c' && r.major == 1 && r.minor == 3 &&
+			    r.access == 7);
 		r = rule(plan, ALWAYS);
-		assert_true(r.allow && r.type == 'c' && r.major == 136 && r.minor == -1 && r.access == 7);
+		assert_true(r.allow && r.type == 'c' && r.major == 136 && r.minor == -1 &&
+			    r.access == 7);
 		free(plan);
 	}
 	/* a privileged container may use all */
@@ -304,11 +341,13 @@ static void device_rules(void **state)
 	assert_true(rule(plan, 0).allow && rule(plan, 0).type == 'a');
 	free(plan);
 	/* what a spec says itself is not said again, unless it was denied since */
-	plan = spec_plan(RESOURCES("'devices':[{'allow':true,'type':'c','major':1,'minor':3,'access':'rwm'}]"));
+	plan = spec_plan(RESOURCES(
+		"'devices':[{'allow':true,'type':'c','major':1,'minor':3,'access':'rwm'}]"));
 	assert_int_equal(plan->cgroup_devices.n, 1 + ALWAYS);
 	free(plan);
-	plan = spec_plan(RESOURCES("'devices':[{'allow':true,'type':'c','major':1,'minor':3,'access':'rwm'},"
-				   "{'allow':false,'type':'b','major':8,'access':'w'}]"));
+	plan = spec_plan(
+		RESOURCES("'devices':[{'allow':true,'type':'c','major':1,'minor':3,'access':'rwm'},"
+			  "{'allow':false,'type':'b','major':8,'access':'w'}]"));
 	assert_int_equal(plan->cgroup_devices.n, 3 + ALWAYS);
 	r = rule(plan, 2);
 	assert_true(!r.allow && r.type == 'b' && r.major == 8 && r.minor == -1 && r.access == 2);
@@ -330,7 +369,8 @@ static void updates(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_int_equal(launch_compile_resources(good[i], strlen(good[i]), &plan, &err), 0);
+		assert_int_equal(launch_compile_resources(good[i], strlen(good[i]), &plan, &err),
+				 0);
 		assert_int_equal(launch_plan_check(plan, plan->size), 0);
 		assert_int_equal(plan->cgroup.n, rows[i]);
 		assert_int_equal(plan->cgroup_devices.n, rules[i]);
@@ -346,10 +386,14 @@ static void updates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(memory),	cmocka_unit_test(cpu),
-		cmocka_unit_test(pids_and_hugepages), cmocka_unit_test(block_io),
-		cmocka_unit_test(others),	cmocka_unit_test(bad_resources),
-		cmocka_unit_test(device_rules), cmocka_unit_test(updates),
+		cmocka_unit_test(memory),
+		cmocka_unit_test(cpu),
+		cmocka_unit_test(pids_and_hugepages),
+		cmocka_unit_test(block_io),
+		cmocka_unit_test(others),
+		cmocka_unit_test(bad_resources),
+		cmocka_unit_test(device_rules),
+		cmocka_unit_test(updates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,8 @@
 #include <sys/personality.h>
 
 #define OS(members) "{'ociVersion':'1.0.2','root':{'path':'r'},'linux':{" members "}}"
-#define ROOT_OS(root, members) "{'ociVersion':'1.0.2','root':{'path':'r'}," root ",'linux':{" members "}}"
+#define ROOT_OS(root, members)                                                                     \
+	"{'ociVersion':'1.0.2','root':{'path':'r'}," root ",'linux':{" members "}}"
 #define NS(type) "'namespaces':[{'type':'" type "'}]"
 #define USERNS "'namespaces':[{'type':'user'}],"
 
@@ -15,8 +16,9 @@ static const struct {
 	const char *name;
 	uint32_t flag;
 } kinds[] = {
-	{ "pid", CLONE_NEWPID },     { "network", CLONE_NEWNET },   { "mount", CLONE_NEWNS },
-	{ "ipc", CLONE_NEWIPC },     { "uts", CLONE_NEWUTS },	    { "user", CLONE_NEWUSER },
+	{ "pid", CLONE_NEWPID },       { "network", CLONE_NEWNET },
+	{ "mount", CLONE_NEWNS },      { "ipc", CLONE_NEWIPC },
+	{ "uts", CLONE_NEWUTS },       { "user", CLONE_NEWUSER },
 	{ "cgroup", CLONE_NEWCGROUP }, { "time", 0x80 /* CLONE_NEWTIME */ },
 };
 
@@ -41,13 +43,15 @@ static void namespaces(void **state)
 		assert_int_equal(join->type, kinds[i].flag);
 		assert_string_equal(launch_text(plan, join->path), "/n");
 		free(plan);
-		(void)snprintf(text, sizeof(text), OS("'namespaces':[{'type':'%s'},{'type':'%s','path':'/n'}]"),
+		(void)snprintf(text, sizeof(text),
+			       OS("'namespaces':[{'type':'%s'},{'type':'%s','path':'/n'}]"),
 			       kinds[i].name, kinds[i].name);
 		{
 			char expected[128];
 
 			(void)snprintf(expected, sizeof(expected),
-				       "/linux/namespaces/1/type: a second %s namespace", kinds[i].name);
+				       "/linux/namespaces/1/type: a second %s namespace",
+				       kinds[i].name);
 			spec_refused(text, -EINVAL, expected);
 		}
 	}
@@ -60,10 +64,10 @@ static void namespaces(void **state)
 
 static void id_maps(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		OS(USERNS "'uidMappings':[{'containerID':0,'hostID':1000,'size':1},{'containerID':1,"
-			  "'hostID':100000,'size':65536}],'gidMappings':[{'containerID':0,'hostID':0,"
-			  "'size':4294967295}]"));
+	struct launch_plan *plan = spec_plan(OS(
+		USERNS "'uidMappings':[{'containerID':0,'hostID':1000,'size':1},{'containerID':1,"
+		       "'hostID':100000,'size':65536}],'gidMappings':[{'containerID':0,'hostID':0,"
+		       "'size':4294967295}]"));
 	const struct launch_idmap *map = launch_at(plan, plan->uid_maps, struct launch_idmap, 1);
 
 	(void)state;
@@ -71,11 +75,13 @@ static void id_maps(void **state)
 	assert_int_equal(map->inside, 1);
 	assert_int_equal(map->outside, 100000);
 	assert_int_equal(map->count, 65536);
-	assert_int_equal(launch_at(plan, plan->gid_maps, struct launch_idmap, 0)->count, 4294967295u);
+	assert_int_equal(launch_at(plan, plan->gid_maps, struct launch_idmap, 0)->count,
+			 4294967295u);
 	free(plan);
 	/* a namespace joined by path may be described, as podman does in pods */
-	plan = spec_plan(OS("'namespaces':[{'type':'user','path':'/u'}],'uidMappings':[{'containerID':0,"
-			    "'hostID':1,'size':1}]"));
+	plan = spec_plan(
+		OS("'namespaces':[{'type':'user','path':'/u'}],'uidMappings':[{'containerID':0,"
+		   "'hostID':1,'size':1}]"));
 	assert_int_equal(plan->uid_maps.n, 1);
 	assert_int_equal(plan->gid_maps.n, 0);
 	free(plan);
@@ -93,17 +99,20 @@ static void id_maps(void **state)
 static void without_root(void **state)
 {
 	static const struct launch_compile_options rootless = { .bundle = "/b", .rootless = true };
-	static const char maps[] = OS(USERNS "'uidMappings':[{'containerID':0,'hostID':1000,'size':1}],"
-					     "'gidMappings':[{'containerID':0,'hostID':1000,'size':1}]");
+	static const char maps[] =
+		OS(USERNS "'uidMappings':[{'containerID':0,'hostID':1000,'size':1}],"
+			  "'gidMappings':[{'containerID':0,'hostID':1000,'size':1}]");
 	struct launch_plan *plan = NULL;
 	struct launch_error err;
 
 	(void)state;
 	assert_int_equal(spec_try(OS(NS("pid")), &rootless, &plan, &err), -EINVAL);
-	assert_string_equal(err.text, "/linux/namespaces: without being root, a container needs a user "
-				      "namespace");
+	assert_string_equal(err.text,
+			    "/linux/namespaces: without being root, a container needs a user "
+			    "namespace");
 	assert_int_equal(spec_try(OS(NS("user")), &rootless, &plan, &err), -EINVAL);
-	assert_string_equal(err.text, "/linux/uidMappings: is missing, and the user namespace is new");
+	assert_string_equal(err.text,
+			    "/linux/uidMappings: is missing, and the user namespace is new");
 	assert_null(plan);
 	assert_int_equal(spec_try(maps, &rootless, &plan, &err), 0);
 	free(plan);
@@ -111,9 +120,9 @@ static void without_root(void **state)
 
 static void time_offsets(void **state)
 {
-	struct launch_plan *plan =
-		spec_plan(OS(NS("time") ",'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
-					"'boottime':{'secs':7}}"));
+	struct launch_plan *plan = spec_plan(
+		OS(NS("time") ",'timeOffsets':{'monotonic':{'secs':-5,'nanosecs':999999999},"
+			      "'boottime':{'secs':7}}"));
 
 	(void)state;
 	assert_int_equal(plan->timens_set, 1);
@@ -178,15 +187,16 @@ static void sysctls(void **state)
 		const struct launch_sysctl *s;
 		char *pointer = expected;
 
-		(void)snprintf(text, sizeof(text), OS(NS("%s") ",'sysctl':{'%s':'1 2\\t3'}"), rows[i].ns,
-			       rows[i].key);
+		(void)snprintf(text, sizeof(text), OS(NS("%s") ",'sysctl':{'%s':'1 2\\t3'}"),
+			       rows[i].ns, rows[i].key);
 		plan = spec_plan(text);
 		s = launch_at(plan, plan->sysctls, struct launch_sysctl, 0);
 		assert_string_equal(launch_text(plan, s->file), rows[i].file);
 		assert_string_equal(launch_text(plan, s->key), rows[i].key);
 		assert_string_equal(launch_text(plan, s->value), "1 2\t3");
 		free(plan);
-		(void)snprintf(text, sizeof(text), OS(NS("pid") ",'sysctl':{'%s':'1'}"), rows[i].key);
+		(void)snprintf(text, sizeof(text), OS(NS("pid") ",'sysctl':{'%s':'1'}"),
+			       rows[i].key);
 		pointer = stpcpy(pointer, "/linux/sysctl/");
 		for (const char *k = rows[i].key; *k; k++)
 			pointer = stpncpy(pointer, *k == '/' ? "~1" : k, *k == '/' ? 2 : 1);
@@ -198,8 +208,9 @@ static void sysctls(void **state)
 
 static void bad_sysctls(void **state)
 {
-#define SYSCTL(key, value)                                                                        \
-	OS("'namespaces':[{'type':'network'},{'type':'ipc'},{'type':'uts'}],'sysctl':{'" key "':" value "}")
+#define SYSCTL(key, value)                                                                         \
+	OS("'namespaces':[{'type':'network'},{'type':'ipc'},{'type':'uts'}],'sysctl':{'" key       \
+	   "':" value "}")
 #define NO_NAME ": not the name of a kernel setting"
 #define HOSTS ": is not in a namespace of its own, but the host's"
 #define SMUGGLES ": '+', '=' or a control character in the value"
@@ -282,7 +293,8 @@ static void bad_sections(void **state)
 		{ OS(NS("net")), "/linux/namespaces/0/type: \"net\" is not known" },
 		{ OS("'namespaces':[{'type':'pid','path':'a'}]"),
 		  "/linux/namespaces/0/path: a is not absolute" },
-		{ OS("'namespaces':[{'type':'pid','path':1}]"), "/linux/namespaces/0/path: not a string" },
+		{ OS("'namespaces':[{'type':'pid','path':1}]"),
+		  "/linux/namespaces/0/path: not a string" },
 		{ OS("'uidMappings':[{'containerID':0,'hostID':0,'size':1}]"),
 		  "/linux/uidMappings: there is no user namespace to map ids in" },
 		{ OS("'gidMappings':[{'containerID':0,'hostID':0,'size':1}]"),
@@ -290,7 +302,8 @@ static void bad_sections(void **state)
 		{ MAP("{'hostID':0,'size':1}"), "/linux/gidMappings/0/containerID: is missing" },
 		{ MAP("{'containerID':0,'size':1}"), "/linux/gidMappings/0/hostID: is missing" },
 		{ MAP("{'containerID':0,'hostID':0}"), "/linux/gidMappings/0/size: is missing" },
-		{ MAP("{'containerID':0,'hostID':0,'size':0}"), "/linux/gidMappings/0/size: is missing" },
+		{ MAP("{'containerID':0,'hostID':0,'size':0}"),
+		  "/linux/gidMappings/0/size: is missing" },
 		{ MAP("{'containerID':1,'hostID':0,'size':4294967295}"),
 		  "/linux/gidMappings/0: goes beyond the last id" },
 		{ MAP("{'containerID':0,'hostID':4294967295,'size':1}"),
@@ -303,7 +316,8 @@ static void bad_sections(void **state)
 		  "/linux/timeOffsets/monotonic/nanosecs: not between 0 and 999999999" },
 		{ OS("'sysctl':[]"), "/linux/sysctl: not an object" },
 		{ OS("'personality':{}"), "/linux/personality/domain: is missing" },
-		{ OS("'personality':{'domain':'X'}"), "/linux/personality/domain: \"X\" is not known" },
+		{ OS("'personality':{'domain':'X'}"),
+		  "/linux/personality/domain: \"X\" is not known" },
 		{ OS(NS("mount") ",'maskedPaths':['/a','b']"),
 		  "/linux/maskedPaths: path 1 is not absolute" },
 		{ OS("'maskedPaths':['/a']"),
@@ -319,7 +333,8 @@ static void bad_sections(void **state)
 	ALL_REFUSED(rows);
 	text = malloc(32768);
 	assert_non_null(text);
-	p = stpcpy(text, "{'ociVersion':'1.0.0','root':{'path':'r'},'linux':{" USERNS "'uidMappings':[");
+	p = stpcpy(text,
+		   "{'ociVersion':'1.0.0','root':{'path':'r'},'linux':{" USERNS "'uidMappings':[");
 	for (int i = 0; i < 341; i++)
 		p += sprintf(p, "%s{'containerID':%d,'hostID':%d,'size':1}", i ? "," : "", i, i);
 	(void)stpcpy(p, "]}}");
@@ -330,11 +345,11 @@ static void bad_sections(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(namespaces),	   cmocka_unit_test(id_maps),
-		cmocka_unit_test(without_root),	   cmocka_unit_test(time_offsets),
-		cmocka_unit_test(names),	   cmocka_unit_test(sysctls),
-		cmocka_unit_test(bad_sysctls),	   cmocka_unit_test(personalities),
-		cmocka_unit_test(hidden_paths),	   cmocka_unit_test(bad_sections),
+		cmocka_unit_test(namespaces),	cmocka_unit_test(id_maps),
+		cmocka_unit_test(without_root), cmocka_unit_test(time_offsets),
+		cmocka_unit_test(names),	cmocka_unit_test(sysctls),
+		cmocka_unit_test(bad_sysctls),	cmocka_unit_test(personalities),
+		cmocka_unit_test(hidden_paths), cmocka_unit_test(bad_sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

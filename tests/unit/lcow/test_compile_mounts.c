@@ -6,9 +6,10 @@
 #include <linux/mount.h>
 #include <sys/stat.h>
 
-#define MOUNT(type, options)                                                                      \
+#define MOUNT(type, options)                                                                       \
 	SPEC(",'mounts':[{'destination':'/m','source':'/s','type':'" type "','options':[" options  \
-	     "]}]", "", "")
+	     "]}]",                                                                                \
+	     "", "")
 
 static const struct {
 	const char *name;
@@ -99,7 +100,8 @@ static void every_option_on(const char *type, bool bind)
 		plan = spec_plan(text);
 		m = first_mount(plan);
 		if (m.attr_set != options[i].attr_set || m.attr_clear != options[i].attr_clear ||
-		    m.rec_attr_set != options[i].rec_set || m.rec_attr_clear != options[i].rec_clear ||
+		    m.rec_attr_set != options[i].rec_set ||
+		    m.rec_attr_clear != options[i].rec_clear ||
 		    m.sb_flags != (bind ? 0 : options[i].sb) || m.opts != options[i].opts ||
 		    m.propagation[0] != options[i].propagation || m.propagation[1] || m.data)
 			fail_msg("%s on %s", options[i].name, type);
@@ -151,11 +153,13 @@ static void the_last_option_wins(void **state)
 static void the_rest_is_data(void **state)
 {
 	struct launch_plan *plan = spec_plan(
-		MOUNT("overlay", "'lowerdir=/a:/b','nodev','upperdir=/u,x','','index=off','ro=1','rox','r'"));
+		MOUNT("overlay",
+		      "'lowerdir=/a:/b','nodev','upperdir=/u,x','','index=off','ro=1','rox','r'"));
 	struct launch_mount m = first_mount(plan);
 
 	(void)state;
-	assert_string_equal(launch_text(plan, m.data), "lowerdir=/a:/b,upperdir=/u,x,index=off,ro=1,rox,r");
+	assert_string_equal(launch_text(plan, m.data),
+			    "lowerdir=/a:/b,upperdir=/u,x,index=off,ro=1,rox,r");
 	assert_int_equal(m.attr_set, MOUNT_ATTR_NODEV);
 	assert_string_equal(launch_text(plan, m.type), "overlay");
 	assert_string_equal(launch_text(plan, m.source), "/s");
@@ -171,10 +175,13 @@ static void kinds(void **state)
 	} rows[] = {
 		{ "'type':'bind','source':'/s'", LAUNCH_MOUNT_BIND, 0, "/s", NULL },
 		{ "'type':'bind','source':'s'", LAUNCH_MOUNT_BIND, 0, "/b/s", NULL },
-		{ "'type':'none','source':'/s','options':['bind']", LAUNCH_MOUNT_BIND, 0, "/s", NULL },
-		{ "'source':'/s','options':['rbind']", LAUNCH_MOUNT_BIND, LAUNCH_MOUNT_REC, "/s", NULL },
+		{ "'type':'none','source':'/s','options':['bind']", LAUNCH_MOUNT_BIND, 0, "/s",
+		  NULL },
+		{ "'source':'/s','options':['rbind']", LAUNCH_MOUNT_BIND, LAUNCH_MOUNT_REC, "/s",
+		  NULL },
 		{ "'type':'','source':'/s','options':['bind']", LAUNCH_MOUNT_BIND, 0, "/s", NULL },
-		{ "'type':'proc','source':'/s','options':['bind']", LAUNCH_MOUNT_BIND, 0, "/s", NULL },
+		{ "'type':'proc','source':'/s','options':['bind']", LAUNCH_MOUNT_BIND, 0, "/s",
+		  NULL },
 		{ "'type':'bind','source':'/s','options':['rbind','rprivate']", LAUNCH_MOUNT_BIND,
 		  LAUNCH_MOUNT_REC, "/s", NULL },
 		{ "'type':'proc'", LAUNCH_MOUNT_FS, 0, "proc", "proc" },
@@ -182,10 +189,10 @@ static void kinds(void **state)
 		{ "'type':'cgroup','source':'cgroup'", LAUNCH_MOUNT_CGROUP, 0, "cgroup", NULL },
 		{ "'type':'cgroup2'", LAUNCH_MOUNT_FS, 0, "cgroup2", "cgroup2" },
 		{ "'options':['remount','ro']", LAUNCH_MOUNT_REMOUNT, 0, NULL, NULL },
-		{ "'options':['remount','bind','ro']", LAUNCH_MOUNT_REMOUNT, LAUNCH_MOUNT_REMOUNT_BIND,
-		  NULL, NULL },
-		{ "'options':['bind','remount','ro']", LAUNCH_MOUNT_REMOUNT, LAUNCH_MOUNT_REMOUNT_BIND,
-		  NULL, NULL },
+		{ "'options':['remount','bind','ro']", LAUNCH_MOUNT_REMOUNT,
+		  LAUNCH_MOUNT_REMOUNT_BIND, NULL, NULL },
+		{ "'options':['bind','remount','ro']", LAUNCH_MOUNT_REMOUNT,
+		  LAUNCH_MOUNT_REMOUNT_BIND, NULL, NULL },
 	};
 	char text[512];
 
@@ -194,8 +201,8 @@ static void kinds(void **state)
 		struct launch_plan *plan;
 		struct launch_mount m;
 
-		(void)snprintf(text, sizeof(text), SPEC(",'mounts':[{'destination':'/m',%s}]", "", ""),
-			       rows[i].mount);
+		(void)snprintf(text, sizeof(text),
+			       SPEC(",'mounts':[{'destination':'/m',%s}]", "", ""), rows[i].mount);
 		plan = spec_plan(text);
 		m = first_mount(plan);
 		if (m.kind != rows[i].kind || m.opts != rows[i].opts)
@@ -214,9 +221,14 @@ static void kinds(void **state)
 static void targets_are_cleaned(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "/a", "/a" },	      { "a/b", "/a/b" },     { "//a///b//", "/a/b" },
-		{ "/a/./b/.", "/a/b" }, { "/", "/" },	       { "./", "/" },
-		{ "/a/../b", "/a/../b" }, { "/..a/.b", "/..a/.b" },
+		{ "/a", "/a" },
+		{ "a/b", "/a/b" },
+		{ "//a///b//", "/a/b" },
+		{ "/a/./b/.", "/a/b" },
+		{ "/", "/" },
+		{ "./", "/" },
+		{ "/a/../b", "/a/../b" },
+		{ "/..a/.b", "/..a/.b" },
 	};
 	char text[256];
 
@@ -225,7 +237,8 @@ static void targets_are_cleaned(void **state)
 		struct launch_plan *plan;
 
 		(void)snprintf(text, sizeof(text),
-			       SPEC(",'mounts':[{'destination':'%s','type':'tmpfs'}]", "", ""), rows[i][0]);
+			       SPEC(",'mounts':[{'destination':'%s','type':'tmpfs'}]", "", ""),
+			       rows[i][0]);
 		plan = spec_plan(text);
 		assert_string_equal(launch_text(plan, first_mount(plan).target), rows[i][1]);
 		free(plan);
@@ -267,7 +280,8 @@ static void root_propagation(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct launch_plan *plan;
 
-		(void)snprintf(text, sizeof(text), SPEC("", "", ",'rootfsPropagation':'%s'"), rows[i].name);
+		(void)snprintf(text, sizeof(text), SPEC("", "", ",'rootfsPropagation':'%s'"),
+			       rows[i].name);
 		plan = spec_plan(text);
 		assert_int_equal(plan->rootfs_propagation, rows[i].flags);
 		free(plan);
@@ -278,7 +292,7 @@ static void root_propagation(void **state)
 
 static void id_mapped_mounts(void **state)
 {
-#define USERNS(mount)                                                                             \
+#define USERNS(mount)                                                                              \
 	"{'ociVersion':'1.0.2','root':{'path':'r'},'linux':{'namespaces':[{'type':'mount'},"       \
 	"{'type':'user'}],'uidMappings':[{'containerID':0,'hostID':100,'size':50},"                \
 	"{'containerID':1000,'hostID':5000,'size':9}],"                                            \
@@ -297,8 +311,9 @@ static void id_mapped_mounts(void **state)
 	assert_int_equal(first_mount(plan).opts, LAUNCH_MOUNT_IDMAP | LAUNCH_MOUNT_IDMAP_REC);
 	free(plan);
 
-	plan = spec_plan(USERNS("'options':['ro'],'uidMappings':[{'containerID':1,'hostID':2,'size':3}],"
-				"'gidMappings':[{'containerID':4,'hostID':5,'size':6}]"));
+	plan = spec_plan(
+		USERNS("'options':['ro'],'uidMappings':[{'containerID':1,'hostID':2,'size':3}],"
+		       "'gidMappings':[{'containerID':4,'hostID':5,'size':6}]"));
 	m = first_mount(plan);
 	assert_int_equal(m.opts, LAUNCH_MOUNT_IDMAP);
 	map = launch_at(plan, m.gid_maps, struct launch_idmap, 0);
@@ -327,11 +342,20 @@ static void id_mapped_mounts(void **state)
 
 static void bad_id_mappings(void **state)
 {
-	static const char *const bad[] = { "x",	    "uids=",	      "uids=1",
-					       "uids=1-2",  "uids=1-2-0",     "uids=1-2-3;",
-					       "uids=-1-2-3", "uids=1-2-3#",  "uids=4294967295-0-1",
-					       "uids=0-0-4294967296", "uids=@60-60-1",
-					       "uids=1-2-3;uids=1-2-3", "uids=1-2-3 ", "uids=0x1-2-3" };
+	static const char *const bad[] = { "x",
+					   "uids=",
+					   "uids=1",
+					   "uids=1-2",
+					   "uids=1-2-0",
+					   "uids=1-2-3;",
+					   "uids=-1-2-3",
+					   "uids=1-2-3#",
+					   "uids=4294967295-0-1",
+					   "uids=0-0-4294967296",
+					   "uids=@60-60-1",
+					   "uids=1-2-3;uids=1-2-3",
+					   "uids=1-2-3 ",
+					   "uids=0x1-2-3" };
 	char text[1024];
 
 	(void)state;
@@ -357,7 +381,8 @@ static void bad_mounts(void **state)
 		{ BAD("{'destination':'','type':'tmpfs'}"), "/mounts/1/destination: is missing" },
 		{ BAD("{'destination':1}"), "/mounts/1/destination: not a string" },
 		{ BAD("{'destination':'/a','type':1}"), "/mounts/1/type: not a string" },
-		{ BAD("{'destination':'/a','type':'tmpfs','source':1}"), "/mounts/1/source: not a string" },
+		{ BAD("{'destination':'/a','type':'tmpfs','source':1}"),
+		  "/mounts/1/source: not a string" },
 		{ BAD("{'destination':'/a','type':'tmpfs','options':'ro'}"),
 		  "/mounts/1/options: not an array" },
 		{ BAD("{'destination':'/a','type':'tmpfs','options':['a','b',{}]}"),
@@ -382,18 +407,18 @@ static void bad_mounts(void **state)
 
 static void no_mounts_without_a_namespace_for_them(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		"{'ociVersion':'1.0.0','root':{'path':'r'},'mounts':[{'destination':'/proc','type':'proc'}],"
-		"'linux':{'namespaces':[{'type':'pid'}]}}");
+	struct launch_plan *plan = spec_plan("{'ociVersion':'1.0.0','root':{'path':'r'},'mounts':[{"
+					     "'destination':'/proc','type':'proc'}],"
+					     "'linux':{'namespaces':[{'type':'pid'}]}}");
 
 	(void)state;
 	assert_int_equal(plan->mounts.n, 0);
 	assert_int_equal(plan->devices.n, 0);
 	assert_int_equal(plan->symlinks.n, 0);
 	free(plan);
-	plan = spec_plan(
-		"{'ociVersion':'1.0.0','root':{'path':'r'},'mounts':[{'destination':'/proc','type':'proc'}],"
-		"'linux':{'namespaces':[{'type':'mount','path':'/proc/1/ns/mnt'}]}}");
+	plan = spec_plan("{'ociVersion':'1.0.0','root':{'path':'r'},'mounts':[{'destination':'/"
+			 "proc','type':'proc'}],"
+			 "'linux':{'namespaces':[{'type':'mount','path':'/proc/1/ns/mnt'}]}}");
 	assert_int_equal(plan->mounts.n, 1);
 	free(plan);
 }
@@ -401,7 +426,8 @@ static void no_mounts_without_a_namespace_for_them(void **state)
 static const struct launch_device *device_find(const struct launch_plan *plan, const char *path)
 {
 	for (uint32_t i = 0; i < plan->devices.n; i++) {
-		const struct launch_device *d = launch_at(plan, plan->devices, struct launch_device, i);
+		const struct launch_device *d =
+			launch_at(plan, plan->devices, struct launch_device, i);
 
 		if (!strcmp(launch_text(plan, d->path), path))
 			return d;
@@ -424,8 +450,8 @@ static void default_devices_and_links(void **state)
 	assert_int_equal(d->mode, 0666);
 	free(plan);
 	/* a bound /dev has its own, and they may be the host's */
-	plan = spec_plan(SPEC(",'mounts':[{'destination':'/dev/','type':'bind','source':'/dev'}]", "",
-			      ",'devices':[{'path':'/dev/x','type':'p'}]"));
+	plan = spec_plan(SPEC(",'mounts':[{'destination':'/dev/','type':'bind','source':'/dev'}]",
+			      "", ",'devices':[{'path':'/dev/x','type':'p'}]"));
 	assert_int_equal(plan->devices.n, 1);
 	assert_int_equal(plan->symlinks.n, 0);
 	free(plan);
@@ -433,13 +459,15 @@ static void default_devices_and_links(void **state)
 
 static void own_devices(void **state)
 {
-	struct launch_plan *plan = spec_plan(SPEC(
-		"", "",
-		",'devices':[{'path':'/dev/fuse','type':'c','major':10,'minor':229,'fileMode':8630,'uid':1,"
-		"'gid':2},{'path':'/dev/sda','type':'b','major':8,'minor':0},{'path':'/p','type':'p',"
-		"'fileMode':384},{'path':'/dev/u','type':'u','major':4095,'minor':1048575},"
-		"{'path':'/dev/null','type':'c','major':1,'minor':3,'fileMode':256},"
-		"{'path':'/dev/ptmx','type':'c','major':5,'minor':2}]"));
+	struct launch_plan *plan = spec_plan(
+		SPEC("", "",
+		     ",'devices':[{'path':'/dev/"
+		     "fuse','type':'c','major':10,'minor':229,'fileMode':8630,'uid':1,"
+		     "'gid':2},{'path':'/dev/sda','type':'b','major':8,'minor':0},{'path':'/"
+		     "p','type':'p',"
+		     "'fileMode':384},{'path':'/dev/u','type':'u','major':4095,'minor':1048575},"
+		     "{'path':'/dev/null','type':'c','major':1,'minor':3,'fileMode':256},"
+		     "{'path':'/dev/ptmx','type':'c','major':5,'minor':2}]"));
 	const struct launch_device *d = device_find(plan, "/dev/fuse");
 
 	(void)state;
@@ -467,11 +495,15 @@ static void bad_devices(void **state)
 		{ SPEC("", "", ",'devices':{}"), "/linux/devices: not an array" },
 		{ DEVICE("[]"), "/linux/devices/0: not an object" },
 		{ DEVICE("{'type':'c'}"), "/linux/devices/0/path: is missing" },
-		{ DEVICE("{'path':'dev/x','type':'p'}"), "/linux/devices/0/path: dev/x is not absolute" },
+		{ DEVICE("{'path':'dev/x','type':'p'}"),
+		  "/linux/devices/0/path: dev/x is not absolute" },
 		{ DEVICE("{'path':'/x'}"), "/linux/devices/0/type: is missing" },
-		{ DEVICE("{'path':'/x','type':'a'}"), "/linux/devices/0/type: \"a\" is none of c, u, b, p" },
-		{ DEVICE("{'path':'/x','type':'c','minor':1}"), "/linux/devices/0/major: is missing" },
-		{ DEVICE("{'path':'/x','type':'c','major':1}"), "/linux/devices/0/minor: is missing" },
+		{ DEVICE("{'path':'/x','type':'a'}"),
+		  "/linux/devices/0/type: \"a\" is none of c, u, b, p" },
+		{ DEVICE("{'path':'/x','type':'c','minor':1}"),
+		  "/linux/devices/0/major: is missing" },
+		{ DEVICE("{'path':'/x','type':'c','major':1}"),
+		  "/linux/devices/0/minor: is missing" },
 		{ DEVICE("{'path':'/x','type':'c','major':1.5,'minor':1}"),
 		  "/linux/devices/0/major: not an integer" },
 		{ DEVICE("{'path':'/x','type':'c','major':-1,'minor':1}"),

@@ -15,7 +15,8 @@ static void the_whole_process(void **state)
 {
 	struct launch_plan *plan = spec_plan(PROCESS(
 		",'env':['A=1','PATH=/bin:/x','E='],'cwd':'/w','user':{'uid':1,'gid':2,"
-		"'additionalGids':[3,4294967294],'umask':18},'noNewPrivileges':true,'oomScoreAdj':-1000,"
+		"'additionalGids':[3,4294967294],'umask':18},'noNewPrivileges':true,'oomScoreAdj':-"
+		"1000,"
 		"'terminal':true,'consoleSize':{'height':24,'width':65535},'apparmorProfile':'p',"
 		"'selinuxLabel':'l','args':['a','','c d']"));
 	const struct launch_process *p = &plan->process;
@@ -47,8 +48,8 @@ static void the_whole_process(void **state)
 
 static void the_least_process(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		PROCESS(",'consoleSize':{'height':24,'width':80},'apparmorProfile':'','selinuxLabel':''"));
+	struct launch_plan *plan = spec_plan(PROCESS(
+		",'consoleSize':{'height':24,'width':80},'apparmorProfile':'','selinuxLabel':''"));
 	const struct launch_process *p = &plan->process;
 
 	(void)state;
@@ -66,10 +67,11 @@ static void capabilities(void **state)
 		.bundle = "/b",
 		.caps_possible = CAP(KILL) | CAP(CHOWN),
 	};
-	static const char spec[] = PROCESS(
-		",'capabilities':{'bounding':['CAP_KILL','CAP_CHECKPOINT_RESTORE','CAP_NEWER_THAN_ALL2'],"
-		"'effective':['CAP_KILL'],'permitted':['CAP_KILL','CAP_CHOWN','CAP_BPF'],"
-		"'inheritable':['CAP_CHOWN'],'ambient':['CAP_CHOWN','CAP_KILL']}");
+	static const char spec[] =
+		PROCESS(",'capabilities':{'bounding':['CAP_KILL','CAP_CHECKPOINT_RESTORE','CAP_"
+			"NEWER_THAN_ALL2'],"
+			"'effective':['CAP_KILL'],'permitted':['CAP_KILL','CAP_CHOWN','CAP_BPF'],"
+			"'inheritable':['CAP_CHOWN'],'ambient':['CAP_CHOWN','CAP_KILL']}");
 	struct launch_plan *plan = spec_plan(spec);
 	const struct launch_process *p = &plan->process;
 
@@ -91,16 +93,46 @@ static void capabilities(void **state)
 static void every_capability(void **state)
 {
 	static const char *const names[] = {
-		"CHOWN",	"DAC_OVERRIDE",	    "DAC_READ_SEARCH", "FOWNER",
-		"FSETID",	"KILL",		    "SETGID",	       "SETUID",
-		"SETPCAP",	"LINUX_IMMUTABLE",  "NET_BIND_SERVICE", "NET_BROADCAST",
-		"NET_ADMIN",	"NET_RAW",	    "IPC_LOCK",	       "IPC_OWNER",
-		"SYS_MODULE",	"SYS_RAWIO",	    "SYS_CHROOT",      "SYS_PTRACE",
-		"SYS_PACCT",	"SYS_ADMIN",	    "SYS_BOOT",	       "SYS_NICE",
-		"SYS_RESOURCE", "SYS_TIME",	    "SYS_TTY_CONFIG",  "MKNOD",
-		"LEASE",	"AUDIT_WRITE",	    "AUDIT_CONTROL",   "SETFCAP",
-		"MAC_OVERRIDE", "MAC_ADMIN",	    "SYSLOG",	       "WAKE_ALARM",
-		"BLOCK_SUSPEND", "AUDIT_READ",	    "PERFMON",	       "BPF",
+		"CHOWN",
+		"DAC_OVERRIDE",
+		"DAC_READ_SEARCH",
+		"FOWNER",
+		"FSETID",
+		"KILL",
+		"SETGID",
+		"SETUID",
+		"SETPCAP",
+		"LINUX_IMMUTABLE",
+		"NET_BIND_SERVICE",
+		"NET_BROADCAST",
+		"NET_ADMIN",
+		"NET_RAW",
+		"IPC_LOCK",
+		"IPC_OWNER",
+		"SYS_MODULE",
+		"SYS_RAWIO",
+		"SYS_CHROOT",
+		"SYS_PTRACE",
+		"SYS_PACCT",
+		"SYS_ADMIN",
+		"SYS_BOOT",
+		"SYS_NICE",
+		"SYS_RESOURCE",
+		"SYS_TIME",
+		"SYS_TTY_CONFIG",
+		"MKNOD",
+		"LEASE",
+		"AUDIT_WRITE",
+		"AUDIT_CONTROL",
+		"SETFCAP",
+		"MAC_OVERRIDE",
+		"MAC_ADMIN",
+		"SYSLOG",
+		"WAKE_ALARM",
+		"BLOCK_SUSPEND",
+		"AUDIT_READ",
+		"PERFMON",
+		"BPF",
 		"CHECKPOINT_RESTORE",
 	};
 	char text[512];
@@ -109,8 +141,8 @@ static void every_capability(void **state)
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		struct launch_plan *plan;
 
-		(void)snprintf(text, sizeof(text), PROCESS(",'capabilities':{'bounding':['CAP_%s']}"),
-			       names[i]);
+		(void)snprintf(text, sizeof(text),
+			       PROCESS(",'capabilities':{'bounding':['CAP_%s']}"), names[i]);
 		plan = spec_plan(text);
 		assert_true(plan->process.cap_bounding == UINT64_C(1) << i);
 		free(plan);
@@ -123,14 +155,22 @@ static void rlimits(void **state)
 		const char *name;
 		uint32_t resource;
 	} rows[] = {
-		{ "AS", RLIMIT_AS },	     { "CORE", RLIMIT_CORE },
-		{ "CPU", RLIMIT_CPU },	     { "DATA", RLIMIT_DATA },
-		{ "FSIZE", RLIMIT_FSIZE },   { "LOCKS", RLIMIT_LOCKS },
-		{ "MEMLOCK", RLIMIT_MEMLOCK }, { "MSGQUEUE", RLIMIT_MSGQUEUE },
-		{ "NICE", RLIMIT_NICE },     { "NOFILE", RLIMIT_NOFILE },
-		{ "NPROC", RLIMIT_NPROC },   { "RSS", RLIMIT_RSS },
-		{ "RTPRIO", RLIMIT_RTPRIO }, { "RTTIME", RLIMIT_RTTIME },
-		{ "SIGPENDING", RLIMIT_SIGPENDING }, { "STACK", RLIMIT_STACK },
+		{ "AS", RLIMIT_AS },
+		{ "CORE", RLIMIT_CORE },
+		{ "CPU", RLIMIT_CPU },
+		{ "DATA", RLIMIT_DATA },
+		{ "FSIZE", RLIMIT_FSIZE },
+		{ "LOCKS", RLIMIT_LOCKS },
+		{ "MEMLOCK", RLIMIT_MEMLOCK },
+		{ "MSGQUEUE", RLIMIT_MSGQUEUE },
+		{ "NICE", RLIMIT_NICE },
+		{ "NOFILE", RLIMIT_NOFILE },
+		{ "NPROC", RLIMIT_NPROC },
+		{ "RSS", RLIMIT_RSS },
+		{ "RTPRIO", RLIMIT_RTPRIO },
+		{ "RTTIME", RLIMIT_RTTIME },
+		{ "SIGPENDING", RLIMIT_SIGPENDING },
+		{ "STACK", RLIMIT_STACK },
 	};
 	char text[512];
 
@@ -141,7 +181,8 @@ static void rlimits(void **state)
 
 		(void)snprintf(text, sizeof(text),
 			       PROCESS(",'rlimits':[{'type':'RLIMIT_%s','soft':%u,"
-				       "'hard':18446744073709551615}]"), rows[i].name, (unsigned)i);
+				       "'hard':18446744073709551615}]"),
+			       rows[i].name, (unsigned)i);
 		plan = spec_plan(text);
 		r = launch_at(plan, plan->process.rlimits, struct launch_rlimit, 0);
 		assert_int_equal(r->resource, rows[i].resource);
@@ -155,8 +196,9 @@ static void scheduling(void **state)
 	static const struct {
 		const char *name;
 		uint32_t policy;
-	} rows[] = { { "OTHER", SCHED_NORMAL }, { "FIFO", SCHED_FIFO },	 { "RR", SCHED_RR },
-		     { "BATCH", SCHED_BATCH },	{ "IDLE", SCHED_IDLE }, { "DEADLINE", SCHED_DEADLINE } };
+	} rows[] = { { "OTHER", SCHED_NORMAL }, { "FIFO", SCHED_FIFO },
+		     { "RR", SCHED_RR },	{ "BATCH", SCHED_BATCH },
+		     { "IDLE", SCHED_IDLE },	{ "DEADLINE", SCHED_DEADLINE } };
 	struct launch_plan *plan;
 	char text[512];
 
@@ -169,10 +211,11 @@ static void scheduling(void **state)
 		assert_int_equal(plan->process.sched_policy, rows[i].policy);
 		free(plan);
 	}
-	plan = spec_plan(PROCESS(",'scheduler':{'policy':'SCHED_DEADLINE','nice':-20,'priority':99,"
-				 "'flags':['SCHED_FLAG_RESET_ON_FORK','SCHED_FLAG_RECLAIM'],'runtime':1,"
-				 "'deadline':2,'period':3},'ioPriority':{'class':'IOPRIO_CLASS_BE',"
-				 "'priority':4}"));
+	plan = spec_plan(
+		PROCESS(",'scheduler':{'policy':'SCHED_DEADLINE','nice':-20,'priority':99,"
+			"'flags':['SCHED_FLAG_RESET_ON_FORK','SCHED_FLAG_RECLAIM'],'runtime':1,"
+			"'deadline':2,'period':3},'ioPriority':{'class':'IOPRIO_CLASS_BE',"
+			"'priority':4}"));
 	assert_int_equal(plan->process.sched_nice, -20);
 	assert_int_equal(plan->process.sched_priority, 99);
 	assert_int_equal(plan->process.sched_flags, 3);
@@ -198,7 +241,8 @@ static void bad_processes(void **state)
 		{ PROCESS(",'env':['A=1','B']"), "/process/env/1: not NAME=VALUE" },
 		{ PROCESS(",'env':['=1']"), "/process/env/0: not NAME=VALUE" },
 		{ PROCESS(",'env':[{}]"), "/process/env/0: not a string" },
-		{ PROCESS(",'user':{'uid':-1}"), "/process/user/uid: not between 0 and 4294967295" },
+		{ PROCESS(",'user':{'uid':-1}"),
+		  "/process/user/uid: not between 0 and 4294967295" },
 		{ PROCESS(",'user':{'uid':4294967295}"), "/process/user/uid: is no id" },
 		{ PROCESS(",'user':{'gid':4294967295}"), "/process/user/gid: is no id" },
 		{ PROCESS(",'user':{'uid':1.0}"), "/process/user/uid: not an integer" },
@@ -214,8 +258,10 @@ static void bad_processes(void **state)
 		{ PROCESS(",'terminal':1"), "/process/terminal: not true or false" },
 		{ PROCESS(",'consoleSize':{'height':65536}"),
 		  "/process/consoleSize/height: not between 0 and 65535" },
-		{ PROCESS(",'oomScoreAdj':1001"), "/process/oomScoreAdj: not between -1000 and 1000" },
-		{ PROCESS(",'oomScoreAdj':-1001"), "/process/oomScoreAdj: not between -1000 and 1000" },
+		{ PROCESS(",'oomScoreAdj':1001"),
+		  "/process/oomScoreAdj: not between -1000 and 1000" },
+		{ PROCESS(",'oomScoreAdj':-1001"),
+		  "/process/oomScoreAdj: not between -1000 and 1000" },
 		{ CAPS("[]"), "/process/capabilities: not an object" },
 		{ CAPS("{'bounding':'CAP_KILL'}"), "/process/capabilities/bounding: not an array" },
 		{ CAPS("{'bounding':['KILL']}"),
@@ -235,7 +281,8 @@ static void bad_processes(void **state)
 		  "/process/rlimits/0/soft: is above hard" },
 		{ RLIMIT("{'type':'RLIMIT_CPU','soft':-1,'hard':1}"),
 		  "/process/rlimits/0/soft: not between 0 and 18446744073709551615" },
-		{ RLIMIT("{'type':'RLIMIT_CPU','soft':1,'hard':1},{'type':'RLIMIT_CPU','soft':1,'hard':2}"),
+		{ RLIMIT("{'type':'RLIMIT_CPU','soft':1,'hard':1},{'type':'RLIMIT_CPU','soft':1,'"
+			 "hard':2}"),
 		  "/process/rlimits/1/type: RLIMIT_CPU is there already" },
 		{ PROCESS(",'scheduler':{}"), "/process/scheduler/policy: is missing" },
 		{ PROCESS(",'scheduler':{'policy':'SCHED_X'}"),
@@ -244,7 +291,8 @@ static void bad_processes(void **state)
 		  "/process/scheduler/flags/0: \"X\" is not known" },
 		{ PROCESS(",'scheduler':{'policy':'SCHED_RR','nice':20}"),
 		  "/process/scheduler/nice: not between -20 and 19" },
-		{ PROCESS(",'ioPriority':{'class':'X'}"), "/process/ioPriority/class: \"X\" is not known" },
+		{ PROCESS(",'ioPriority':{'class':'X'}"),
+		  "/process/ioPriority/class: \"X\" is not known" },
 		{ PROCESS(",'ioPriority':{'class':'IOPRIO_CLASS_RT','priority':8}"),
 		  "/process/ioPriority/priority: not between 0 and 7" },
 	};
@@ -312,7 +360,8 @@ static void an_exec_inherits(void **state)
 			    (char *)base + base->seccomp.filter.off,
 			    plan->seccomp.filter.n * sizeof(struct sock_filter));
 	assert_int_equal(plan->clone_flags | plan->rootfs | plan->mounts.n | plan->devices.n |
-				 plan->cgroup_devices.n | plan->hooks[0].n, 0);
+				 plan->cgroup_devices.n | plan->hooks[0].n,
+			 0);
 	free(plan);
 	free(base);
 }
@@ -321,10 +370,11 @@ static void an_exec_says_otherwise(void **state)
 {
 	struct launch_plan *base = spec_plan(container);
 	struct launch_plan *plan = exec_of(
-		base, "{'args':['x','y'],'env':['B=2','C=3'],'cwd':'/v','user':{'uid':1},'terminal':true,"
-		      "'consoleSize':{'height':9,'width':8},'capabilities':{'bounding':['CAP_CHOWN']},"
-		      "'noNewPrivileges':false,'rlimits':[],'oomScoreAdj':-3,'apparmorProfile':'',"
-		      "'selinuxLabel':'m'}");
+		base,
+		"{'args':['x','y'],'env':['B=2','C=3'],'cwd':'/v','user':{'uid':1},'terminal':true,"
+		"'consoleSize':{'height':9,'width':8},'capabilities':{'bounding':['CAP_CHOWN']},"
+		"'noNewPrivileges':false,'rlimits':[],'oomScoreAdj':-3,'apparmorProfile':'',"
+		"'selinuxLabel':'m'}");
 	struct launch_process p = plan->process;
 
 	(void)state;
@@ -363,13 +413,15 @@ static void a_bad_exec_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *text = spec_text(rows[i].spec);
 
-		assert_int_equal(launch_compile_exec(text, strlen(text), base, NULL, &plan, &err), -EINVAL);
+		assert_int_equal(launch_compile_exec(text, strlen(text), base, NULL, &plan, &err),
+				 -EINVAL);
 		assert_string_equal(err.text, rows[i].text);
 		assert_null(plan);
 		free(text);
 	}
 	/* a container without a process of its own has nothing to inherit */
-	assert_int_equal(launch_compile_exec("{\"args\":[\"x\"]}", 14, idle, NULL, &plan, &err), -EINVAL);
+	assert_int_equal(launch_compile_exec("{\"args\":[\"x\"]}", 14, idle, NULL, &plan, &err),
+			 -EINVAL);
 	assert_string_equal(err.text, "/cwd: is missing");
 	free(exec_of(idle, "{'args':['x'],'cwd':'/'}"));
 	free(base);

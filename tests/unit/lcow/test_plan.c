@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Plans as blocks: the specs of real engines, explained; the same bytes again; checked; without memory. */
+/* Plans as blocks: specs of real engines explained; the same bytes again; checks; no memory. */
 #include "spec.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@ static char *file_read(const char *name, const char *suffix, size_t *ret_len)
 	FILE *file;
 	size_t n;
 
-	(void)snprintf(path, sizeof(path), "%.*s/../../data/specs/%s%s", (int)(here - __FILE__), __FILE__,
-		       name, suffix);
+	(void)snprintf(path, sizeof(path), "%.*s/../../data/specs/%s%s", (int)(here - __FILE__),
+		       __FILE__, name, suffix);
 	file = fopen(path, "re");
 	if (!file)
 		fail_msg("%s: %s", path, strerror(errno));
@@ -88,17 +88,25 @@ static void the_rest_is_explained(void **state)
 		"{'destination':'/b','type':'ext4','source':'/dev/sda'},"
 		"{'destination':'/c','type':'bind','source':'/s','options':['ridmap','rro']},"
 		"{'destination':'/d','type':'bind','source':'/s','options':['idmap']}],"
-		"'process':{'args':['a'],'cwd':'/','user':{'uid':1},'capabilities':{'bounding':['CAP_KILL',"
-		"'CAP_CHOWN'],'permitted':['CAP_KILL','CAP_BPF'],'effective':['CAP_BPF'],'inheritable':["
+		"'process':{'args':['a'],'cwd':'/"
+		"','user':{'uid':1},'capabilities':{'bounding':['CAP_KILL',"
+		"'CAP_CHOWN'],'permitted':['CAP_KILL','CAP_BPF'],'effective':['CAP_BPF'],'"
+		"inheritable':["
 		"'CAP_KILL'],'ambient':['CAP_KILL']},'rlimits':[{'type':'RLIMIT_CPU','soft':1,"
 		"'hard':18446744073709551615}],'selinuxLabel':'s','scheduler':{'policy':'SCHED_RR',"
 		"'priority':3},'ioPriority':{'class':'IOPRIO_CLASS_IDLE','priority':1}},"
-		"'linux':{'namespaces':[{'type':'user'},{'type':'mount'},{'type':'time'},{'type':'uts'},"
-		"{'type':'network','path':'/run/n'}],'uidMappings':[{'containerID':0,'hostID':1000,'size':2}],"
-		"'gidMappings':[{'containerID':1,'hostID':5,'size':1}],'timeOffsets':{'boottime':{'secs':-1,"
-		"'nanosecs':7}},'personality':{'domain':'LINUX32'},'mountLabel':'m','rootfsPropagation':'rshared',"
-		"'devices':[{'path':'/p','type':'p','fileMode':384},{'path':'/k','type':'b','major':1,"
-		"'minor':2}],'resources':{'memory':{'limit':-1,'reservation':1000,'kernelTCP':4096},"
+		"'linux':{'namespaces':[{'type':'user'},{'type':'mount'},{'type':'time'},{'type':'"
+		"uts'},"
+		"{'type':'network','path':'/run/"
+		"n'}],'uidMappings':[{'containerID':0,'hostID':1000,'size':2}],"
+		"'gidMappings':[{'containerID':1,'hostID':5,'size':1}],'timeOffsets':{'boottime':{'"
+		"secs':-1,"
+		"'nanosecs':7}},'personality':{'domain':'LINUX32'},'mountLabel':'m','"
+		"rootfsPropagation':'rshared',"
+		"'devices':[{'path':'/p','type':'p','fileMode':384},{'path':'/"
+		"k','type':'b','major':1,"
+		"'minor':2}],'resources':{'memory':{'limit':-1,'reservation':1000,'kernelTCP':4096}"
+		","
 		"'unified':{'memory.high':'5'}},"
 		"'seccomp':{'defaultAction':'SCMP_ACT_ALLOW','listenerPath':'/l',"
 		"'syscalls':[{'names':['mkdir'],'action':'SCMP_ACT_NOTIFY'}]}}}");
@@ -199,13 +207,13 @@ static void damaged_plans_are_refused(void **state)
 	assert_int_equal(launch_plan_check(plan, sizeof(*plan)), -EINVAL);
 	memcpy(copy + 4, plan, size); /* not aligned */
 	assert_int_equal(launch_plan_check((void *)(copy + 4), size), -EINVAL);
-#define DAMAGE(change)                                                                            \
-	do {                                                                                      \
-		memcpy(copy, plan, size);                                                         \
-		memcpy(&bad, plan, sizeof(bad));                                                  \
-		change;                                                                           \
-		memcpy(copy, &bad, sizeof(bad));                                                  \
-		assert_int_equal(launch_plan_check((void *)copy, size), -EINVAL);                 \
+#define DAMAGE(change)                                                                             \
+	do {                                                                                       \
+		memcpy(copy, plan, size);                                                          \
+		memcpy(&bad, plan, sizeof(bad));                                                   \
+		change;                                                                            \
+		memcpy(copy, &bad, sizeof(bad));                                                   \
+		assert_int_equal(launch_plan_check((void *)copy, size), -EINVAL);                  \
 	} while (0)
 	DAMAGE(bad.magic++);
 	DAMAGE(bad.version++);
@@ -231,7 +239,8 @@ static void damaged_plans_are_refused(void **state)
 /* Each word of a plan in turn set to what an attacker would try: refused, or safe to read. */
 static void every_word_may_be_wrong(void **state)
 {
-	static const uint32_t words[] = { 0, 1, 4, 7, 1000, 0x7fffffff, 0x80000000, 0xfffffff8, UINT32_MAX };
+	static const uint32_t words[] = { 0,	      1,	  4,	      7,	 1000,
+					  0x7fffffff, 0x80000000, 0xfffffff8, UINT32_MAX };
 	struct launch_plan *plan = file_plan("docker");
 	size_t size = plan->size;
 	FILE *out = fopen("/dev/null", "we");
@@ -241,7 +250,8 @@ static void every_word_may_be_wrong(void **state)
 	assert_non_null(out);
 	for (size_t at = 0; at + 4 <= size; at += 4) {
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-			char *copy = malloc(size); /* exactly: the sanitizer sees every step too far */
+			char *copy =
+				malloc(size); /* exactly: the sanitizer sees every step too far */
 
 			assert_non_null(copy);
 			memcpy(copy, plan, size);
@@ -258,7 +268,7 @@ static void every_word_may_be_wrong(void **state)
 	free(plan);
 }
 
-/* The n-th allocation fails, for every n: a clear error, and nothing is left (the sanitizer counts). */
+/* The n-th allocation fails, for every n: a clear error, and (says the sanitizer) no leak. */
 static void without_memory(void **state)
 {
 	char *spec[ENGINES];
@@ -267,14 +277,15 @@ static void without_memory(void **state)
 	(void)state;
 	for (size_t i = 0; i < ENGINES; i++) {
 		spec[i] = file_read(engines[i], ".json", &len[i]);
-		alloc_fail_each(n) {
+		alloc_fail_each (n) {
 			struct launch_plan *plan = NULL, *exec = NULL;
 			struct launch_error err = { 0 };
 			int r, r_exec = 0;
 
 			r = launch_compile(spec[i], len[i], &spec_options, &plan, &err);
 			if (!r)
-				r_exec = launch_compile_exec("{\"args\":[\"x\"]}", 14, plan, NULL, &exec, &err);
+				r_exec = launch_compile_exec("{\"args\":[\"x\"]}", 14, plan, NULL,
+							     &exec, &err);
 			(void)alloc_fail_stop();
 			if (r || r_exec) {
 				assert_int_equal(r ? r : r_exec, -ENOMEM);
@@ -288,14 +299,15 @@ static void without_memory(void **state)
 	}
 }
 
-/* The same for what is not in the engines' specs: a block that grows, a filter that nobody made yet. */
+/* The same for what the engines' specs do not need: a block that grows, a filter not kept yet. */
 static void without_memory_for_more(void **state)
 {
-	static const char head[] = "{'ociVersion':'1.0.0','root':{'path':'r'},'process':{'args':['a'],'cwd':'/',"
-				   "'user':{'additionalGids':[1]}},'annotations':{'a':'%03000d'},'linux':{"
-				   "'namespaces':[{'type':'user'},{'type':'mount'}],'seccomp':{"
-				   "'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read'],"
-				   "'action':'SCMP_ACT_ERRNO','errnoRet':%u}]}},'mounts':[";
+	static const char head[] =
+		"{'ociVersion':'1.0.0','root':{'path':'r'},'process':{'args':['a'],'cwd':'/',"
+		"'user':{'additionalGids':[1]}},'annotations':{'a':'%03000d'},'linux':{"
+		"'namespaces':[{'type':'user'},{'type':'mount'}],'seccomp':{"
+		"'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read'],"
+		"'action':'SCMP_ACT_ERRNO','errnoRet':%u}]}},'mounts':[";
 	char *text = malloc(65536), *p;
 	bool failed = true;
 
@@ -308,8 +320,11 @@ static void without_memory_for_more(void **state)
 
 		p = text + sprintf(text, head, 0, 100 + n);
 		for (int i = 0; i < 100; i++)
-			p += sprintf(p, "%s{'destination':'/a','source':'s','options':['idmap=uids=0-0-1;gids=0-0-1',"
-					"'bind','x%0200d']}", i ? "," : "", i);
+			p += sprintf(p,
+				     "%s{'destination':'/"
+				     "a','source':'s','options':['idmap=uids=0-0-1;gids=0-0-1',"
+				     "'bind','x%0200d']}",
+				     i ? "," : "", i);
 		(void)stpcpy(p, "]}");
 		for (p = text; *p; p++)
 			if (*p == '\'')
@@ -317,7 +332,8 @@ static void without_memory_for_more(void **state)
 		alloc_fail_arm(n);
 		r = launch_compile(text, (size_t)(p - text), &spec_options, &plan, &err);
 		failed = alloc_fail_stop();
-		assert_true(r == 0 || (failed && r == -ENOMEM)); /* not getting smaller is no failure */
+		assert_true(r == 0 ||
+			    (failed && r == -ENOMEM)); /* not getting smaller is no failure */
 		assert_int_equal(r != 0, plan == NULL);
 		if (r)
 			assert_string_equal(err.text, "launch plan: out of memory");
@@ -326,11 +342,12 @@ static void without_memory_for_more(void **state)
 	free(text);
 }
 
-/* A filter needs one descriptor for a moment: without any the error says so, and nothing is kept. */
+/* A filter needs a descriptor for a moment: the error says so, and nothing is kept. */
 static void without_descriptors(void **state)
 {
-	static const char spec[] = SPEC("", "", ",'seccomp':{'defaultAction':'SCMP_ACT_ERRNO',"
-						"'defaultErrnoRet':77}");
+	static const char spec[] = SPEC("", "",
+					",'seccomp':{'defaultAction':'SCMP_ACT_ERRNO',"
+					"'defaultErrnoRet':77}");
 	struct rlimit before, none;
 	struct launch_plan *plan = NULL;
 	struct launch_error err = { 0 };
@@ -344,7 +361,8 @@ static void without_descriptors(void **state)
 	r = spec_try(spec, &spec_options, &plan, &err);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	assert_int_equal(r, -EMFILE);
-	assert_string_equal(err.text, "/linux/seccomp: cannot be made into a filter: Too many open files");
+	assert_string_equal(err.text,
+			    "/linux/seccomp: cannot be made into a filter: Too many open files");
 	assert_null(plan);
 	free(spec_plan(spec));
 }

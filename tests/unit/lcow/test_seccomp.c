@@ -21,7 +21,8 @@ static uint32_t run(const struct launch_plan *plan, const struct seccomp_data *d
 	uint32_t a = 0, n = plan->seccomp.filter.n;
 
 	for (uint32_t pc = 0; pc < n; pc++) {
-		const struct sock_filter *f = launch_at(plan, plan->seccomp.filter, struct sock_filter, pc);
+		const struct sock_filter *f =
+			launch_at(plan, plan->seccomp.filter, struct sock_filter, pc);
 		bool taken;
 
 		switch (f->code) {
@@ -59,7 +60,8 @@ static uint32_t run(const struct launch_plan *plan, const struct seccomp_data *d
 	return 0;
 }
 
-static uint32_t call_arch(const struct launch_plan *plan, uint32_t arch, int nr, uint64_t arg0, uint64_t arg1)
+static uint32_t call_arch(const struct launch_plan *plan, uint32_t arch, int nr, uint64_t arg0,
+			  uint64_t arg1)
 {
 	struct seccomp_data data = { .nr = nr, .arch = arch, .args = { arg0, arg1 } };
 
@@ -100,7 +102,8 @@ static void every_action(void **state)
 		struct launch_plan *plan;
 
 		(void)snprintf(text, sizeof(text),
-			       SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['uname'],%s}]"),
+			       SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['"
+				       "uname'],%s}]"),
 			       rows[i].members);
 		plan = spec_plan(text);
 		assert_int_equal(call(plan, "uname", 0, 0), rows[i].result);
@@ -120,8 +123,10 @@ static void every_default(void **state)
 		{ "'defaultAction':'SCMP_ACT_KILL_PROCESS'", SECCOMP_RET_KILL_PROCESS, true },
 		{ "'defaultAction':'SCMP_ACT_TRAP'", SECCOMP_RET_TRAP, true },
 		{ "'defaultAction':'SCMP_ACT_ERRNO'", ERRNO_RET(EPERM), true },
-		{ "'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':13", ERRNO_RET(EACCES), true },
-		{ "'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':38", ERRNO_RET(ENOSYS), false },
+		{ "'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':13", ERRNO_RET(EACCES),
+		  true },
+		{ "'defaultAction':'SCMP_ACT_ERRNO','defaultErrnoRet':38", ERRNO_RET(ENOSYS),
+		  false },
 		{ "'defaultAction':'SCMP_ACT_LOG'", SECCOMP_RET_LOG, false },
 		{ "'defaultAction':'SCMP_ACT_TRACE'", SECCOMP_RET_TRACE | EPERM, false },
 		{ "'defaultAction':'SCMP_ACT_ALLOW'", ALLOW, false },
@@ -135,9 +140,10 @@ static void every_default(void **state)
 		int nr = seccomp_syscall_resolve_name("clone3");
 
 		/* what is not named: refused as the profile says, or not there yet when newer */
-		(void)snprintf(text, sizeof(text),
-			       SECCOMP("%s,'syscalls':[{'names':['clone3'],'action':'SCMP_ACT_ALLOW'}]"),
-			       rows[i].members);
+		(void)snprintf(
+			text, sizeof(text),
+			SECCOMP("%s,'syscalls':[{'names':['clone3'],'action':'SCMP_ACT_ALLOW'}]"),
+			rows[i].members);
 		plan = spec_plan(text);
 		assert_int_equal(call(plan, "clone3", 0, 0), ALLOW);
 		assert_int_equal(call(plan, "read", 0, 0), rows[i].result);
@@ -188,10 +194,13 @@ static void every_operator(void **state)
 		struct launch_plan *plan;
 
 		(void)snprintf(text, sizeof(text),
-			       SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['personality'],"
-				       "'action':'SCMP_ACT_ERRNO','args':[{'index':0,%s}]}]"), rows[i].arg);
+			       SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','syscalls':[{'names':['"
+				       "personality'],"
+				       "'action':'SCMP_ACT_ERRNO','args':[{'index':0,%s}]}]"),
+			       rows[i].arg);
 		plan = spec_plan(text);
-		if (call(plan, "personality", rows[i].value, 0) != (rows[i].holds ? ERRNO_RET(EPERM) : ALLOW))
+		if (call(plan, "personality", rows[i].value, 0) !=
+		    (rows[i].holds ? ERRNO_RET(EPERM) : ALLOW))
 			fail_msg("%s of %llx", rows[i].arg, (unsigned long long)rows[i].value);
 		free(plan);
 	}
@@ -200,14 +209,14 @@ static void every_operator(void **state)
 static void conditions_on_arguments(void **state)
 {
 	/* of different arguments: all must hold; of the same one: any */
-	struct launch_plan *plan = spec_plan(
-		SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read'],"
-			"'action':'SCMP_ACT_ALLOW','args':[{'index':0,'value':1,'op':'SCMP_CMP_EQ'},"
-			"{'index':1,'value':2,'op':'SCMP_CMP_EQ'}]},{'names':['write'],"
-			"'action':'SCMP_ACT_ALLOW','args':[{'index':0,'value':1,'op':'SCMP_CMP_EQ'},"
-			"{'index':0,'value':2,'op':'SCMP_CMP_EQ'}]},{'names':['uname'],"
-			"'action':'SCMP_ACT_ALLOW','args':[]},{'names':['close'],'action':'SCMP_ACT_ALLOW',"
-			"'args':null}]"));
+	struct launch_plan *plan = spec_plan(SECCOMP(
+		"'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read'],"
+		"'action':'SCMP_ACT_ALLOW','args':[{'index':0,'value':1,'op':'SCMP_CMP_EQ'},"
+		"{'index':1,'value':2,'op':'SCMP_CMP_EQ'}]},{'names':['write'],"
+		"'action':'SCMP_ACT_ALLOW','args':[{'index':0,'value':1,'op':'SCMP_CMP_EQ'},"
+		"{'index':0,'value':2,'op':'SCMP_CMP_EQ'}]},{'names':['uname'],"
+		"'action':'SCMP_ACT_ALLOW','args':[]},{'names':['close'],'action':'SCMP_ACT_ALLOW',"
+		"'args':null}]"));
 
 	(void)state;
 	assert_int_equal(call(plan, "read", 1, 2), ALLOW);
@@ -223,10 +232,10 @@ static void conditions_on_arguments(void **state)
 
 static void what_nobody_knows_is_skipped(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_LOONGARCH64'],"
-			"'syscalls':[{'names':['no_such_call','uname','arm_sync_file_range','read'],"
-			"'action':'SCMP_ACT_ALLOW'},{'names':['close'],'action':'SCMP_ACT_ERRNO'}]"));
+	struct launch_plan *plan = spec_plan(SECCOMP(
+		"'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_LOONGARCH64'],"
+		"'syscalls':[{'names':['no_such_call','uname','arm_sync_file_range','read'],"
+		"'action':'SCMP_ACT_ALLOW'},{'names':['close'],'action':'SCMP_ACT_ERRNO'}]"));
 
 	(void)state;
 	assert_int_equal(call(plan, "uname", 0, 0), ALLOW);
@@ -242,7 +251,8 @@ static void other_architectures(void **state)
 {
 #if defined(__x86_64__)
 	static const char spec[] = SECCOMP(
-		"'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86_64','SCMP_ARCH_X86',"
+		"'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86_64','SCMP_ARCH_"
+		"X86',"
 		"'SCMP_ARCH_X32','SCMP_ARCH_X86'],'syscalls':[{'names':['read','clone3','statx'],"
 		"'action':'SCMP_ACT_ALLOW'}]");
 	struct launch_plan *plan = spec_plan(spec);
@@ -278,12 +288,14 @@ static void flags_and_listeners(void **state)
 			"'SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV'],'listenerPath':'/unused'"));
 
 	(void)state;
-	assert_int_equal(plan->seccomp.flags, SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+	assert_int_equal(plan->seccomp.flags, SECCOMP_FILTER_FLAG_LOG |
+						      SECCOMP_FILTER_FLAG_SPEC_ALLOW |
 						      SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 	assert_int_equal(plan->seccomp.listener_path, 0);
 	free(plan);
-	plan = spec_plan(SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','listenerPath':'/l','listenerMetadata':'m',"
-				 "'syscalls':[{'names':['mkdir'],'action':'SCMP_ACT_NOTIFY'}]"));
+	plan = spec_plan(SECCOMP(
+		"'defaultAction':'SCMP_ACT_ALLOW','listenerPath':'/l','listenerMetadata':'m',"
+		"'syscalls':[{'names':['mkdir'],'action':'SCMP_ACT_NOTIFY'}]"));
 	assert_int_equal(plan->seccomp.flags, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 	assert_string_equal(launch_text(plan, plan->seccomp.listener_path), "/l");
 	assert_string_equal(launch_text(plan, plan->seccomp.listener_metadata), "m");
@@ -298,7 +310,8 @@ static void bad_profiles(void **state)
 	static const struct refusal rows[] = {
 		{ SPEC("", "", ",'seccomp':[]"), "/linux/seccomp: not an object" },
 		{ SECCOMP("'flags':[]"), "/linux/seccomp/defaultAction: is missing" },
-		{ SECCOMP("'defaultAction':'ALLOW'"), "/linux/seccomp/defaultAction: \"ALLOW\" is not known" },
+		{ SECCOMP("'defaultAction':'ALLOW'"),
+		  "/linux/seccomp/defaultAction: \"ALLOW\" is not known" },
 		{ SECCOMP("'defaultAction':'SCMP_ACT_NOTIFY'"),
 		  "/linux/seccomp/defaultAction: cannot be SCMP_ACT_NOTIFY" },
 		{ SECCOMP("'defaultAction':'SCMP_ACT_ALLOW','defaultErrnoRet':1"),
@@ -321,19 +334,23 @@ static void bad_profiles(void **state)
 		{ RULE("'names':['read'],'action':'SCMP_ACT_KILL','errnoRet':1"),
 		  "/linux/seccomp/syscalls/0/errnoRet: SCMP_ACT_KILL has no errno" },
 		{ RULE("'action':'SCMP_ACT_KILL'"), "/linux/seccomp/syscalls/0/names: is missing" },
-		{ RULE("'action':'SCMP_ACT_KILL','names':[]"), "/linux/seccomp/syscalls/0/names: is missing" },
+		{ RULE("'action':'SCMP_ACT_KILL','names':[]"),
+		  "/linux/seccomp/syscalls/0/names: is missing" },
 		{ RULE("'action':'SCMP_ACT_KILL','names':[1]"),
 		  "/linux/seccomp/syscalls/0/names/0: not a string" },
 		{ RULE("'action':'SCMP_ACT_NOTIFY','names':['mkdir']"),
 		  "/linux/seccomp/listenerPath: is missing, and an action is SCMP_ACT_NOTIFY" },
 		{ RULE("'action':'SCMP_ACT_NOTIFY','names':['write']"),
 		  "/linux/seccomp/syscalls/0/names/0: write cannot be SCMP_ACT_NOTIFY" },
-		{ ARG("'value':1,'op':'SCMP_CMP_EQ'"), "/linux/seccomp/syscalls/0/args/0/index: is missing" },
+		{ ARG("'value':1,'op':'SCMP_CMP_EQ'"),
+		  "/linux/seccomp/syscalls/0/args/0/index: is missing" },
 		{ ARG("'index':6,'value':1,'op':'SCMP_CMP_EQ'"),
 		  "/linux/seccomp/syscalls/0/args/0/index: not between 0 and 5" },
-		{ ARG("'index':1,'op':'SCMP_CMP_EQ'"), "/linux/seccomp/syscalls/0/args/0/value: is missing" },
+		{ ARG("'index':1,'op':'SCMP_CMP_EQ'"),
+		  "/linux/seccomp/syscalls/0/args/0/value: is missing" },
 		{ ARG("'index':1,'value':-1,'op':'SCMP_CMP_EQ'"),
-		  "/linux/seccomp/syscalls/0/args/0/value: not between 0 and 18446744073709551615" },
+		  "/linux/seccomp/syscalls/0/args/0/value: not between 0 and "
+		  "18446744073709551615" },
 		{ ARG("'index':1,'value':1"), "/linux/seccomp/syscalls/0/args/0/op: is missing" },
 		{ ARG("'index':1,'value':1,'op':'EQ'"),
 		  "/linux/seccomp/syscalls/0/args/0/op: \"EQ\" is not known" },
@@ -353,8 +370,10 @@ static void bad_profiles(void **state)
 		if (!text_matches(err.text, rows[i].text))
 			fail_msg("\"%s\"\ninstead of \"%s\"", err.text, rows[i].text);
 	}
-	p = stpcpy(p, "{'ociVersion':'1.0.0','root':{'path':'r'},'linux':{'seccomp':{'defaultAction':"
-		      "'SCMP_ACT_ALLOW','syscalls':[{'names':['read'],'action':'SCMP_ACT_KILL','args':[");
+	p = stpcpy(
+		p,
+		"{'ociVersion':'1.0.0','root':{'path':'r'},'linux':{'seccomp':{'defaultAction':"
+		"'SCMP_ACT_ALLOW','syscalls':[{'names':['read'],'action':'SCMP_ACT_KILL','args':[");
 	for (int i = 0; i < 65; i++)
 		p += sprintf(p, "%s{'index':1,'value':%d,'op':'SCMP_CMP_EQ'}", i ? "," : "", i);
 	(void)stpcpy(p, "]}]}}}");
@@ -367,11 +386,14 @@ static void filters_have_a_limit(void **state)
 
 	(void)state;
 	assert_non_null(text);
-	p = stpcpy(p, "{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'seccomp':{'defaultAction':"
-		      "'SCMP_ACT_ALLOW','syscalls':[");
+	p = stpcpy(p,
+		   "{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'seccomp':{'defaultAction':"
+		   "'SCMP_ACT_ALLOW','syscalls':[");
 	for (unsigned i = 0; i < 5000; i++)
-		p += sprintf(p, "%s{'names':['ioctl'],'action':'SCMP_ACT_KILL','args':[{'index':1,"
-				"'value':%u,'op':'SCMP_CMP_EQ'}]}", i ? "," : "", i * 7919);
+		p += sprintf(p,
+			     "%s{'names':['ioctl'],'action':'SCMP_ACT_KILL','args':[{'index':1,"
+			     "'value':%u,'op':'SCMP_CMP_EQ'}]}",
+			     i ? "," : "", i * 7919);
 	(void)stpcpy(p, "]}}}");
 	spec_refused(text, -E2BIG, "/linux/seccomp: more than 4096 instructions");
 	free(text);
@@ -382,17 +404,22 @@ static void conflicting_rules_are_refused(void **state)
 	(void)state;
 	/* 32-bit x86 knows socket() only as socketcall(), whose arguments a filter cannot see */
 #if defined(__x86_64__)
-	spec_refused(SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86'],'syscalls':["
-			     "{'names':['socket'],'action':'SCMP_ACT_KILL','args':[{'index':0,'value':16,"
+	spec_refused(SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86'],'"
+			     "syscalls':["
+			     "{'names':['socket'],'action':'SCMP_ACT_KILL','args':[{'index':0,'"
+			     "value':16,"
 			     "'op':'SCMP_CMP_EQ'},{'index':2,'value':9,'op':'SCMP_CMP_EQ'}]},"
-			     "{'names':['socket'],'action':'SCMP_ACT_ALLOW','args':[{'index':2,'value':9,"
-			     "'op':'SCMP_CMP_NE'}]},{'names':['socket'],'action':'SCMP_ACT_ALLOW','args':["
+			     "{'names':['socket'],'action':'SCMP_ACT_ALLOW','args':[{'index':2,'"
+			     "value':9,"
+			     "'op':'SCMP_CMP_NE'}]},{'names':['socket'],'action':'SCMP_ACT_ALLOW','"
+			     "args':["
 			     "{'index':0,'value':16,'op':'SCMP_CMP_NE'}]}]"),
 		     -EINVAL, "/linux/seccomp: system call socket: File exists");
 #endif
 	/* saying the same again is no conflict */
-	free(spec_plan(SECCOMP("'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read','read'],"
-			       "'action':'SCMP_ACT_ALLOW'},{'names':['read'],'action':'SCMP_ACT_ALLOW'}]")));
+	free(spec_plan(SECCOMP(
+		"'defaultAction':'SCMP_ACT_ERRNO','syscalls':[{'names':['read','read'],"
+		"'action':'SCMP_ACT_ALLOW'},{'names':['read'],'action':'SCMP_ACT_ALLOW'}]")));
 }
 
 /* A profile of Docker's size: 350 calls, three architectures. */
@@ -402,9 +429,11 @@ static char *big_profile(unsigned first)
 	unsigned n = 0;
 
 	assert_non_null(text);
-	p = stpcpy(p, "{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'seccomp':{'defaultAction':"
-		      "'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86_64','SCMP_ARCH_X86','SCMP_ARCH_X32'],"
-		      "'syscalls':[{'action':'SCMP_ACT_ALLOW','names':[");
+	p = stpcpy(p,
+		   "{'ociVersion':'1.0.0','root':{'path':'/r'},'linux':{'seccomp':{'defaultAction':"
+		   "'SCMP_ACT_ERRNO','architectures':['SCMP_ARCH_X86_64','SCMP_ARCH_X86','SCMP_"
+		   "ARCH_X32'],"
+		   "'syscalls':[{'action':'SCMP_ACT_ALLOW','names':[");
 	for (unsigned nr = first; n < 350; nr++) {
 		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, (int)nr);
 
