@@ -14,7 +14,8 @@ struct cow_error {
 
 /*
  * Set *err to code and the formatted text; returns code.  err may be NULL.  A text that does not
- * fit is cut.  An error that is set already is kept: the first failure wins.
+ * fit loses its middle; control characters in it become '?'.  An error that is set already is kept:
+ * the first failure wins.
  */
 int cow_error_set(struct cow_error *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -48,7 +48,33 @@ static void test_long_text_is_cut(void **state)
 		assert_int_equal(strlen(err.message), COW_MESSAGE_MAX - 1);
 		(void)cow_error_errno(&cause, -EIO, "%s", longer + COW_MESSAGE_MAX + room);
 		assert_true(strlen(cause.message) < COW_MESSAGE_MAX);
+		assert_non_null(strstr(cause.message, "a: Input/output error"));
 	}
+}
+
+static void test_long_text_keeps_both_ends(void **state)
+{
+	char longer[4 * COW_MESSAGE_MAX];
+	struct cow_error err = { 0 }, cause = { 0 };
+	(void)state;
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	(void)cow_error_set(&err, -EINVAL, "name %s: too long", longer);
+	assert_int_equal(strlen(err.message), COW_MESSAGE_MAX - 1);
+	assert_int_equal(strncmp(err.message, "name aa", 7), 0);
+	assert_non_null(strstr(err.message, "a...a"));
+	assert_string_equal(err.message + COW_MESSAGE_MAX - 1 - strlen("a: too long"), "a: too long");
+	(void)cow_error_errno(&cause, -ENOENT, "/%s", longer);
+	assert_int_equal(strlen(cause.message), COW_MESSAGE_MAX - 1);
+	assert_non_null(strstr(cause.message, "a: No such file or directory"));
+}
+
+static void test_one_line(void **state)
+{
+	struct cow_error err = { 0 };
+	(void)state;
+	(void)cow_error_set(&err, -EINVAL, "%s: no", "a\nb\x1b[2J\x7f\xc3\xa4");
+	assert_string_equal(err.message, "a?b?[2J?\xc3\xa4: no");
 }
 
 static void test_texts(void **state)
@@ -68,6 +94,8 @@ int main(void)
 		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_cause),
 		cmocka_unit_test(test_long_text_is_cut),
+		cmocka_unit_test(test_long_text_keeps_both_ends),
+		cmocka_unit_test(test_one_line),
 		cmocka_unit_test(test_texts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
