@@ -189,6 +189,11 @@ void check_describe(const struct cow_plugin *plugin, struct cow_strbuf *out)
 		[OFFER_ALLOCATOR] = "allocator", [OFFER_BACKEND] = "backend", [OFFER_HOOK] = "hook",
 		[OFFER_VERB] = "verb",		 [OFFER_CONFIG] = "section",  [OFFER_SERVICE] = "service",
 	};
+	static const char *const hooks[] = {
+		[COWHERD_HOOK_CONTAINER_STOPPED] = "container stopped",
+		[COWHERD_HOOK_CONTAINER_DELETED] = "container deleted",
+		[COWHERD_HOOK_SUPERVISOR_SHUTDOWN] = "supervisor shutdown",
+	};
 	const struct cowherd_plugin *t = &plugin->table;
 
 	cow_strbuf_addf(out, "plugin %s %s (ABI %u.%u) %s\n", plugin->name, t->version, t->abi_major,
@@ -197,7 +202,9 @@ void check_describe(const struct cow_plugin *plugin, struct cow_strbuf *out)
 		const struct cow_offer *offer = cow_container_of(node, struct cow_offer, node);
 
 		cow_strbuf_addf(out, "     %s", words[offer->kind]);
-		if (offer->name[0])
+		if (offer->kind == OFFER_HOOK)
+			cow_strbuf_addf(out, " %s", hooks[offer->shown.hook.hook]);
+		else
 			cow_strbuf_addf(out, " %s", offer->name);
 		if (offer->kind == OFFER_ALLOCATOR)
 			cow_strbuf_addf(out, " in phase %s",
@@ -235,7 +242,7 @@ static int sweep_process(struct sweep *s)
 	if (unshare(CLONE_NEWNS) == 0)
 		(void)mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 	sweep_run(s);
-	(void)printf("%u cases in %u checks, %u failed\n", s->cases, s->lines, s->failed);
+	(void)printf("cases: %u, checks: %u, %u failed\n", s->cases, s->lines, s->failed);
 	(void)fflush(stdout);
 	return s->failed ? 1 : 0;
 }

@@ -23,12 +23,14 @@ const char *cow_plugin_name(const struct cow_plugin *plugin)
 	return plugin->name;
 }
 
-static int text_copy(const char **text)
+/* *text is a copy of what it was, or NULL; the first failure is kept in *rc. */
+static void text_copy(const char **text, int *rc)
 {
 	if (!*text)
-		return 0;
+		return;
 	*text = strdup(*text);
-	return *text ? 0 : -ENOMEM;
+	if (!*text)
+		*rc = -ENOMEM;
 }
 
 static void host_free(struct cow_host *host)
@@ -46,12 +48,14 @@ static void host_free(struct cow_host *host)
 
 static int host_setup(struct cow_host *host, const struct cow_host_setup *setup)
 {
-	int rc;
+	int rc = 0;
 
 	host->setup = *setup;
-	rc = text_copy(&host->setup.run_root);
-	if (text_copy(&host->setup.state_root) < 0 || text_copy(&host->setup.libexec_dir) < 0 || rc < 0)
-		return -ENOMEM;
+	text_copy(&host->setup.run_root, &rc);
+	text_copy(&host->setup.state_root, &rc);
+	text_copy(&host->setup.libexec_dir, &rc);
+	if (rc < 0)
+		return rc;
 	calls_fill(&host->table);
 	host->table.run_dir = host->setup.run_root;
 	host->table.state_dir = host->setup.state_root;
