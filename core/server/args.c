@@ -43,8 +43,10 @@ static int get_signal(const struct cow_json *params, int *ret, struct cow_error 
 static int get_condition(const struct cow_json *params, enum cow_wait *ret, struct cow_error *err)
 {
 	static const char *const names[] = {
-		[COW_WAIT_STOPPED] = "stopped", [COW_WAIT_HEALTHY] = "healthy",
-		[COW_WAIT_RUNNING] = "running", [COW_WAIT_REMOVED] = "removed",
+		[COW_WAIT_STOPPED] = "stopped",
+		[COW_WAIT_HEALTHY] = "healthy",
+		[COW_WAIT_RUNNING] = "running",
+		[COW_WAIT_REMOVED] = "removed",
 	};
 	const char *text = "stopped";
 	struct cow_json at;
@@ -97,10 +99,11 @@ static int get_bools(const struct cow_json *params, struct args *a, struct cow_e
 		const char *key;
 		bool *value;
 	} bools[] = {
-		{ "all", &a->all },       { "force", &a->force },     { "kill", &a->kill },
-		{ "stream", &a->stream }, { "follow", &a->follow },   { "timestamps", &a->timestamps },
-		{ "stdin", &a->in },      { "stdout", &a->out },      { "stderr", &a->err },
-		{ "logs", &a->logs },
+		{ "all", &a->all },       { "force", &a->force },
+		{ "kill", &a->kill },     { "stream", &a->stream },
+		{ "follow", &a->follow }, { "timestamps", &a->timestamps },
+		{ "stdin", &a->in },      { "stdout", &a->out },
+		{ "stderr", &a->err },    { "logs", &a->logs },
 	};
 
 	for (unsigned i = 0; i < sizeof(bools) / sizeof(bools[0]); i++) {
@@ -122,7 +125,8 @@ static int get_numbers(const struct cow_json *params, struct args *a, struct cow
 	};
 
 	for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (cow_json_get_int(params, numbers[i].key, 0, numbers[i].max, numbers[i].value, err) < 0)
+		if (cow_json_get_int(params, numbers[i].key, 0, numbers[i].max, numbers[i].value,
+				     err) < 0)
 			return -EINVAL;
 	}
 	return 0;
@@ -137,29 +141,55 @@ static int need(const struct cow_json *params, const char *key, struct cow_error
 	return cow_json_fail(params, err, -EINVAL, "\"%s\" is missing", key);
 }
 
+static int need_all(const struct method *method, const struct cow_json *params,
+		    struct cow_error *err)
+{
+	static const struct {
+		unsigned flag;
+		const char *key;
+	} needed[] = {
+		{ METHOD_CONTAINER, "container" },
+		{ METHOD_EXEC, "exec" },
+		{ METHOD_NAME, "name" },
+	};
+
+	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if ((method->flags & needed[i].flag) && need(params, needed[i].key, err) < 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int get_all(const struct cow_json *params, struct args *a, struct cow_error *err)
+{
+	if (get_strings(params, a, err) < 0 || get_bools(params, a, err) < 0 ||
+	    get_numbers(params, a, err) < 0 || get_timeout(params, &a->timeout_ms, err) < 0 ||
+	    get_signal(params, &a->signo, err) < 0 ||
+	    get_condition(params, &a->condition, err) < 0 || get_words(params, &a->words, err) < 0)
+		return -EINVAL;
+	return 0;
+}
+
 int args_decode(const struct method *method, const struct cow_json *params, struct args *ret,
 		struct cow_error *err)
 {
-	struct args a = { .timeout_ms = -1, .tail = -1, .follow = false, .out = true, .err = true };
+	struct args a = { .timeout_ms = -1,
+			  .tail = -1,
+			  .out = true,
+			  .err = true,
+			  .follow = (method->flags & METHOD_FOLLOW) != 0 };
+	int r = cow_json_is_object(params, err);
 
-	if (cow_json_is_object(params, err) < 0 ||
-	    ((method->flags & METHOD_CONTAINER) && need(params, "container", err) < 0) ||
-	    ((method->flags & METHOD_EXEC) && need(params, "exec", err) < 0) ||
-	    ((method->flags & METHOD_NAME) && need(params, "name", err) < 0))
-		return -EINVAL;
-	if (method->flags & METHOD_FOLLOW)
-		a.follow = true;
+	if (r == 0)
+		r = need_all(method, params, err);
 	/* What the engine parses itself shares no member with the others but the container. */
-	if (!method->keys) {
+	if (r == 0 && !method->keys)
+		r = cow_json_get_string(params, "container", &a.container, err);
+	else if (r == 0)
+		r = cow_json_known(params, method->keys, err);
+	if (r == 0 && method->keys)
+		r = get_all(params, &a, err);
+	if (r == 0)
 		*ret = a;
-		return method->flags & METHOD_CONTAINER ?
-			       cow_json_get_string(params, "container", &ret->container, err) : 0;
-	}
-	if (cow_json_known(params, method->keys, err) < 0 || get_strings(params, &a, err) < 0 ||
-	    get_bools(params, &a, err) < 0 || get_numbers(params, &a, err) < 0 ||
-	    get_timeout(params, &a.timeout_ms, err) < 0 || get_signal(params, &a.signo, err) < 0 ||
-	    get_condition(params, &a.condition, err) < 0 || get_words(params, &a.words, err) < 0)
-		return -EINVAL;
-	*ret = a;
-	return 0;
+	return r;
 }

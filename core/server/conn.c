@@ -165,7 +165,8 @@ static int conn_keep(struct conn *c, const char *data, size_t len)
 
 static void conn_line(struct conn *c, const char *line, size_t len)
 {
-	conn_drop_held(c, c->line_start); /* they came before this line began, and nobody took them */
+	/* Those that came before this line began, and nobody took. */
+	conn_drop_held(c, c->line_start);
 	if (len > 0)
 		request_line(c, line, len);
 	c->line_start += len + 1;
@@ -244,7 +245,9 @@ static bool conn_read(struct conn *c)
 		char bytes[CMSG_SPACE(CONN_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = { c->server->chunk, CONN_READ_BYTES };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
 	int fds[CONN_FDS];
 	ssize_t n;
@@ -259,8 +262,8 @@ static bool conn_read(struct conn *c)
 		return false;
 	}
 	/*
-	 * What does not fit (more than four, or no descriptors left here) the kernel has closed; the
-	 * request that names them is told that fewer came.
+	 * What does not fit (more than four, or no descriptors left here) the kernel has closed;
+	 * the request that names them is told that fewer came.
 	 */
 	conn_feed(c, c->server->chunk, (size_t)n, fds, control_fds(&msg, fds));
 	return !c->doomed && n == CONN_READ_BYTES;
@@ -283,9 +286,10 @@ static int output_write(struct conn *c, struct output *o)
 			memset(&control, 0, sizeof(control));
 			msg.msg_control = &control;
 			msg.msg_controllen = CMSG_SPACE(o->fd_count * sizeof(int));
-			control.align = (struct cmsghdr){
-				.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-				.cmsg_len = CMSG_LEN(o->fd_count * sizeof(int)) };
+			control.align =
+				(struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+						  .cmsg_type = SCM_RIGHTS,
+						  .cmsg_len = CMSG_LEN(o->fd_count * sizeof(int)) };
 			memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), o->fds, o->fd_count * sizeof(int));
 		}
 		n = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);

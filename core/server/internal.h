@@ -45,7 +45,7 @@ struct cow_server {
 	const char *cgroup; /* "v1", "v2", "hybrid" */
 
 	struct cow_list conns;
-	struct cow_list orphans; /* verb calls whose client went away: the plugin still has to answer */
+	struct cow_list orphans; /* verb calls whose client went away: to be answered all the same */
 	uint32_t conn_count, conn_max;
 	uint32_t requests; /* alive, attached or not: each needs this struct */
 	uint32_t handles;  /* open uv handles: when the last is closed, the server is gone */
@@ -53,9 +53,9 @@ struct cow_server {
 	void (*close_done)(void *arg);
 	void *close_arg;
 
-	uv_idle_t anchor;  /* never runs: gives cow_server_close() its later turn */
-	uv_poll_t poll;    /* on fd */
-	int fd, spare_fd;  /* spare: given up for a moment to tell a client that there are no more */
+	uv_idle_t anchor; /* never runs: gives cow_server_close() its later turn */
+	uv_poll_t poll;   /* on fd */
+	int fd, spare_fd; /* spare: given up for a moment to tell a client that there are no more */
 	char *path;
 	dev_t dev;
 	ino_t ino;
@@ -64,7 +64,8 @@ struct cow_server {
 
 /* socket.c */
 /* A listening socket at path; -EADDRINUSE, -EEXIST, -ENAMETOOLONG, ... */
-int server_listen(const char *path, int *ret_fd, dev_t *ret_dev, ino_t *ret_ino, struct cow_error *err);
+int server_listen(const char *path, int *ret_fd, dev_t *ret_dev, ino_t *ret_ino,
+		  struct cow_error *err);
 void server_unlink(const char *path, dev_t dev, ino_t ino);
 /* A connection refused before it was one: one error line, no waiting. */
 void server_refuse(int fd, int code, const char *message);
@@ -75,7 +76,9 @@ void server_handle_closed(struct cow_server *server);
 
 /* conn.c */
 struct conn;
-/* Takes over fd (also on failure), a connected socket; -1: no transport, bytes come by conn_feed(). */
+/*
+ * Takes over fd (also on failure), a connected socket; -1: no transport, bytes come by conn_feed().
+ */
 int conn_open(struct cow_server *server, int fd, uid_t uid, struct conn **ret);
 /* Bytes and descriptors (taken over) from the client. */
 void conn_feed(struct conn *c, const char *data, size_t len, const int *fds, uint32_t fd_count);
@@ -111,7 +114,10 @@ struct request {
 void request_line(struct conn *c, const char *line, size_t len);
 /* The connection is going: detach all its requests and give up what can be given up. */
 void request_orphan_all(struct conn *c);
-/* Send result (JSON text) or err (when not NULL) to the client, if there is one; the request lives on. */
+/*
+ * Send result (JSON text) or err (when not NULL) to the client, if there is one; the request lives
+ * on.
+ */
 void request_answer(struct request *r, const struct cow_error *err, const char *result);
 /* The same with descriptors (taken over) that travel with it; -1 entries are not allowed. */
 void request_answer_fds(struct request *r, const char *result, const int *fds, uint32_t n);
@@ -154,8 +160,8 @@ int args_decode(const struct method *method, const struct cow_json *params, stru
 /* The table, and the handlers that stand in files of their own. */
 const struct method *method_find(const char *name);
 typedef void method_call(struct request *r, const struct args *args, struct json_object *params);
-method_call stream_events, stream_stats, stream_logs, stream_attach;                 /* streams.c */
-method_call plugin_list, plugin_unload, verb_list, verb_call;                        /* verbs.c */
+method_call stream_events, stream_stats, stream_logs, stream_attach; /* streams.c */
+method_call plugin_list, plugin_unload, verb_list, verb_call;        /* verbs.c */
 void verb_abandon_orphans(struct cow_server *server);
 /* What a plugin says through host->progress(); -ENOENT: the client is gone. */
 int verb_progress(void *server, cow_op op, const char *json);

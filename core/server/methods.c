@@ -60,7 +60,8 @@ static void call_stop(struct request *r, const struct args *a, struct json_objec
 static void call_restart(struct request *r, const struct args *a, struct json_object *params)
 {
 	(void)params;
-	cow_engine_container_restart(ENGINE(r), a->container, a->timeout_ms, request_engine_done, r);
+	cow_engine_container_restart(ENGINE(r), a->container, a->timeout_ms, request_engine_done,
+				     r);
 }
 
 static void call_kill(struct request *r, const struct args *a, struct json_object *params)
@@ -161,15 +162,16 @@ static void exec_done(void *arg, const struct cow_error *err, uint64_t exec, int
 		request_finish(r, err, NULL);
 		return;
 	}
-	cow_strbuf_addf(&b, "{\"exec\":%llu,\"pid\":%lld%s}", (unsigned long long)exec, (long long)pid,
-			fd >= 0 ? ",\"fds\":[\"terminal\"]" : "");
+	cow_strbuf_addf(&b, "{\"exec\":%llu,\"pid\":%lld%s}", (unsigned long long)exec,
+			(long long)pid, fd >= 0 ? ",\"fds\":[\"terminal\"]" : "");
 	request_answer_fds(r, b.data, &fd, fd >= 0);
 	request_free(r);
 }
 
 static void call_exec(struct request *r, const struct args *a, struct json_object *params)
 {
-	cow_engine_exec(ENGINE(r), a->container, params, r->fds[0], r->fds[1], r->fds[2], exec_done, r);
+	cow_engine_exec(ENGINE(r), a->container, params, r->fds[0], r->fds[1], r->fds[2], exec_done,
+			r);
 }
 
 static void call_exec_wait(struct request *r, const struct args *a, struct json_object *params)
@@ -183,8 +185,8 @@ static void call_exec_wait(struct request *r, const struct args *a, struct json_
 static void call_exec_kill(struct request *r, const struct args *a, struct json_object *params)
 {
 	(void)params;
-	cow_engine_exec_kill(ENGINE(r), a->container, (uint64_t)a->exec, a->signo ? a->signo : SIGKILL,
-			     request_engine_done, r);
+	cow_engine_exec_kill(ENGINE(r), a->container, (uint64_t)a->exec,
+			     a->signo ? a->signo : SIGKILL, request_engine_done, r);
 }
 
 static void call_reload(struct request *r, const struct args *a, struct json_object *params)
@@ -229,14 +231,18 @@ static const struct method methods[] = {
 	{ "container.inspect", KEYS("container"), METHOD_CONTAINER, call_inspect },
 	{ "container.top", KEYS("container"), METHOD_CONTAINER, call_top },
 	{ "container.stats", KEYS("container", "stream"), 0, stream_stats },
-	{ "container.logs", KEYS("container", "follow", "tail", "since_ns", "until_ns", "timestamps",
-				 "stdout", "stderr"), METHOD_CONTAINER, stream_logs },
+	{ "container.logs",
+	  KEYS("container", "follow", "tail", "since_ns", "until_ns", "timestamps", "stdout", "stderr"),
+	  METHOD_CONTAINER, stream_logs },
 	{ "container.attach", KEYS("container", "stdin", "logs"), METHOD_CONTAINER, stream_attach },
-	{ "container.resize", KEYS("container", "exec", "height", "width"), METHOD_CONTAINER, call_resize },
+	{ "container.resize", KEYS("container", "exec", "height", "width"), METHOD_CONTAINER,
+	  call_resize },
 	{ "container.exec", NULL, METHOD_CONTAINER | METHOD_FDS, call_exec },
 	{ "exec.wait", KEYS("container", "exec"), METHOD_CONTAINER | METHOD_EXEC, call_exec_wait },
-	{ "exec.kill", KEYS("container", "exec", "signal"), METHOD_CONTAINER | METHOD_EXEC, call_exec_kill },
-	{ "events", KEYS("since_ns", "until_ns", "container", "follow"), METHOD_FOLLOW, stream_events },
+	{ "exec.kill", KEYS("container", "exec", "signal"), METHOD_CONTAINER | METHOD_EXEC,
+	  call_exec_kill },
+	{ "events", KEYS("since_ns", "until_ns", "container", "follow"), METHOD_FOLLOW,
+	  stream_events },
 	{ "plugins.list", KEYS(), 0, plugin_list },
 	{ "plugins.unload", KEYS("name"), METHOD_NAME, plugin_unload },
 	{ "verbs", KEYS(), 0, verb_list },

@@ -54,7 +54,8 @@ static void send_error(struct conn *c, const char *id, int code, const struct co
 {
 	struct cow_strbuf b = COW_STRBUF_INIT;
 
-	cow_strbuf_addf(&b, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":", id, code);
+	cow_strbuf_addf(
+		&b, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"error\":{\"code\":%d,\"message\":", id, code);
 	cow_strbuf_json(&b, err->message);
 	cow_strbuf_addf(&b, ",\"data\":{\"name\":\"%s\",\"step\":", rpc_code_name(code));
 	cow_strbuf_json(&b, err->step);
@@ -106,8 +107,9 @@ void request_event(struct request *r, const char *event)
 
 	if (!r->conn || r->answered)
 		return;
-	cow_strbuf_addf(&b, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"id\":%s,\"event\":",
-			r->id);
+	cow_strbuf_addf(
+		&b, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"id\":%s,\"event\":",
+		r->id);
 	add_json(&b, event);
 	cow_strbuf_add(&b, "}}\n");
 	send_line(r->conn, &b, NULL, 0);
@@ -229,8 +231,9 @@ static int request_fds(struct request *r, const struct cow_json *params, struct 
 	if (cow_json_is_array(&list, err) < 0)
 		return -EINVAL;
 	for (n = 0; cow_json_element(&list, n, &item); n++) {
-		const char *text = json_object_is_type(item.value, json_type_string) ?
-					   json_object_get_string(item.value) : "";
+		const char *text = json_object_is_type(item.value, json_type_string)
+					   ? json_object_get_string(item.value)
+					   : "";
 		int i = 0;
 
 		while (i < 3 && strcmp(names[i], text) != 0)
@@ -240,7 +243,8 @@ static int request_fds(struct request *r, const struct cow_json *params, struct 
 		where[n] = i;
 	}
 	if (conn_take_fds(r->conn, n, fds) < 0)
-		return cow_json_fail(&list, err, -EINVAL, "fewer descriptors came with the message");
+		return cow_json_fail(&list, err, -EINVAL,
+				     "fewer descriptors came with the message");
 	for (uint32_t i = 0; i < n; i++) {
 		if (r->fds[where[i]] >= 0)
 			(void)close(r->fds[where[i]]);
@@ -340,7 +344,8 @@ static void request_message(struct conn *c, struct json_object *message)
 	}
 	if (json_object_is_type(message, json_type_object) &&
 	    (!json_object_object_get_ex(message, "id", &value) || request_id(value, id) < 0))
-		flaw = flaw ? flaw : "request: /id: neither a number nor a string of at most 128 bytes";
+		flaw = flaw ? flaw
+			    : "request: /id: neither a number nor a string of at most 128 bytes";
 	if (flaw) {
 		refuse(c, id, RPC_INVALID_REQUEST, flaw);
 		return;

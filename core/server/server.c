@@ -63,7 +63,8 @@ static void server_take(struct cow_server *s, int fd)
 	uid_t uid = 0;
 
 	if (!peer_allowed(fd, &uid)) {
-		server_refuse(fd, -EACCES, "the control socket is for root and the supervisor's own user");
+		server_refuse(fd, -EACCES,
+			      "the control socket is for root and the supervisor's own user");
 	} else if (s->conn_count >= s->conn_max) {
 		server_refuse(fd, -EBUSY, "too many connections: close one and try again");
 	} else {
@@ -149,7 +150,8 @@ static struct cow_server *server_new(const struct cow_server_setup *setup)
 	s->state_root = strdup(setup->state_root ? setup->state_root : "");
 	s->path = setup->socket_path ? strdup(setup->socket_path) : NULL;
 	s->chunk = malloc(CONN_READ_BYTES);
-	if (s->owner && s->run_root && s->state_root && s->chunk && (s->path || !setup->socket_path))
+	if (s->owner && s->run_root && s->state_root && s->chunk &&
+	    (s->path || !setup->socket_path))
 		return s;
 	server_free(s);
 	return NULL;

@@ -23,10 +23,11 @@ struct cow_host;
 
 /* What the server asks of the program around it.  Each answers `done` exactly once, also inline. */
 struct cow_server_callbacks {
-	/* Read the configuration again, apply the difference; result as docs/protocol.md has `reload`. */
+	/* Read the configuration again, apply the difference; result as docs/protocol.md has it. */
 	void (*reload)(void *arg, cow_engine_cb done, void *done_arg);
 	/* Stop everything; after done the program ends.  timeout_ms < 0: the default. */
-	void (*shutdown)(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done, void *done_arg);
+	void (*shutdown)(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done,
+			 void *done_arg);
 	void *arg;
 };
 
@@ -36,21 +37,22 @@ struct cow_server_setup {
 	struct cow_ops *ops;
 	struct cow_engine *engine;
 	struct cow_host *host;
-	const char *socket_path;             /* absolute; missing parents are made 0700; NULL: no socket */
+	const char *socket_path; /* absolute; missing parents are made 0700; NULL: no socket */
 	const char *owner, *run_root, *state_root; /* for `version`; copied */
-	uint32_t max_connections;            /* 0: 256 */
-	struct cow_server_callbacks callbacks; /* a NULL member: the method answers -ENOSYS */
+	uint32_t max_connections; /* 0: 256 */
+	/* A NULL member: the method answers -ENOSYS. */
+	struct cow_server_callbacks callbacks;
 };
 
 /*
- * Make the socket, mode 0600, and listen.  The socket of a dead supervisor is replaced; a live one is
- * -EADDRINUSE, anything else at that place -EEXIST, a path that cannot be bound -ENAMETOOLONG.
+ * Make the socket, mode 0600, and listen.  The socket of a dead supervisor is replaced; a live one
+ * is -EADDRINUSE, anything else at that place -EEXIST, a path that cannot be bound -ENAMETOOLONG.
  */
 int cow_server_create(const struct cow_server_setup *setup, struct cow_server **ret,
 		      struct cow_error *err);
 /*
- * After the engine's shutdown.  Cut off all clients, remove the socket, then done on a later turn; the server is gone afterwards.
- * What the engine still answers later finds nobody and is dropped.
+ * After the engine's shutdown.  Cut off all clients, remove the socket, then done on a later turn;
+ * the server is gone afterwards. What the engine still answers later finds nobody and is dropped.
  */
 void cow_server_close(struct cow_server *server, void (*done)(void *arg), void *arg);
 

@@ -30,7 +30,8 @@ static int socket_address(int dirfd, const char *path, const char *name, struct 
 	if (strlen(path) < sizeof(ret->sun_path))
 		n = snprintf(ret->sun_path, sizeof(ret->sun_path), "%s", path);
 	else
-		n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dirfd, name);
+		n = snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/%s", dirfd,
+			     name);
 	return n < 0 || (size_t)n >= sizeof(ret->sun_path) ? -ENAMETOOLONG : 0;
 }
 
@@ -101,7 +102,10 @@ static int socket_bind(int dirfd, const char *path, const char *name, struct cow
 	fd = socket_new();
 	if (fd < 0)
 		return cow_error_errno(err, fd, "%s: socket", path);
-	/* bind(2) makes the file with the mode of the socket: never open to others, not for a moment. */
+	/*
+	 * bind(2) makes the file with the mode of the socket: never open to others, not for a
+	 * moment.
+	 */
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return cow_error_errno(err, -errno, "%s: bind", path);
@@ -115,7 +119,8 @@ static int socket_bind(int dirfd, const char *path, const char *name, struct cow
 
 static int directory_open(const char *path, const char *slash, struct cow_error *err)
 {
-	_cleanup_free_ char *dir = slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+	_cleanup_free_ char *dir =
+		slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 	int r, fd;
 
 	if (!dir)
@@ -127,7 +132,8 @@ static int directory_open(const char *path, const char *slash, struct cow_error 
 	return fd < 0 ? cow_error_errno(err, -errno, "%s", dir) : fd;
 }
 
-int server_listen(const char *path, int *ret_fd, dev_t *ret_dev, ino_t *ret_ino, struct cow_error *err)
+int server_listen(const char *path, int *ret_fd, dev_t *ret_dev, ino_t *ret_ino,
+		  struct cow_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_close_ int dirfd = -1;
@@ -168,7 +174,8 @@ void server_refuse(int fd, int code, const char *message)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 
-	cow_strbuf_addf(&b, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":", code);
+	cow_strbuf_addf(
+		&b, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":%d,\"message\":", code);
 	cow_strbuf_json(&b, message);
 	cow_strbuf_addf(&b, ",\"data\":{\"name\":\"%s\",\"step\":\"\",\"txn\":\"\"}}}\n",
 			rpc_code_name(code));

@@ -142,7 +142,8 @@ static void stats_rounded(struct request *r)
 		(void)cow_error_errno(&s->err, s->samples.error, "stats");
 	if (r->conn && s->err.code == 0 && s->stream) {
 		request_event(r, s->samples.data);
-		if (cow_timer_start(r->server->timers, &s->timer, STATS_PERIOD_MS, stats_timer_cb, r) == 0)
+		if (cow_timer_start(r->server->timers, &s->timer, STATS_PERIOD_MS, stats_timer_cb,
+				    r) == 0)
 			return;
 		(void)cow_error_errno(&s->err, -ENOMEM, "stats");
 	}
@@ -267,8 +268,9 @@ static void follow_give_up(struct request *r)
 	request_free(r);
 }
 
-static int follow_start(struct request *r, const char *container, const struct cow_follow_options *o,
-			int *ret_out, int *ret_err, struct cow_error *err)
+static int follow_start(struct request *r, const char *container,
+			const struct cow_follow_options *o, int *ret_out, int *ret_err,
+			struct cow_error *err)
 {
 	struct cow_follow *follow = NULL;
 	int out[2] = { -1, -1 }, errs[2] = { -1, -1 }, e;
@@ -283,8 +285,8 @@ static int follow_start(struct request *r, const char *container, const struct c
 		}
 		return cow_error_errno(err, e, "container %s: pipe", container);
 	}
-	e = cow_engine_follow(r->server->engine, container, o, out[1], errs[1], follow_done, r, &follow,
-			      err);
+	e = cow_engine_follow(r->server->engine, container, o, out[1], errs[1], follow_done, r,
+			      &follow, err);
 	if (e < 0) {
 		(void)close(out[0]);
 		(void)close(errs[0]);
@@ -300,8 +302,13 @@ static int follow_start(struct request *r, const char *container, const struct c
 void stream_logs(struct request *r, const struct args *a, struct json_object *params)
 {
 	struct cow_follow_options options = {
-		.follow = a->follow, .timestamps = a->timestamps, .out = a->out, .err = a->err,
-		.tail = a->tail, .since_ns = (uint64_t)a->since_ns, .until_ns = (uint64_t)a->until_ns,
+		.follow = a->follow,
+		.timestamps = a->timestamps,
+		.out = a->out,
+		.err = a->err,
+		.tail = a->tail,
+		.since_ns = (uint64_t)a->since_ns,
+		.until_ns = (uint64_t)a->until_ns,
 	};
 	struct cow_error err = { 0 };
 	int fds[2];
@@ -342,15 +349,17 @@ static int has_terminal(struct request *r, const char *container, struct cow_err
 	e = b.error ? b.error : cow_json_parse("inspect", b.data, b.len, &inspect, err);
 	if (e < 0)
 		return cow_error_errno(err, e, "container %s", container);
-	(void)cow_json_get_bool(&(struct cow_json){ .value = inspect }, "terminal", &terminal, NULL);
+	(void)cow_json_get_bool(&(struct cow_json){ .value = inspect }, "terminal", &terminal,
+				NULL);
 	json_object_put(inspect);
 	return terminal;
 }
 
 void stream_attach(struct request *r, const struct args *a, struct json_object *params)
 {
-	struct cow_follow_options options = { .follow = true, .out = true, .err = true,
-					      .tail = a->logs ? -1 : 0 };
+	struct cow_follow_options options = {
+		.follow = true, .out = true, .err = true, .tail = a->logs ? -1 : 0
+	};
 	const char *names = a->in ? "\"stdin\",\"stdout\",\"stderr\"" : "\"stdout\",\"stderr\"";
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	int fds[3], n = a->in ? 1 : 0, terminal;

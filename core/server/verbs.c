@@ -127,8 +127,12 @@ void verb_call(struct request *r, const struct args *a, struct json_object *para
 {
 	const struct cow_verb *verb = cow_host_verb(r->server->host, a->name);
 	struct cow_ops *ops = r->server->ops;
-	struct cowherd_call call = { .size = sizeof(call), .args = "[]", .cwd = a->cwd ? a->cwd : "/",
-				     .in = r->fds[0], .out = r->fds[1], .err = r->fds[2],
+	struct cowherd_call call = { .size = sizeof(call),
+				     .args = "[]",
+				     .cwd = a->cwd ? a->cwd : "/",
+				     .in = r->fds[0],
+				     .out = r->fds[1],
+				     .err = r->fds[2],
 				     .client_uid = conn_uid(r->conn) };
 	struct verb_state *v;
 	cow_op op;

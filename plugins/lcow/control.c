@@ -32,8 +32,9 @@ static int control_work(void *arg)
 static void control_done(void *arg, int result)
 {
 	struct control *c = arg;
-	struct cowherd_answer answer = { .size = sizeof(answer), .code = result, .fd = -1,
-					 .result = c->result };
+	struct cowherd_answer answer = {
+		.size = sizeof(answer), .code = result, .fd = -1, .result = c->result
+	};
 
 	if (result < 0 && *c->err.text)
 		answer.message = c->err.text;
@@ -71,10 +72,12 @@ static int signal_all_work(struct control *c)
 {
 	struct launch_cgroup *cg = c->system->cgroup;
 
-	return c->signo == SIGKILL ? launch_cgroup_kill(cg, &c->err) : launch_cgroup_signal(cg, c->signo);
+	return c->signo == SIGKILL ? launch_cgroup_kill(cg, &c->err)
+				   : launch_cgroup_signal(cg, c->signo);
 }
 
-int lcow_signal(uint64_t system, uint64_t process, int signo, uint32_t flags, const struct reply *reply)
+int lcow_signal(uint64_t system, uint64_t process, int signo, uint32_t flags,
+		const struct reply *reply)
 {
 	struct system *s = system_find(system);
 	struct process *p;
@@ -88,7 +91,8 @@ int lcow_signal(uint64_t system, uint64_t process, int signo, uint32_t flags, co
 	if (s->dead)
 		return -ESRCH;
 	if ((flags & COWHERD_SIGNAL_ALL) && s->cgroup)
-		return control_run(s, &(struct control){ .work = signal_all_work, .signo = signo }, reply);
+		return control_run(s, &(struct control){ .work = signal_all_work, .signo = signo },
+				   reply);
 	return send_signal(&s->child, signo);
 }
 
@@ -165,7 +169,8 @@ static void net_read(pid_t pid, struct net *ret)
 
 		if (!colon || strncmp(line + strspn(line, " "), "lo:", 3) == 0)
 			continue;
-		if (sscanf(colon + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &rx, &tx) == 2) {
+		if (sscanf(colon + 1, "%" SCNu64 " %*u %*u %*u %*u %*u %*u %*u %" SCNu64, &rx,
+			   &tx) == 2) {
 			ret->rx += rx;
 			ret->tx += tx;
 		}

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 /*
- * One create: compile (on the pool, unless the plan is known), announce, launch (on the pool), announce
- * who it is, answer.  A supervisor that dies in between leaves a child that ends at the gate, and a
- * record of its cgroup.
+ * One create: compile (on the pool, unless the plan is known), announce, launch (on the pool),
+ * announce who it is, answer.  A supervisor that dies in between leaves a child that ends at the
+ * gate, and a record of its cgroup.
  */
 struct create {
 	struct create *next; /* those in flight, to be cancelled by operation */
@@ -100,7 +100,8 @@ static int launch_work(void *arg)
 	options.stdio = c->stdio;
 	r = plan_save(s->plan, s->plan_path);
 	if (r < 0) {
-		(void)snprintf(c->err.text, sizeof(c->err.text), "%s: %s", s->plan_path, strerror(-r));
+		(void)snprintf(c->err.text, sizeof(c->err.text), "%s: %s", s->plan_path,
+			       strerror(-r));
 		return r;
 	}
 	if (s->cgroup)
@@ -108,12 +109,13 @@ static int launch_work(void *arg)
 	return r < 0 ? r : launch_create(s->plan->launch, &options, &s->child, &c->err);
 }
 
-/* It lives: announce it by name, hand it over.  Whatever fails from here on, it ends at the gate. */
+/* It lives: announce it by name, hand it over.  If that fails, it ends at the gate. */
 static int create_hand_over(struct create *c)
 {
 	struct system *s = c->system;
-	struct cowherd_answer answer = { .size = sizeof(answer), .handle = s->handle,
-					 .pid = s->child.pid, .fd = -1 };
+	struct cowherd_answer answer = {
+		.size = sizeof(answer), .handle = s->handle, .pid = s->child.pid, .fd = -1
+	};
 	int r = c->cancelled ? -ECANCELED : create_announce(c);
 
 	if (r == 0) {
@@ -151,8 +153,9 @@ static void launch_done(void *arg, int result)
 static int create_cgroup(struct create *c)
 {
 	struct system *s = c->system;
-	unsigned flags = lcow.config.accounting ? LAUNCH_CGROUP_MEMORY | LAUNCH_CGROUP_CPU |
-						  LAUNCH_CGROUP_PIDS | LAUNCH_CGROUP_IO : 0;
+	unsigned accounting = LAUNCH_CGROUP_MEMORY | LAUNCH_CGROUP_CPU | LAUNCH_CGROUP_PIDS |
+			      LAUNCH_CGROUP_IO;
+	unsigned flags = lcow.config.accounting ? accounting : 0;
 	char path[sizeof(lcow.config.cgroup_parent) + 256];
 
 	if (launch_cgroup_mode() == LAUNCH_CGROUP_NONE && s->plan->launch->cgroup.n == 0)
@@ -254,7 +257,7 @@ int lcow_create(const struct cowherd_request *request, const struct cowherd_stdi
 	c->next = creating;
 	creating = c;
 	c->system->plan = plan_find(request->spec, strlen(request->spec), c->system->bundle);
-	/* The launcher's users are not answered from inside this call: for them it goes by the pool. */
+	/* The launcher's users are not answered from inside this call. */
 	if (c->system->plan && !reply->cb) {
 		create_launch(c);
 		return COWHERD_LATER;
@@ -287,8 +290,8 @@ static int start_work(void *arg)
 	system_options(s, &options);
 	r = launch_start(s->plan->launch, &options, &s->child, &w->err);
 	if (r == 0 && s->plan->launch->hooks[LAUNCH_HOOK_POSTSTART].n > 0)
-		w->hooks = launch_hooks(s->plan->launch, LAUNCH_HOOK_POSTSTART, &options, s->child.pid,
-					"running", &w->hook_err);
+		w->hooks = launch_hooks(s->plan->launch, LAUNCH_HOOK_POSTSTART, &options,
+					s->child.pid, "running", &w->hook_err);
 	return r;
 }
 

@@ -28,12 +28,14 @@ static int exec_work(void *arg)
 {
 	struct exec *w = arg;
 	struct system *s = w->system;
-	struct launch_compile_options compile = { .bundle = s->bundle, .caps_possible = lcow.caps_possible };
+	struct launch_compile_options compile = { .bundle = s->bundle,
+						  .caps_possible = lcow.caps_possible };
 	struct launch_run_options options;
 	struct launch_plan *plan;
 	int r;
 
-	r = launch_compile_exec(w->text, strlen(w->text), s->plan->launch, &compile, &plan, &w->err);
+	r = launch_compile_exec(w->text, strlen(w->text), s->plan->launch, &compile, &plan,
+				&w->err);
 	if (r < 0)
 		return r;
 	system_options(s, &options);

@@ -125,8 +125,9 @@ static int explain_work(void *arg)
 static void explain_done(void *arg, int result)
 {
 	struct explain *w = arg;
-	struct cowherd_answer answer = { .size = sizeof(answer), .code = result, .fd = -1,
-					 .result = w->result };
+	struct cowherd_answer answer = {
+		.size = sizeof(answer), .code = result, .fd = -1, .result = w->result
+	};
 
 	if (result < 0 && *w->err.text)
 		answer.message = w->err.text;
@@ -156,7 +157,9 @@ static char *explain_path(const struct cowherd_call *call)
 static int explain_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 {
 	static const struct cowherd_answer usage = {
-		.size = sizeof(usage), .code = -EINVAL, .fd = -1,
+		.size = sizeof(usage),
+		.code = -EINVAL,
+		.fd = -1,
 		.message = "usage: explain BUNDLE|config.json",
 	};
 	struct explain *w;

@@ -8,7 +8,8 @@ static int launcher_create(const struct cowherd_request *request, const struct c
 			   cowherd_launcher_intend_cb intend, cowherd_launcher_cb cb,
 			   cowherd_launcher_exit_cb exit_cb, void *arg)
 {
-	return lcow_create(request, stdio, &(struct reply){ .cb = cb, .arg = arg }, intend, exit_cb, arg);
+	return lcow_create(request, stdio, &(struct reply){ .cb = cb, .arg = arg }, intend, exit_cb,
+			   arg);
 }
 
 static int launcher_start(uint64_t system, cowherd_launcher_cb cb, void *arg)

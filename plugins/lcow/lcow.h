@@ -21,7 +21,7 @@
 
 struct lcow_config {
 	char cgroup_parent[256];
-	bool init;       /* cowherd-init where the container does not say */
+	bool init; /* cowherd-init where the container does not say */
 	bool no_pivot;
 	bool accounting; /* memory, cpu, pids and io controllers for every container */
 };
@@ -47,16 +47,21 @@ struct reply {
 };
 /* -ENOENT: nobody waits any more. */
 int reply_answer(const struct reply *reply, const struct cowherd_answer *answer);
-int reply_code(const struct reply *reply, int code, const char *message); /* of an operation without result */
+/* Of an operation without result; message may be NULL or empty. */
+int reply_code(const struct reply *reply, int code, const char *message);
 
-/* plans.c: compiled plans, shared by equal specs and kept for restarts.  Loop thread, but for compile and save. */
+/*
+ * plans.c: compiled plans, shared by equal specs and kept for restarts.  Loop thread, but for
+ * compile and save.
+ */
 struct plan {
 	unsigned refs;
 	uint64_t hash[2];
 	size_t spec_len;
 	struct launch_plan *launch;
 };
-struct plan *plan_find(const char *spec, size_t len, const char *bundle); /* a new reference, or NULL */
+/* A new reference, or NULL. */
+struct plan *plan_find(const char *spec, size_t len, const char *bundle);
 int plan_compile(const char *spec, size_t len, const char *bundle, struct plan **ret,
 		 struct launch_error *err);
 void plan_keep(struct plan *plan);
@@ -83,12 +88,12 @@ struct system {
 	struct launch_cgroup *cgroup; /* NULL: none */
 	struct launch_child child;
 	uint64_t watch, timer;
-	uint64_t oom_base;   /* of the counter, when we took it up */
-	unsigned jobs;       /* on the pool: nothing of this struct is freed or closed meanwhile */
-	bool init;           /* the stub is PID 1 */
-	bool own;            /* our child: we can and must wait for it */
-	bool busy;           /* start is on the pool: its end is looked at afterwards */
-	bool dead;           /* the first process is; what else lives in the cgroup is being ended */
+	uint64_t oom_base; /* of the counter, when we took it up */
+	unsigned jobs;     /* on the pool: nothing of this struct is freed or closed meanwhile */
+	bool init;         /* the stub is PID 1 */
+	bool own;          /* our child: we can and must wait for it */
+	bool busy;         /* start is on the pool: its end is looked at afterwards */
+	bool dead;         /* the first process is; what else lives in the cgroup is being ended */
 	bool closed;
 	unsigned tries;
 	struct cowherd_exit exit;
@@ -101,11 +106,12 @@ struct system {
 /* system.c */
 struct system *system_new(const char *container, const char *bundle);
 struct system *system_find(uint64_t handle);
-int system_publish(struct system *s); /* gives it its handle and watches it: after this system_close() */
+/* Give it its handle and watch it: from then on it is closed, not freed. */
+int system_publish(struct system *s);
 void system_close(struct system *s);
-void system_free(struct system *s);   /* one that was never published */
+void system_free(struct system *s); /* one that was never published */
 void system_job_done(struct system *s);
-void system_look(struct system *s);   /* has it ended? */
+void system_look(struct system *s); /* has it ended? */
 int process_publish(struct process *p);
 struct process *process_find(struct system *s, uint64_t id);
 void systems_drop(void);
@@ -130,7 +136,8 @@ int lcow_exec(uint64_t system, const char *process, const struct cowherd_stdio *
 	      const struct reply *reply);
 
 /* control.c */
-int lcow_signal(uint64_t system, uint64_t process, int signo, uint32_t flags, const struct reply *reply);
+int lcow_signal(uint64_t system, uint64_t process, int signo, uint32_t flags,
+		const struct reply *reply);
 int lcow_resize(uint64_t system, uint64_t process, uint16_t height, uint16_t width);
 int lcow_freeze(uint64_t system, bool frozen, const struct reply *reply);
 int lcow_stats(uint64_t system, const struct reply *reply);

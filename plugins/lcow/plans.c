@@ -20,7 +20,8 @@ static void plan_hash(const char *spec, size_t len, const char *bundle, uint64_t
 	size_t bundle_len = strlen(bundle) + 1;
 
 	for (size_t i = 0; i < len + bundle_len; i++) {
-		unsigned char c = (unsigned char)(i < bundle_len ? bundle[i] : spec[i - bundle_len]);
+		unsigned char c =
+			(unsigned char)(i < bundle_len ? bundle[i] : spec[i - bundle_len]);
 
 		a = (a ^ c) * 0x100000001b3u;
 		b = ((b << 5 | b >> 59) + c) * 0xff51afd7ed558ccdu;
@@ -68,7 +69,8 @@ static struct plan *plan_wrap(struct launch_plan *launch)
 int plan_compile(const char *spec, size_t len, const char *bundle, struct plan **ret,
 		 struct launch_error *err)
 {
-	struct launch_compile_options options = { .bundle = bundle, .caps_possible = lcow.caps_possible };
+	struct launch_compile_options options = { .bundle = bundle,
+						  .caps_possible = lcow.caps_possible };
 	struct launch_plan *launch;
 	struct plan *p;
 	int r;

@@ -22,7 +22,9 @@ int reply_answer(const struct reply *reply, const struct cowherd_answer *answer)
 
 int reply_code(const struct reply *reply, int code, const char *message)
 {
-	struct cowherd_answer answer = { .size = sizeof(answer), .code = code, .fd = -1,
+	struct cowherd_answer answer = { .size = sizeof(answer),
+					 .code = code,
+					 .fd = -1,
 					 .message = message && *message ? message : NULL };
 
 	return reply_answer(reply, &answer);
@@ -63,8 +65,8 @@ static int backend_signal(void *arg, cowherd_op op, uint64_t system, uint64_t pr
 	return lcow_signal(system, process, signo, flags, &(struct reply){ .op = op });
 }
 
-static int backend_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process, uint16_t height,
-			  uint16_t width)
+static int backend_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process,
+			  uint16_t height, uint16_t width)
 {
 	(void)arg;
 	(void)op;
@@ -150,7 +152,8 @@ static const struct cowherd_backend backend = {
 
 /* The section "lcow" of the configuration. */
 
-static int config_bool(const char *key, struct json_object *value, bool *ret, char *message, size_t size)
+static int config_bool(const char *key, struct json_object *value, bool *ret, char *message,
+		       size_t size)
 {
 	if (!json_object_is_type(value, json_type_boolean)) {
 		(void)snprintf(message, size, "/%s: not true or false", key);
@@ -160,11 +163,14 @@ static int config_bool(const char *key, struct json_object *value, bool *ret, ch
 	return 0;
 }
 
-static int config_parent(struct json_object *value, struct lcow_config *ret, char *message, size_t size)
+static int config_parent(struct json_object *value, struct lcow_config *ret, char *message,
+			 size_t size)
 {
-	const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+	const char *text =
+		json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
 
-	if (!*text || *text == '/' || strstr(text, "..") || strlen(text) >= sizeof(ret->cgroup_parent)) {
+	if (!*text || *text == '/' || strstr(text, "..") ||
+	    strlen(text) >= sizeof(ret->cgroup_parent)) {
 		(void)snprintf(message, size, "/cgroup_parent: not a relative path without \"..\"");
 		return -EINVAL;
 	}
@@ -246,7 +252,9 @@ static int lcow_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	int r;
 
-	lcow = (struct lcow){ .host = host, .self = self, .config = defaults,
+	lcow = (struct lcow){ .host = host,
+			      .self = self,
+			      .config = defaults,
 			      .caps_possible = kernel_capabilities() };
 	r = host->register_backend(self, &backend, NULL);
 	if (r == 0)
@@ -281,7 +289,8 @@ static const struct cowherd_plugin plugin = {
 	.fini = lcow_fini,
 };
 
-COWHERD_EXPORT const struct cowherd_plugin *cowherd_plugin_entry(uint32_t host_major, uint32_t host_minor)
+COWHERD_EXPORT const struct cowherd_plugin *cowherd_plugin_entry(uint32_t host_major,
+								 uint32_t host_minor)
 {
 	(void)host_minor;
 	return host_major == COWHERD_ABI_MAJOR ? &plugin : NULL;

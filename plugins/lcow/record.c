@@ -42,15 +42,17 @@ char *record_make(const struct system *s)
 		return NULL;
 	}
 	(void)json_object_object_add(o, "version", json_object_new_int(1));
-	(void)json_object_object_add(o, "pid", json_object_new_int64(s->child.pidfd < 0 ? 0 : s->child.pid));
-	(void)json_object_object_add(o, "start_time", json_object_new_int64((int64_t)s->child.start_time));
+	(void)json_object_object_add(o, "pid",
+				     json_object_new_int64(s->child.pidfd < 0 ? 0 : s->child.pid));
+	(void)json_object_object_add(o, "start_time",
+				     json_object_new_int64((int64_t)s->child.start_time));
 	(void)json_object_object_add(o, "init", json_object_new_boolean(s->init));
 	(void)json_object_object_add(o, "bundle", json_object_new_string(s->bundle));
 	(void)json_object_object_add(o, "plan", json_object_new_string(s->plan_path));
 	if (cgroup)
 		(void)json_object_object_add(o, "cgroup", json_tokener_parse(cgroup));
 	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-						     JSON_C_TO_STRING_NOSLASHESCAPE));
+								JSON_C_TO_STRING_NOSLASHESCAPE));
 	free(cgroup);
 	json_object_put(o);
 	return text;
@@ -60,7 +62,8 @@ static char *copy_text(struct json_object *o, const char *key)
 {
 	struct json_object *value = json_object_object_get(o, key);
 
-	return strdup(json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "");
+	return strdup(json_object_is_type(value, json_type_string) ? json_object_get_string(value)
+								   : "");
 }
 
 static int record_read(const char *text, struct record *ret)
@@ -181,8 +184,8 @@ int lcow_adopt(const struct cowherd_record *record, const struct reply *reply,
 		w->system->exit_arg = arg;
 		w->system->plan_path = w->record.plan_path;
 		w->record.plan_path = strdup(w->system->plan_path);
-		r = w->record.plan_path ? lcow.host->offload(lcow.self, adopt_work, adopt_done, w) :
-					  -ENOMEM;
+		r = w->record.plan_path ? lcow.host->offload(lcow.self, adopt_work, adopt_done, w)
+					: -ENOMEM;
 	}
 	if (r < 0) {
 		adopt_free(w);
@@ -222,7 +225,8 @@ static int release_process(struct release *w)
 	dead = (struct pollfd){ .fd = child.pidfd, .events = POLLIN };
 	r = poll(&dead, 1, DEATH_MS) == 1 ? 0 : -EBUSY;
 	if (r < 0)
-		(void)snprintf(w->err.text, sizeof(w->err.text), "process %d: does not end", child.pid);
+		(void)snprintf(w->err.text, sizeof(w->err.text), "process %d: does not end",
+			       child.pid);
 	launch_close(&child);
 	return r;
 }
@@ -235,8 +239,8 @@ static void release_plan(struct release *w)
 
 	if (plan_load(w->record.plan_path, &plan) == 0) {
 		if (!w->other_boot && plan->launch->hooks[LAUNCH_HOOK_POSTSTOP].n > 0)
-			(void)launch_hooks(plan->launch, LAUNCH_HOOK_POSTSTOP, &options, 0, "stopped",
-					   &w->err);
+			(void)launch_hooks(plan->launch, LAUNCH_HOOK_POSTSTOP, &options, 0,
+					   "stopped", &w->err);
 		plan_unref(plan);
 	}
 	(void)unlink(w->record.plan_path);

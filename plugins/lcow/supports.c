@@ -38,8 +38,8 @@ static const char *member_find(const char *json, const char *key)
 			continue;
 		}
 		p = skip_string(p);
-		if (depth == 1 && (size_t)(p - start) == len + 2 && memcmp(start + 1, key, len) == 0 &&
-		    *skip_space(p) == ':')
+		if (depth == 1 && (size_t)(p - start) == len + 2 &&
+		    memcmp(start + 1, key, len) == 0 && *skip_space(p) == ':')
 			return skip_space(skip_space(p) + 1);
 	}
 	return NULL;
@@ -53,8 +53,11 @@ bool spec_is_for_us(const char *spec, const char *options)
 
 	if (!linux_section || *linux_section != '{')
 		return false;
-	if (isolation && strncmp(isolation, "\"process\"", 9) != 0 && strncmp(isolation, "null", 4) != 0)
+	if (isolation && strncmp(isolation, "\"process\"", 9) != 0 &&
+	    strncmp(isolation, "null", 4) != 0)
 		return false;
-	/* A hyperv object in the Windows section asks for a utility VM, also for Linux containers. */
+	/*
+	 * A hyperv object in the Windows section asks for a utility VM, also for Linux containers.
+	 */
 	return !windows || *windows != '{' || !member_find(windows, "hyperv");
 }

@@ -15,7 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ioctl_pidfd(2), Linux 6.15: how a process that was not our child ended.  Older headers lack it. */
+/*
+ * ioctl_pidfd(2), Linux 6.15: how a process that was not our child ended.  Older headers lack it.
+ */
 struct exit_info {
 	uint64_t mask, cgroup;
 	uint32_t pid, tgid, ppid, ids[8];
@@ -24,7 +26,7 @@ struct exit_info {
 #define EXIT_INFO_GET _IOWR(0xff, 11, struct exit_info)
 #define EXIT_INFO_EXIT 0x8u
 
-#define LOST_TRIES 20     /* 10 ms each: until whoever is its parent now has reaped it */
+#define LOST_TRIES 20 /* 10 ms each: until whoever is its parent now has reaped it */
 #define LOST_MS 10
 #define SETTLE_MAX_MS 250 /* between two looks at what does not want to die */
 
@@ -81,7 +83,10 @@ static int exit_of_zombie(const struct launch_child *child, int *ret)
 	return n == 1 ? 0 : -EAGAIN;
 }
 
-/* Of somebody else's child: before its parent has reaped it from proc(5), afterwards from the pidfd. */
+/*
+ * Of somebody else's child: before its parent has reaped it from proc(5), afterwards from the
+ * pidfd.
+ */
 static int exit_read_foreign(struct launch_child *child, struct cowherd_exit *ret)
 {
 	struct exit_info info = { .mask = EXIT_INFO_EXIT };
@@ -117,8 +122,9 @@ static int exit_read(struct launch_child *child, bool own, struct cowherd_exit *
 
 static void exit_lost(struct cowherd_exit *ret, const char *reason)
 {
-	*ret = (struct cowherd_exit){ .size = sizeof(*ret), .code = -1, .reason = reason,
-				      .time_ns = now_ns() };
+	*ret = (struct cowherd_exit){
+		.size = sizeof(*ret), .code = -1, .reason = reason, .time_ns = now_ns()
+	};
 }
 
 static void tell(struct system *s, uint64_t process, const struct cowherd_exit *status)
@@ -131,7 +137,10 @@ static void tell(struct system *s, uint64_t process, const struct cowherd_exit *
 		lcow.host->exited(lcow.self, s->handle, process, status);
 }
 
-/* Handles: the index in the low half, so that a stale one is seen by the generation in the high half. */
+/*
+ * Handles: the index in the low half, so that a stale one is seen by the generation in the high
+ * half.
+ */
 
 struct system *system_find(uint64_t handle)
 {
@@ -153,7 +162,8 @@ static int slot_take(struct system *s)
 		grown = realloc(lcow.slots, count * sizeof(struct system *));
 		if (!grown)
 			return -ENOMEM;
-		memset(grown + lcow.slot_count, 0, (count - lcow.slot_count) * sizeof(struct system *));
+		memset(grown + lcow.slot_count, 0,
+		       (count - lcow.slot_count) * sizeof(struct system *));
 		lcow.slots = grown;
 		lcow.slot_count = count;
 	}
@@ -170,7 +180,9 @@ struct system *system_new(const char *container, const char *bundle)
 
 	if (!s)
 		return NULL;
-	s->child = (struct launch_child){ .pidfd = -1, .gate = -1, .status = -1, .console = -1, .root_fd = -1 };
+	s->child = (struct launch_child){
+		.pidfd = -1, .gate = -1, .status = -1, .console = -1, .root_fd = -1
+	};
 	s->container = strdup(container);
 	s->bundle = strdup(bundle ? bundle : "");
 	if (s->container && s->bundle)
@@ -182,15 +194,22 @@ struct system *system_new(const char *container, const char *bundle)
 void system_options(const struct system *s, struct launch_run_options *ret)
 {
 	*ret = (struct launch_run_options){
-		.id = s->container, .bundle = s->bundle, .cgroup = s->cgroup, .init = s->init,
-		.no_pivot = lcow.config.no_pivot, .stdio = { .in = -1, .out = -1, .err = -1 },
+		.id = s->container,
+		.bundle = s->bundle,
+		.cgroup = s->cgroup,
+		.init = s->init,
+		.no_pivot = lcow.config.no_pivot,
+		.stdio = { .in = -1, .out = -1, .err = -1 },
 	};
 }
 
 void stdio_for_launch(const struct cowherd_stdio *stdio, struct launch_stdio *ret)
 {
-	*ret = (struct launch_stdio){ .in = stdio->in, .out = stdio->out, .err = stdio->err,
-				      .height = stdio->height, .width = stdio->width };
+	*ret = (struct launch_stdio){ .in = stdio->in,
+				      .out = stdio->out,
+				      .err = stdio->err,
+				      .height = stdio->height,
+				      .width = stdio->width };
 }
 
 void child_end(struct launch_child *child)
@@ -240,7 +259,9 @@ void system_free(struct system *s)
 	free(s);
 }
 
-/* A closed system stays while a job uses it, and while there are children of ours to be waited for. */
+/*
+ * A closed system stays while a job uses it, and while there are children of ours to be waited for.
+ */
 static void system_free_if_over(struct system *s)
 {
 	struct system **at = &lcow.all;
@@ -324,7 +345,8 @@ static void process_cb(void *arg, int fd, uint32_t events)
 
 int process_publish(struct process *p)
 {
-	int r = lcow.host->watch_fd(lcow.self, p->child.pidfd, COWHERD_FD_READ, process_cb, p, &p->watch);
+	int r = lcow.host->watch_fd(lcow.self, p->child.pidfd, COWHERD_FD_READ, process_cb, p,
+				    &p->watch);
 
 	if (r < 0)
 		return r;
@@ -449,8 +471,9 @@ void system_look(struct system *s)
 	if (r == -EAGAIN && (s->own || system_waits_for_parent(s)))
 		return;
 	if (r < 0)
-		exit_lost(&s->exit, s->own ? "it could not be waited for" :
-					     "the supervisor that could have waited for it is gone");
+		exit_lost(&s->exit,
+			  s->own ? "it could not be waited for"
+				 : "the supervisor that could have waited for it is gone");
 	unwatch(&s->watch);
 	s->dead = true;
 	s->tries = 0;
@@ -478,7 +501,8 @@ int system_publish(struct system *s)
 
 	if (r < 0)
 		return r;
-	r = lcow.host->watch_fd(lcow.self, s->child.pidfd, COWHERD_FD_READ, system_cb, s, &s->watch);
+	r = lcow.host->watch_fd(lcow.self, s->child.pidfd, COWHERD_FD_READ, system_cb, s,
+				&s->watch);
 	if (r < 0) {
 		lcow.slots[(uint32_t)s->handle] = NULL;
 		return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A scripted engine and host behind the server: each call is noted, and answered when the test says so.
- * Definitions, not declarations: include it once per program.
+ * A scripted engine and host behind the server: each call is noted, and answered when the test says
+ * so. Definitions, not declarations: include it once per program.
  */
 #ifndef FAKE_ENGINE_H
 #define FAKE_ENGINE_H
@@ -59,7 +59,8 @@ static inline void fake_reset(void)
 	fake.inspect = "{\"id\":\"c1\",\"terminal\":false}";
 }
 
-static inline struct fake_call *fake_note(const char *name, const char *detail, cow_engine_cb cb, void *arg)
+static inline struct fake_call *fake_note(const char *name, const char *detail, cow_engine_cb cb,
+					  void *arg)
 {
 	struct fake_call *c = &fake.calls[fake.count++ % FAKE_CALLS];
 
@@ -101,12 +102,12 @@ static inline void fake_answer_all(const char *text)
 	}
 }
 
-#define FAKE_VERB(verb)                                                                          \
-	void cow_engine_container_##verb(struct cow_engine *engine, const char *container,       \
-					 cow_engine_cb cb, void *arg)                            \
-	{                                                                                        \
-		(void)engine;                                                                    \
-		(void)fake_note(#verb, container, cb, arg);                                      \
+#define FAKE_VERB(verb)                                                                    \
+	void cow_engine_container_##verb(struct cow_engine *engine, const char *container, \
+					 cow_engine_cb cb, void *arg)                      \
+	{                                                                                  \
+		(void)engine;                                                              \
+		(void)fake_note(#verb, container, cb, arg);                                \
 	}
 FAKE_VERB(start)
 FAKE_VERB(release)
@@ -135,21 +136,22 @@ void cow_engine_container_stop(struct cow_engine *engine, const char *container,
 	struct fake_call *c = fake_note("stop", NULL, cb, arg);
 
 	(void)engine;
-	(void)snprintf(c->detail, sizeof(c->detail), "%.60s %lld %d", container, (long long)timeout_ms,
-		       signo);
+	(void)snprintf(c->detail, sizeof(c->detail), "%.60s %lld %d", container,
+		       (long long)timeout_ms, signo);
 }
 
-void cow_engine_container_restart(struct cow_engine *engine, const char *container, int64_t timeout_ms,
-				  cow_engine_cb cb, void *arg)
+void cow_engine_container_restart(struct cow_engine *engine, const char *container,
+				  int64_t timeout_ms, cow_engine_cb cb, void *arg)
 {
 	struct fake_call *c = fake_note("restart", NULL, cb, arg);
 
 	(void)engine;
-	(void)snprintf(c->detail, sizeof(c->detail), "%.60s %lld", container, (long long)timeout_ms);
+	(void)snprintf(c->detail, sizeof(c->detail), "%.60s %lld", container,
+		       (long long)timeout_ms);
 }
 
-void cow_engine_container_kill(struct cow_engine *engine, const char *container, int signo, bool all,
-			       cow_engine_cb cb, void *arg)
+void cow_engine_container_kill(struct cow_engine *engine, const char *container, int signo,
+			       bool all, cow_engine_cb cb, void *arg)
 {
 	struct fake_call *c = fake_note("kill", NULL, cb, arg);
 
@@ -164,8 +166,9 @@ void cow_engine_container_delete(struct cow_engine *engine, const char *containe
 	(void)fake_note(force ? "delete force" : "delete", container, cb, arg);
 }
 
-void cow_engine_container_wait(struct cow_engine *engine, const char *container, enum cow_wait condition,
-			       cow_engine_cb cb, void *arg, uint64_t *ret_wait)
+void cow_engine_container_wait(struct cow_engine *engine, const char *container,
+			       enum cow_wait condition, cow_engine_cb cb, void *arg,
+			       uint64_t *ret_wait)
 {
 	struct fake_call *c = fake_note("wait", container, cb, arg);
 
@@ -214,8 +217,8 @@ void cow_engine_exec_wait(struct cow_engine *engine, const char *container, uint
 	*ret_wait = c->wait = fake.count;
 }
 
-void cow_engine_exec_kill(struct cow_engine *engine, const char *container, uint64_t exec, int signo,
-			  cow_engine_cb cb, void *arg)
+void cow_engine_exec_kill(struct cow_engine *engine, const char *container, uint64_t exec,
+			  int signo, cow_engine_cb cb, void *arg)
 {
 	struct fake_call *c = fake_note("exec kill", NULL, cb, arg);
 
@@ -258,8 +261,9 @@ int cow_engine_follow(struct cow_engine *engine, const char *container,
 		(void)close(err_fd);
 		return cow_error_set(err, -ENOENT, "container %s: no such container", container);
 	}
-	*f = (struct cow_follow){ .out = out_fd, .err = err_fd, .done = done, .arg = arg,
-				  .options = *options };
+	*f = (struct cow_follow){
+		.out = out_fd, .err = err_fd, .done = done, .arg = arg, .options = *options
+	};
 	*ret = fake.follow = f;
 	return 0;
 }

@@ -50,9 +50,13 @@ static inline void pass_ms(uint64_t ms)
 
 static inline void start_at(const char *path, uint32_t max)
 {
-	struct cow_server_setup setup = { .loop = &h.loop, .timers = &h.timers, .socket_path = path,
-					  .owner = "tester", .run_root = "/run/x",
-					  .state_root = "/var/x", .max_connections = max };
+	struct cow_server_setup setup = { .loop = &h.loop,
+					  .timers = &h.timers,
+					  .socket_path = path,
+					  .owner = "tester",
+					  .run_root = "/run/x",
+					  .state_root = "/var/x",
+					  .max_connections = max };
 	struct cow_error err = { 0 };
 
 	fake_reset();
@@ -114,7 +118,8 @@ static inline int client(void)
 	struct conn *c;
 	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+			 0);
 	assert_int_equal(conn_open(h.server, fds[1], 0, &c), 0);
 	return fds[0];
 }
@@ -131,7 +136,9 @@ static inline void put_fds(int fd, const char *text, const int *fds, unsigned n)
 {
 	char control[CMSG_SPACE(16 * sizeof(int))] = { 0 };
 	struct iovec iov = { (void *)(uintptr_t)text, strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
 			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
@@ -162,7 +169,9 @@ static inline const char *get_fds(int fd, int *fds, unsigned n)
 	static char buf[4096];
 	char control[CMSG_SPACE(16 * sizeof(int))];
 	struct iovec iov = { buf, sizeof(buf) - 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
 			      .msg_controllen = sizeof(control) };
 	ssize_t len;
 
@@ -190,11 +199,11 @@ static inline void answer_pending(const char *name, int code, const char *text)
 	fake_answer(c, code, text);
 }
 
-#define assert_has(text, part)                                               \
-	do {                                                                 \
-		const char *_text = (text);                                  \
-		if (!strstr(_text, part))                                    \
-			fail_msg("\"%s\" is not in: %.500s", part, _text);   \
+#define assert_has(text, part)                                             \
+	do {                                                               \
+		const char *_text = (text);                                \
+		if (!strstr(_text, part))                                  \
+			fail_msg("\"%s\" is not in: %.500s", part, _text); \
 	} while (0)
 
 #define CALL(id, method, params) \

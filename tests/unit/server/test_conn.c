@@ -18,7 +18,8 @@ static void test_split_at_every_byte(void **state)
 		assert_int_equal(send(fd, text + cut, len - cut, 0), len - cut);
 		turn();
 		answer_pending("start", 0, "{\"pid\":1}");
-		assert_string_equal(get(fd), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"pid\":1}}\n");
+		assert_string_equal(get(fd),
+				    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"pid\":1}}\n");
 		hang_up(fd);
 	}
 }
@@ -28,8 +29,9 @@ static void test_many_in_one_write(void **state)
 	int fd = client();
 
 	(void)state;
-	put(fd, "\n" CALL(1, "container.start", "{\"container\":\"a\"}") CALL(
-			"two", "container.start", "{\"container\":\"b\"}") "\n\n" CALL(3, "container.list", "{}"));
+	put(fd, "\n" CALL(1, "container.start", "{\"container\":\"a\"}")
+			CALL("two", "container.start",
+			     "{\"container\":\"b\"}") "\n\n" CALL(3, "container.list", "{}"));
 	assert_has(get(fd), "\"id\":3,\"result\":[]");
 	/* In any order, matched by id. */
 	answer_pending("start", 0, "{\"b\":\n1}");
@@ -105,20 +107,30 @@ static void test_bad_messages(void **state)
 		{ CALL(1, "container.start", "{}"), "\\\"container\\\" is missing" },
 		{ CALL(1, "container.start", "{\"container\":3}"), "/params/container" },
 		{ CALL(1, "container.start", "{\"container\":\"a\",\"x/y\":3}"), "/params/x~1y" },
-		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":\"9\"}"), "/params/timeout_s" },
-		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":-1}"), "/params/timeout_s" },
-		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":1e99}"), "/params/timeout_s" },
-		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":\"NO\"}"), "/params/signal" },
-		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":0}"), "/params/signal" },
-		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":[9]}"), "/params/signal" },
-		{ CALL(1, "container.wait", "{\"container\":\"a\",\"condition\":\"x\"}"), "/params/condition" },
-		{ CALL(1, "container.resize", "{\"container\":\"a\",\"height\":65536}"), "/params/height" },
+		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":\"9\"}"),
+		  "/params/timeout_s" },
+		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":-1}"),
+		  "/params/timeout_s" },
+		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":1e99}"),
+		  "/params/timeout_s" },
+		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":\"NO\"}"),
+		  "/params/signal" },
+		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":0}"),
+		  "/params/signal" },
+		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":[9]}"),
+		  "/params/signal" },
+		{ CALL(1, "container.wait", "{\"container\":\"a\",\"condition\":\"x\"}"),
+		  "/params/condition" },
+		{ CALL(1, "container.resize", "{\"container\":\"a\",\"height\":65536}"),
+		  "/params/height" },
 		{ CALL(1, "container.logs", "{\"container\":\"a\",\"tail\":-4}"), "/params/tail" },
 		{ CALL(1, "container.list", "{\"all\":\"yes\"}"), "/params/all" },
 		{ CALL(1, "exec.wait", "{\"container\":\"a\"}"), "\\\"exec\\\" is missing" },
 		{ CALL(1, "verb.call", "{\"name\":\"v\",\"args\":[1]}"), "/params/args/0" },
-		{ CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"stdin\"]}"), "/params/fds" },
-		{ CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"x\"]}"), "/params/fds/0" },
+		{ CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"stdin\"]}"),
+		  "/params/fds" },
+		{ CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"x\"]}"),
+		  "/params/fds/0" },
 		{ CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":{}}"), "/params/fds" },
 	};
 	int fd = client();
@@ -153,8 +165,10 @@ static void test_too_many_in_flight(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i <= CONN_REQUESTS_MAX; i++) {
-		(void)snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":"
-			       "\"container.wait\",\"params\":{\"container\":\"a\"}}\n", i);
+		(void)snprintf(line, sizeof(line),
+			       "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":"
+			       "\"container.wait\",\"params\":{\"container\":\"a\"}}\n",
+			       i);
 		put(fd, line);
 	}
 	assert_has(get(fd), "\"id\":1024,\"error\":{\"code\":-16");
@@ -169,9 +183,9 @@ static void test_client_goes_away(void **state)
 	(void)state;
 	put(fd, CALL(1, "container.wait", "{\"container\":\"a\"}") CALL(
 			2, "exec.wait", "{\"container\":\"a\",\"exec\":1}")
-			CALL(3, "container.stop", "{\"container\":\"a\"}")
-			CALL(4, "events", "{}") CALL(5, "container.stats", "{\"stream\":true}")
-			CALL(6, "container.logs", "{\"container\":\"a\",\"follow\":true}"));
+			CALL(3, "container.stop", "{\"container\":\"a\"}") CALL(
+				4, "events", "{}") CALL(5, "container.stats", "{\"stream\":true}")
+				CALL(6, "container.logs", "{\"container\":\"a\",\"follow\":true}"));
 	assert_int_equal(fake.subscriptions, 1);
 	hang_up(fd);
 	assert_int_equal(fake.waits_cancelled, 2);
@@ -187,8 +201,8 @@ static void test_cancel(void **state)
 	int fd = client();
 
 	(void)state;
-	put(fd, CALL(1, "container.wait", "{\"container\":\"a\"}")
-			CALL("s", "container.stop", "{\"container\":\"a\"}") CALL(3, "events", "{}"));
+	put(fd, CALL(1, "container.wait", "{\"container\":\"a\"}") CALL(
+			"s", "container.stop", "{\"container\":\"a\"}") CALL(3, "events", "{}"));
 	put(fd, "{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":1}}\n");
 	assert_has(get(fd), "\"id\":1,\"error\":{\"code\":-125");
 	assert_int_equal(fake.waits_cancelled, 1);
@@ -214,8 +228,11 @@ static void test_fds_passed(void **state)
 	(void)state;
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	before = count_fds();
-	put_fds(fd, CALL(1, "container.exec", "{\"container\":\"a\",\"args\":[\"x\"],"
-			"\"fds\":[\"stderr\",\"stdin\"]}"), (int[]){ pipes[1], pipes[0] }, 2);
+	put_fds(fd,
+		CALL(1, "container.exec",
+		     "{\"container\":\"a\",\"args\":[\"x\"],"
+		     "\"fds\":[\"stderr\",\"stdin\"]}"),
+		(int[]){ pipes[1], pipes[0] }, 2);
 	assert_non_null(fake_pending("exec"));
 	assert_int_equal(fake.exec_fds[1], -1);
 	assert_int_equal(write(fake.exec_fds[2], "x", 1), 1);
@@ -242,7 +259,8 @@ static void test_fds_unused(void **state)
 	assert_int_equal(count_fds(), before);
 
 	/* With a message that does not name all that came. */
-	put_fds(fd, CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"stdin\"]}"), some, 4);
+	put_fds(fd, CALL(1, "container.exec", "{\"container\":\"a\",\"fds\":[\"stdin\"]}"), some,
+		4);
 	assert_int_equal(count_fds(), before + 1);
 	answer_pending("exec", -ENOENT, "container a: no such container");
 	assert_has(get(fd), "\"code\":-2");
@@ -356,13 +374,20 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_server, teardown_server)
 	const struct CMUnitTest tests[] = {
-		TEST(test_split_at_every_byte), TEST(test_many_in_one_write),
-		TEST(test_too_long), TEST(test_almost_too_long),
-		TEST(test_bad_messages), TEST(test_id_in_use),
-		TEST(test_too_many_in_flight), TEST(test_client_goes_away),
-		TEST(test_cancel), TEST(test_fds_passed),
-		TEST(test_fds_unused), TEST(test_fds_of_a_bad_message),
-		TEST(test_fds_of_split_messages), TEST(test_client_stops_reading),
+		TEST(test_split_at_every_byte),
+		TEST(test_many_in_one_write),
+		TEST(test_too_long),
+		TEST(test_almost_too_long),
+		TEST(test_bad_messages),
+		TEST(test_id_in_use),
+		TEST(test_too_many_in_flight),
+		TEST(test_client_goes_away),
+		TEST(test_cancel),
+		TEST(test_fds_passed),
+		TEST(test_fds_unused),
+		TEST(test_fds_of_a_bad_message),
+		TEST(test_fds_of_split_messages),
+		TEST(test_client_stops_reading),
 		TEST(test_long_answer),
 	};
 

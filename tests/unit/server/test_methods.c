@@ -12,25 +12,34 @@ static void test_decoding(void **state)
 	static const struct {
 		const char *line, *call, *detail;
 	} cases[] = {
-		{ CALL(1, "container.create", "{\"rootfs\":\"/r\"}"), "create", "{ \"rootfs\": \"\\/r\" }" },
+		{ CALL(1, "container.create", "{\"rootfs\":\"/r\"}"), "create",
+		  "{ \"rootfs\": \"\\/r\" }" },
 		{ CALL(1, "container.start", "{\"container\":\"a\"}"), "start", "a" },
 		{ CALL(1, "container.stop", "{\"container\":\"a\"}"), "stop", "a -1 0" },
-		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":1.5,\"signal\":\"SIGINT\"}"),
+		{ CALL(1, "container.stop",
+		       "{\"container\":\"a\",\"timeout_s\":1.5,\"signal\":\"SIGINT\"}"),
 		  "stop", "a 1500 2" },
-		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":0}"), "stop", "a 0 0" },
-		{ CALL(1, "container.restart", "{\"container\":\"a\",\"timeout_s\":2}"), "restart", "a 2000" },
+		{ CALL(1, "container.stop", "{\"container\":\"a\",\"timeout_s\":0}"), "stop",
+		  "a 0 0" },
+		{ CALL(1, "container.restart", "{\"container\":\"a\",\"timeout_s\":2}"), "restart",
+		  "a 2000" },
 		{ CALL(1, "container.kill", "{\"container\":\"a\"}"), "kill", "a 9 0" },
-		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":10,\"all\":true}"), "kill", "a 10 1" },
+		{ CALL(1, "container.kill", "{\"container\":\"a\",\"signal\":10,\"all\":true}"),
+		  "kill", "a 10 1" },
 		{ CALL(1, "container.delete", "{\"container\":\"a\"}"), "delete", "a" },
-		{ CALL(1, "container.delete", "{\"container\":\"a\",\"force\":true}"), "delete force", "a" },
+		{ CALL(1, "container.delete", "{\"container\":\"a\",\"force\":true}"),
+		  "delete force", "a" },
 		{ CALL(1, "container.release", "{\"container\":\"a\"}"), "release", "a" },
 		{ CALL(1, "container.pause", "{\"container\":\"a\"}"), "pause", "a" },
 		{ CALL(1, "container.resume", "{\"container\":\"a\"}"), "resume", "a" },
-		{ CALL(1, "container.wait", "{\"container\":\"a\",\"condition\":\"removed\"}"), "wait", "a" },
+		{ CALL(1, "container.wait", "{\"container\":\"a\",\"condition\":\"removed\"}"),
+		  "wait", "a" },
 		{ CALL(1, "container.top", "{\"container\":\"a\"}"), "top", "a" },
-		{ CALL(1, "container.resize", "{\"container\":\"a\",\"exec\":3,\"height\":24,\"width\":80}"),
+		{ CALL(1, "container.resize",
+		       "{\"container\":\"a\",\"exec\":3,\"height\":24,\"width\":80}"),
 		  "resize", "a 3 24 80" },
-		{ CALL(1, "container.exec", "{\"container\":\"a\",\"args\":[\"x\"]}"), "exec", "a" },
+		{ CALL(1, "container.exec", "{\"container\":\"a\",\"args\":[\"x\"]}"), "exec",
+		  "a" },
 		{ CALL(1, "exec.wait", "{\"container\":\"a\",\"exec\":3}"), "exec wait", "a" },
 		{ CALL(1, "exec.kill", "{\"container\":\"a\",\"exec\":3,\"signal\":\"TERM\"}"),
 		  "exec kill", "a 3 15" },
@@ -47,8 +56,11 @@ static void test_decoding(void **state)
 			fail_msg("%s gave: %s", cases[i].line, get(fd));
 		assert_string_equal(c->detail, cases[i].detail);
 		fake_answer(c, -EBUSY, "container a: busy");
-		assert_string_equal(get(fd), "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-16,\"message\":"
-				    "\"container a: busy\",\"data\":{\"name\":\"EBUSY\",\"step\":\"\",\"txn\":\"\"}}}\n");
+		assert_string_equal(
+			get(fd),
+			"{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-16,\"message\":"
+			"\"container a: "
+			"busy\",\"data\":{\"name\":\"EBUSY\",\"step\":\"\",\"txn\":\"\"}}}\n");
 	}
 	hang_up(fd);
 }
@@ -95,7 +107,8 @@ static void on_reload(void *arg, cow_engine_cb done, void *done_arg)
 	done(done_arg, NULL, "{\"added\":[]}");
 }
 
-static void on_shutdown(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done, void *done_arg)
+static void on_shutdown(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done,
+			void *done_arg)
 {
 	(void)arg;
 	asked.done = done;
@@ -109,7 +122,8 @@ static void test_program(void **state)
 	int fd = client();
 
 	(void)state;
-	h.server->callbacks = (struct cow_server_callbacks){ .reload = on_reload, .shutdown = on_shutdown };
+	h.server->callbacks =
+		(struct cow_server_callbacks){ .reload = on_reload, .shutdown = on_shutdown };
 	put(fd, CALL(1, "reload", "{}"));
 	assert_has(get(fd), "\"result\":{\"added\":[]}");
 	put(fd, CALL(1, "shutdown", "{\"timeout_s\":3,\"kill\":true}"));
@@ -134,8 +148,9 @@ static void test_events(void **state)
 	(void)state;
 	put(fd, CALL(1, "events", "{}"));
 	tell("c1", "{\"event\":\"x\",\n\"time_ns\":7}");
-	assert_string_equal(get(fd), "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"id\":1,"
-				     "\"event\":{\"event\":\"x\", \"time_ns\":7}}}\n");
+	assert_string_equal(get(fd),
+			    "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"id\":1,"
+			    "\"event\":{\"event\":\"x\", \"time_ns\":7}}}\n");
 	hang_up(fd);
 	assert_int_equal(fake.subscriptions, 0);
 
@@ -166,8 +181,10 @@ static void test_events_end(void **state)
 	pass_ms(1);
 	assert_string_equal(get(fd), "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n");
 	assert_int_equal(fake.subscriptions, 0);
-	(void)snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events\",\"params\":"
-		       "{\"until_ns\":%llu}}\n", (unsigned long long)cow_realtime_ns() + 60000000000ULL);
+	(void)snprintf(line, sizeof(line),
+		       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events\",\"params\":"
+		       "{\"until_ns\":%llu}}\n",
+		       (unsigned long long)cow_realtime_ns() + 60000000000ULL);
 	put(fd, line);
 	pass_ms(59000);
 	assert_int_equal(fake.subscriptions, 1);
@@ -239,10 +256,12 @@ static void test_logs(void **state)
 	char buf[8];
 
 	(void)state;
-	put(fd, CALL(1, "container.logs", "{\"container\":\"a\",\"tail\":3,\"stderr\":false,\"follow\":true}"));
+	put(fd, CALL(1, "container.logs",
+		     "{\"container\":\"a\",\"tail\":3,\"stderr\":false,\"follow\":true}"));
 	assert_has(get_fds(fd, fds, 2), "\"id\":1,\"result\":{\"fds\":[\"stdout\",\"stderr\"]}");
 	assert_int_equal(fake.follow->options.tail, 3);
-	assert_true(fake.follow->options.out && !fake.follow->options.err && fake.follow->options.follow);
+	assert_true(fake.follow->options.out && !fake.follow->options.err &&
+		    fake.follow->options.follow);
 	/* Ours does not block, the client's does; both close on exec. */
 	assert_true(fcntl(fake.follow->out, F_GETFL) & O_NONBLOCK);
 	assert_false(fcntl(fds[0], F_GETFL) & O_NONBLOCK);
@@ -282,7 +301,8 @@ static void test_attach(void **state)
 	(void)state;
 	fake.inspect = "{\"terminal\":true}";
 	put(fd, CALL(1, "container.attach", "{\"container\":\"a\",\"stdin\":true}"));
-	assert_has(get_fds(fd, fds, 3), "{\"fds\":[\"stdin\",\"stdout\",\"stderr\"],\"terminal\":true}");
+	assert_has(get_fds(fd, fds, 3),
+		   "{\"fds\":[\"stdin\",\"stdout\",\"stderr\"],\"terminal\":true}");
 	assert_int_equal(fake.follow->options.tail, 0);
 	assert_int_equal(write(fds[0], "x", 1), 1);
 	assert_int_equal(read(fake.stdin_fd, &c, 1), 1);
@@ -372,9 +392,12 @@ static void offer_verb(int returns)
 {
 	memset(&verb, 0, sizeof(verb));
 	verb.returns = returns;
-	fake.verb.table = (struct cowherd_verb){ .size = sizeof(fake.verb.table), .name = "image",
-						 .usage = "image ls", .help = "Images.",
-						 .call = on_verb, .cancel = on_verb_cancel };
+	fake.verb.table = (struct cowherd_verb){ .size = sizeof(fake.verb.table),
+						 .name = "image",
+						 .usage = "image ls",
+						 .help = "Images.",
+						 .call = on_verb,
+						 .cancel = on_verb_cancel };
 }
 
 #define VERB CALL(1, "verb.call", "{\"name\":\"image\",\"args\":[\"a\",\"b\"],\"cwd\":\"/w\"}")
@@ -388,7 +411,8 @@ static void test_verb(void **state)
 	assert_has(get(fd), "no plugin offers it");
 	offer_verb(COWHERD_LATER);
 	put(fd, CALL(1, "verbs", "{}"));
-	assert_has(get(fd), "[{\"name\":\"image\",\"usage\":\"image ls\",\"help\":\"Images.\",\"plugin\":\"fake\"}]");
+	assert_has(get(fd), "[{\"name\":\"image\",\"usage\":\"image "
+			    "ls\",\"help\":\"Images.\",\"plugin\":\"fake\"}]");
 	put(fd, VERB);
 	assert_string_equal(verb.args, "[\"a\",\"b\"]");
 	assert_string_equal(verb.cwd, "/w");

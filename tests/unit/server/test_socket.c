@@ -173,8 +173,8 @@ static void test_thousand_connections(void **state)
 	for (int i = 0; i < 1000; i++) {
 		const char *text;
 
-		(void)send(fds[i], CALL(1, "container.list", "{}"), strlen(CALL(1, "container.list", "{}")),
-			   MSG_NOSIGNAL);
+		(void)send(fds[i], CALL(1, "container.list", "{}"),
+			   strlen(CALL(1, "container.list", "{}")), MSG_NOSIGNAL);
 		text = get(fds[i]);
 		served += strstr(text, "\"result\":[]") != NULL;
 		refused += strstr(text, "\"code\":-16,\"message\":\"too many connections") != NULL;
@@ -225,8 +225,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_mode_and_parents),    TEST(test_stale_live_and_foreign),
-		TEST(test_replaced_meanwhile),  TEST(test_long_paths),
+		TEST(test_mode_and_parents),     TEST(test_stale_live_and_foreign),
+		TEST(test_replaced_meanwhile),   TEST(test_long_paths),
 		TEST(test_thousand_connections), TEST(test_no_descriptors),
 	};
 
