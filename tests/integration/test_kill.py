@@ -122,31 +122,46 @@ def test_random_instants():
     print("SIGKILL at %d random instants: nothing left" % KILLS)
 
 
+def two_lives(herd, prefix):
+    """Start under strace and live two lives; True when the supervisor survived them."""
+    herd.supervisor.start(prefix=["strace", "-D", *prefix], wait=False)
+    cow.wait_for(lambda: herd.supervisor.process.poll() is not None or herd.answers(), "the supervisor")
+    return herd.supervisor.process.poll() is None and herd.work(herd.short, 1) and herd.work(herd.long, 1)
+
+
+def calls_of_two_lives(herd):
+    """[(name, how many)] of the system calls that the loop thread makes."""
+    path = herd.supervisor.dir / "calls"
+    assert two_lives(herd, ["-o", str(path)])
+    herd.supervisor.kill()
+    herd.supervisor.start()
+    herd.settle()
+    herd.supervisor.stop()
+    counts = {}
+    for line in path.read_text(errors="replace").splitlines():
+        name = line.split("(", 1)[0]
+        if name.isidentifier() and not name.startswith("exit"):
+            counts[name] = counts.get(name, 0) + 1
+    return sorted(counts.items())
+
+
 def test_every_system_call():
-    """strace delivers SIGKILL on entry to the n-th system call of the loop thread, for n all over two lives."""
+    """strace delivers SIGKILL on entry to the n-th call of each system call of the loop thread, over two lives: every
+    write to the ledger, every answer, every step is one of them."""
     herd = Herd()
-    done, n = 0, 1 + random.randrange(STRIDE)
-    while True:
-        herd.supervisor.start(prefix=["strace", "-o", "/dev/null", "-e", "signal=none", "-e",
-                                      "inject=all:signal=KILL:when=%d" % n], wait=False)
-        finished = False
-        try:
-            cow.wait_for(lambda: herd.supervisor.process.poll() is not None or herd.answers(), "the supervisor")
-            finished = herd.supervisor.process.poll() is None and herd.work(herd.short, 1) and herd.work(herd.long, 1)
-        except AssertionError:
-            pass
-        if finished:
-            # Not reached any more: the sweep is through.
-            herd.supervisor.stop()
-            break
+    points = [(name, n) for name, count in calls_of_two_lives(herd) for n in range(1, count + 1)]
+    done = 0
+    for name, n in points[random.randrange(STRIDE)::STRIDE]:
+        inject = "inject=%s:signal=KILL:when=%d" % (name, n)
+        if two_lives(herd, ["-o", "/dev/null", "-e", "trace=" + name, "-e", inject]):
+            herd.supervisor.kill()  # timing took another path, and this call was not made
         herd.supervisor.process.wait(30)
         done += 1
         herd.supervisor.start()
         herd.settle()
         herd.supervisor.stop()
-        n += STRIDE
     herd.end()
-    print("SIGKILL at %d of %d system calls: nothing left" % (done, n))
+    print("SIGKILL at %d of %d system calls: nothing left" % (done, len(points)))
 
 
 if __name__ == "__main__":
