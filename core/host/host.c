@@ -187,7 +187,10 @@ static void list_plugin(struct cow_strbuf *out, struct cow_plugin *plugin)
 	cow_strbuf_add(out, "{\"name\":");
 	cow_strbuf_json(out, plugin->name);
 	list_text(out, "version", t->version);
-	cow_strbuf_addf(out, ",\"abi\":\"%u.%u\"", t->abi_major, t->abi_minor);
+	if (t->size)
+		cow_strbuf_addf(out, ",\"abi\":\"%u.%u\"", t->abi_major, t->abi_minor);
+	else /* it never got so far as to say */
+		list_text(out, "abi", "");
 	list_text(out, "path", plugin->path);
 	list_text(out, "description", t->description);
 	list_text(out, "state", states[plugin->state]);

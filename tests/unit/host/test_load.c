@@ -24,6 +24,7 @@ static void fails_to_load(struct world *w, const char *name, int code, const cha
 		fail_msg("\"%s\" does not say \"%s\"", err.message, reason);
 	listed(w, reason);
 	listed(w, "\"state\":\"failed\"");
+	listed(w, "\"abi\":\"\"");
 	assert_true(world_heard(w, "plugin.failed"));
 	assert_int_equal(cow_host_init_all(w->host, NULL), 0);
 }
@@ -90,9 +91,12 @@ static void test_long_table(void **state)
 static void test_duplicate(void **state)
 {
 	struct world *w = *state;
+	struct cow_error err = { 0 };
 
 	world_start(w, "good");
-	fails_to_load(w, "good", -EEXIST, "a plugin good is loaded already");
+	assert_int_equal(world_load(w, "good", &err), -EEXIST);
+	assert_non_null(strstr(err.message, "a plugin good is loaded already, from "));
+	listed(w, "a plugin good is loaded already");
 	assert_non_null(cow_host_allocator(w->host, "good.file"));
 }
 
