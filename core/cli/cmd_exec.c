@@ -74,6 +74,11 @@ static int ask(struct cow_foreground *f, struct streams *s, bool tty, int64_t *r
 	if (r)
 		return r;
 	r = cow_session_call(f->session, "container.exec", b.data, s->theirs, tty ? 0 : 3, &m, err);
+	/* It may have begun to write before the answer came: who interrupts it means it, not us. */
+	if (r == -EINTR && m.root) {
+		cow_session_hold(f->session);
+		r = 0;
+	}
 	if (!r) {
 		*ret_exec = cow_get_int(m.value, "exec", 0);
 		if (tty)

@@ -53,7 +53,7 @@ static int create(struct cow_foreground *f, struct cow_error *err)
 	(void)snprintf(f->id, sizeof(f->id), "%s", cow_get_string(m.value, "id", ""));
 	cow_message_finish(&m);
 	if (r) {
-		/* Interrupted, and made all the same. */
+		/* Interrupted, but made. */
 		cow_foreground_discard(f);
 		f->id[0] = '\0';
 	}

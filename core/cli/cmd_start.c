@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* start and attach. */
 #include "base/cleanup.h"
+#include "base/ids.h"
 #include "cli/commands.h"
 #include "cli/each.h"
 #include "cli/foreground.h"
@@ -11,7 +12,7 @@
 
 struct facts {
 	char state[32];
-	bool stdin_open;
+	bool stdin_open, terminal;
 };
 
 /* The container's full id into f, and what it takes to attach. */
@@ -34,9 +35,25 @@ static int look(struct cow_foreground *f, const char *container, struct facts *r
 		(void)snprintf(ret->state, sizeof(ret->state), "%s",
 			       cow_get_string(m.value, "state", ""));
 		ret->stdin_open = cow_get_bool(m.value, "open_stdin", true);
+		ret->terminal = cow_get_bool(m.value, "terminal", false);
 	}
 	cow_message_finish(&m);
 	return r;
+}
+
+/*
+ * A container that has run has no streams until it runs again: what it writes until they are
+ * connected comes from its log.  A new one is connected, and waited for, before it starts.
+ */
+static int start_again(struct cow_foreground *f, const struct facts *facts, bool interactive,
+		       struct cow_error *err)
+{
+	uint64_t since = cow_realtime_ns();
+
+	return cow_foreground_call(f, "container.start", err)
+		?: cow_foreground_follow(f, since, facts->terminal, err)
+		?: (interactive ? cow_foreground_input(f, err) : 0)
+		?: cow_foreground_begin(f, false, false, err);
 }
 
 static int start_attached(const struct cow_args *args)
@@ -45,7 +62,6 @@ static int start_attached(const struct cow_args *args)
 	struct cow_foreground f = { 0 };
 	struct cow_error err = { 0 };
 	struct facts facts;
-	bool never_ran;
 	int r;
 
 	if (args->argc != 1) {
@@ -56,9 +72,12 @@ static int start_attached(const struct cow_args *args)
 	if (r)
 		return r;
 	r = look(&f, args->argv[0], &facts, &err);
-	never_ran = !r && !strcmp(facts.state, "created");
-	r = r ?: cow_foreground_attach(&f, interactive && facts.stdin_open, never_ran, &err)
-		?: cow_foreground_begin(&f, true, never_ran, &err);
+	interactive = interactive && !r && facts.stdin_open;
+	if (!r && strcmp(facts.state, "created"))
+		r = start_again(&f, &facts, interactive, &err);
+	else if (!r)
+		r = cow_foreground_attach(&f, interactive, true, &err)
+			?: cow_foreground_begin(&f, true, true, &err);
 	r = r ? cow_foreground_fail(&f, r, &err) : cow_foreground_run(&f, false);
 	cow_foreground_close(&f);
 	return r;

@@ -96,6 +96,47 @@ int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs,
 	return r ?: cow_session_target(f->session, f->id, 0, err);
 }
 
+int cow_foreground_follow(struct cow_foreground *f, uint64_t since_ns, bool terminal,
+			  struct cow_error *err)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+	struct cow_message m = COW_MESSAGE_INIT;
+	int out, errs, r;
+
+	cow_foreground_params(f, &b);
+	cow_params_bool(&b, "follow", true);
+	cow_params_int(&b, "since_ns", (int64_t)since_ns);
+	cow_strbuf_add(&b, "}");
+	if (b.error)
+		return cow_error_errno(err, b.error, "logs");
+	r = cow_session_call(f->session, "container.logs", b.data, NULL, 0, &m, err);
+	if (!r) {
+		out = cow_take_fd(&m.fds[0]);
+		errs = cow_take_fd(&m.fds[1]);
+		r = cow_session_streams(f->session, -1, out, errs, terminal, false, err);
+	}
+	cow_message_finish(&m);
+	return r ?: cow_session_target(f->session, f->id, 0, err);
+}
+
+int cow_foreground_input(struct cow_foreground *f, struct cow_error *err)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+	struct cow_message m = COW_MESSAGE_INIT;
+	int r;
+
+	cow_foreground_params(f, &b);
+	cow_params_bool(&b, "stdin", true);
+	cow_strbuf_add(&b, "}");
+	if (b.error)
+		return cow_error_errno(err, b.error, "attach");
+	r = cow_session_call(f->session, "container.attach", b.data, NULL, 0, &m, err);
+	if (!r)
+		r = cow_session_input(f->session, cow_take_fd(&m.fds[0]), err);
+	cow_message_finish(&m);
+	return r;
+}
+
 static int send_about(struct cow_foreground *f, const char *method, uint64_t *ret_id,
 		      struct cow_error *err)
 {

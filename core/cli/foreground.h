@@ -23,13 +23,17 @@ void cow_foreground_close(struct cow_foreground *f);
 
 /* "{"container":ID", to be gone on with. */
 void cow_foreground_params(const struct cow_foreground *f, struct cow_strbuf *b);
-/* A call about the container that needs no result; -EINTR as cow_session_call(). */
+/* A call about the container that needs no result; -EINTR as cow_session_call() has it. */
 int cow_foreground_call(struct cow_foreground *f, const char *method, struct cow_error *err);
 /* Remove the container by force; a failure is not worth telling beside the one that led here. */
 void cow_foreground_discard(struct cow_foreground *f);
 /* Connect its streams to ours. */
 int cow_foreground_attach(struct cow_foreground *f, bool interactive, bool logs,
 			  struct cow_error *err);
+/* In two pieces, for one that was started again: its output from a time on; then its input. */
+int cow_foreground_follow(struct cow_foreground *f, uint64_t since_ns, bool terminal,
+			  struct cow_error *err);
+int cow_foreground_input(struct cow_foreground *f, struct cow_error *err);
 /* Send what starts and what tells the end; `start` false: it runs already. */
 int cow_foreground_begin(struct cow_foreground *f, bool start, bool never_ran,
 			 struct cow_error *err);

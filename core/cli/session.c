@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -33,7 +34,8 @@ struct cow_session {
 
 	uint64_t start_id, wait_id;
 	bool exited;
-	int status;
+	int status;     /* -1: lost */
+	char lost[256]; /* why */
 };
 
 int cow_session_create(const struct cow_session_setup *setup, struct cow_session **ret,
@@ -80,11 +82,6 @@ void cow_session_destroy(struct cow_session *s)
 	free(s);
 }
 
-int cow_session_signal(const struct cow_session *s)
-{
-	return s->signo;
-}
-
 /* The next pending signal, or 0. */
 static int next_signal(struct cow_session *s)
 {
@@ -100,8 +97,8 @@ static bool wants_end(int signo)
 	return signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT;
 }
 
-/* Signals during a call: the first one for the end cancels, the second does not wait any more. */
-static int call_signals(struct cow_session *s, uint64_t id, struct cow_error *err)
+/* Signals during a call: the first one for the end waits for the answer, the second does not. */
+static int call_signals(struct cow_session *s)
 {
 	for (int signo; (signo = next_signal(s));) {
 		if (!wants_end(signo))
@@ -109,8 +106,6 @@ static int call_signals(struct cow_session *s, uint64_t id, struct cow_error *er
 		if (s->signo)
 			return -EINTR;
 		s->signo = signo;
-		if (cow_client_cancel(s->setup.client, id, err))
-			return -EINTR;
 	}
 	return 0;
 }
@@ -128,25 +123,29 @@ int cow_session_call(struct cow_session *s, const char *method, const char *para
 
 		r = cow_client_receive(s->setup.client, false, &m, err);
 		if (r > 0 && m.id == id && !m.is_event) {
-			r = s->signo ? -EINTR : m.error.code;
+			r = m.error.code;
 			if (r && err)
 				*err = m.error;
-			/* An interrupted call may have succeeded: the caller has to know what it made. */
-			if (m.error.code)
+			if (r)
 				cow_message_finish(&m);
 			else
 				*ret = m;
-			return r;
+			return r ? r : s->signo ? -EINTR : 0;
 		}
 		if (r > 0) {
 			cow_message_finish(&m);
 			r = 0;
-			continue;
+		} else if (!r && poll(p, 2, -1) > 0 && p[1].revents) {
+			r = call_signals(s);
 		}
-		if (!r && poll(p, 2, -1) > 0 && p[1].revents)
-			r = call_signals(s, id, err);
 	}
 	return r;
+}
+
+void cow_session_hold(struct cow_session *s)
+{
+	s->held |= 1ull << s->signo;
+	s->signo = 0;
 }
 
 int cow_session_target(struct cow_session *s, const char *container, int64_t exec,
@@ -181,6 +180,15 @@ int cow_session_streams(struct cow_session *s, int in, int out, int err_fd, bool
 	if (terminal && isatty(STDIN_FILENO))
 		p[IN].detach = &s->detach;
 	return r ? cow_error_errno(err, r, "standard streams") : 0;
+}
+
+int cow_session_input(struct cow_session *s, int in, struct cow_error *err)
+{
+	int r = cow_pump_in(&s->pumps[IN], STDIN_FILENO, in, true);
+
+	if (s->terminal && isatty(STDIN_FILENO))
+		s->pumps[IN].detach = &s->detach;
+	return r ? cow_error_errno(err, r, "standard input") : 0;
 }
 
 void cow_session_expect(struct cow_session *s, uint64_t start_id, uint64_t wait_id)
@@ -269,11 +277,9 @@ static void on_exited(struct cow_session *s, struct json_object *result)
 
 	s->exited = true;
 	s->status = (int)code;
-	if (code < 0) {
-		(void)dprintf(STDERR_FILENO, "cowherd: the exit code is lost: %s\n",
-			      cow_get_string(result, "reason", "no reason is known"));
-		s->status = 125;
-	}
+	if (code < 0)
+		(void)snprintf(s->lost, sizeof(s->lost), "%s",
+			       cow_get_string(result, "reason", "no reason is known"));
 }
 
 /* 0, or the end of the session. */
@@ -327,7 +333,9 @@ static int pumps_end(struct cow_session *s, struct cow_error *err)
 		if (code || s->pumps[i].broken)
 			cow_pump_finish(&s->pumps[i]);
 	}
-	if (s->exited && cow_pump_done(&s->pumps[OUT]) && cow_pump_done(&s->pumps[ERR]))
+	/* One that is removed because it could not start is told to have ended, before that error comes. */
+	if (s->exited && !s->start_id && cow_pump_done(&s->pumps[OUT]) &&
+	    cow_pump_done(&s->pumps[ERR]))
 		return COW_SESSION_EXITED;
 	return 0;
 }
@@ -407,6 +415,9 @@ int cow_session_status(struct cow_session *s, enum cow_session_end end, int stat
 		(void)raise(signo);
 		return 128 + signo;
 	default:
-		return status;
+		if (status >= 0)
+			return status;
+		(void)dprintf(STDERR_FILENO, "cowherd: the exit code is lost: %s\n", s->lost);
+		return 125;
 	}
 }

@@ -28,14 +28,15 @@ int cow_session_create(const struct cow_session_setup *setup, struct cow_session
 void cow_session_destroy(struct cow_session *session); /* NULL is fine */
 
 /*
- * A request that a signal interrupts: it is cancelled, and -EINTR comes once the supervisor has
- * answered, or at the second signal.
+ * A request whose answer signals do not take away from us: what it made has to be known, to be undone.
+ * -EINTR: one came that is meant to end us; *ret is filled where the request went well all the same,
+ * and is not where a second signal did not let us wait.
  */
 int cow_session_call(struct cow_session *session, const char *method, const char *params,
 		     const int *fds, unsigned fd_count, struct cow_message *ret,
 		     struct cow_error *err);
-/* The signal behind -EINTR. */
-int cow_session_signal(const struct cow_session *session);
+/* After -EINTR: the signal is for the process after all. */
+void cow_session_hold(struct cow_session *session);
 
 /* The container (id), or with exec > 0 one exec of it, that signals and sizes are for. */
 int cow_session_target(struct cow_session *session, const char *container, int64_t exec,
@@ -43,6 +44,8 @@ int cow_session_target(struct cow_session *session, const char *container, int64
 /* Streams of the process, taken over; -1: none.  With a terminal `out` is all, or a pty master. */
 int cow_session_streams(struct cow_session *session, int in, int out, int err_fd, bool terminal,
 			bool master, struct cow_error *err);
+/* A pipe to the process's standard input, taken over, where streams were set without one. */
+int cow_session_input(struct cow_session *session, int in, struct cow_error *err);
 /* The request that tells the end, to be sent before or right after the one that starts (0: running). */
 void cow_session_expect(struct cow_session *session, uint64_t start_id, uint64_t wait_id);
 
@@ -55,7 +58,7 @@ enum cow_session_end {                         /* never 0 */
 };
 enum cow_session_end cow_session_run(struct cow_session *session, int *ret_status,
 				     struct cow_error *err);
-/* The exit status for an end other than the two failures; says on stderr what is to be said. */
+/* The exit status for an end other than the two failures (125: lost); says on stderr what is to be said. */
 int cow_session_status(struct cow_session *session, enum cow_session_end end, int status);
 
 #endif
