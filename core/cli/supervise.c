@@ -147,8 +147,11 @@ static void warn_settings(const struct cow_config *old, const struct cow_config 
 
 static void reload_logged(void *arg, const struct cow_error *err, const char *result)
 {
-	(void)arg;
+	struct cow_supervisor *s = arg;
+
 	cow_supervisor_log(err ? COW_LOG_ERROR : COW_LOG_INFO, "supervisor.reload", err ? err->message : result);
+	if (s->options.applied)
+		s->options.applied(s->options.arg);
 }
 
 /* A configuration with a mistake changes nothing. */
@@ -186,7 +189,7 @@ void cow_supervisor_signal(uv_signal_t *handle, int signo)
 
 	if (signo == SIGHUP) {
 		if (s->stage == STAGE_RUN)
-			reload(s, reload_logged, NULL);
+			reload(s, reload_logged, s);
 		return;
 	}
 	/* The second one kills. */

@@ -24,6 +24,8 @@ struct cow_supervise_options {
 
 	/* The socket answers.  The configuration is applied after this. */
 	void (*ready)(void *arg, struct cow_supervisor *supervisor);
+	/* A configuration has been brought about, as far as it can be at once. */
+	void (*applied)(void *arg);
 	/* A container of the configuration could not be brought up. */
 	void (*failed)(void *arg, const char *container, const char *message);
 	/* A stop began; killing: it is hurried. */

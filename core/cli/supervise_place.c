@@ -136,11 +136,12 @@ static void remove_empty(const char *dir, const char *sub)
 
 void cow_place_release(struct cow_place *place, bool remove)
 {
-	_cleanup_free_ char *path = cow_fs_join(place->root, "lock");
+	_cleanup_free_ char *path = NULL;
 
 	if (place->lock < 0)
 		return;
 	if (remove) {
+		path = cow_fs_join(place->root, "lock");
 		remove_empty(place->root, "containers");
 		remove_empty(place->state, "containers");
 		if (path)

@@ -235,6 +235,11 @@ static void on_drained(void *arg)
 	look_soon(up);
 }
 
+static void on_applied(void *arg)
+{
+	look_soon(arg);
+}
+
 static void on_stream_end(void *arg)
 {
 	look_soon(arg);
@@ -362,6 +367,7 @@ int cow_cmd_up(const struct cow_args *args)
 	options.log_default = COW_LOG_WARN;
 	options.remove = true;
 	options.ready = on_ready;
+	options.applied = on_applied;
 	options.failed = on_failed;
 	options.stopping = on_stopping;
 	options.stopped = on_stopped;

@@ -313,8 +313,11 @@ int up_stream_follow(struct up_stream *s, bool from_start, uint64_t since_ns)
 	};
 	int fds[2] = { -1, -1 }, r;
 
-	if (s->follow)
+	if (s->follow) {
+		/* A new life begins: what is to be said about the last one belongs before it. */
+		say_sentence(s);
 		return 0;
+	}
 	if (s->pipes[0] || s->pipes[1]) {
 		s->again = true;
 		s->again_since_ns = since_ns;

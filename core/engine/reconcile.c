@@ -86,22 +86,25 @@ static void verb_done(struct cow_reconcile *r, struct item *item, enum job_kind 
 	}
 }
 
-static void question_done(struct item *item, enum job_kind kind, const struct cow_error *err,
-			  const char *result)
+static bool succeeded(const char *result)
+{
+	struct json_object *o = json_tokener_parse(result), *code = NULL;
+	bool zero = json_object_object_get_ex(o, "exit_code", &code) && code && json_object_get_int(code) == 0;
+
+	json_object_put(o);
+	return zero;
+}
+
+static void question_done(struct cow_reconcile *r, struct item *item, enum job_kind kind,
+			  const struct cow_error *err, const char *result)
 {
 	struct question *q = kind == JOB_HEALTHY ? &item->healthy : &item->completed;
 
 	q->wait = 0;
 	q->answer = err ? NO : YES;
-	/* Completed means with success. */
-	if (!err && kind == JOB_COMPLETED) {
-		struct json_object *o = json_tokener_parse(result), *code;
-
-		if (!json_object_object_get_ex(o, "exit_code", &code) || !code ||
-		    json_object_get_int(code) != 0)
-			q->answer = NO;
-		json_object_put(o);
-	}
+	/* Completed means with success; a failure counts once no restart follows it. */
+	if (!err && kind == JOB_COMPLETED && !succeeded(result))
+		q->answer = cow_reconcile_rests(r, item->name) ? NO : NOT_ASKED;
 }
 
 static void job_done(void *arg, const struct cow_error *err, const char *result)
@@ -114,7 +117,7 @@ static void job_done(void *arg, const struct cow_error *err, const char *result)
 	if (item && is_verb(job->kind))
 		verb_done(r, item, job->kind, err);
 	else if (item)
-		question_done(item, job->kind, err, result);
+		question_done(r, item, job->kind, err, result);
 	job_free(job);
 	look(r);
 }

@@ -83,6 +83,8 @@ struct cow_reconcile {
 int cow_reconcile_plan(struct cow_reconcile *r);
 /* Every item, and every container that is none yet, is to be stopped. */
 int cow_reconcile_plan_stop(struct cow_reconcile *r);
+/* Is the container at rest, and will stay so? */
+bool cow_reconcile_rests(struct cow_reconcile *r, const char *name);
 void cow_reconcile_drop_items(struct cow_reconcile *r);
 
 #endif

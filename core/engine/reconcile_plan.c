@@ -71,6 +71,15 @@ static struct json_object *find_listed(struct json_object *list, const char *nam
 	return NULL;
 }
 
+bool cow_reconcile_rests(struct cow_reconcile *r, const char *name)
+{
+	struct json_object *list = list_containers(r), *container = list ? find_listed(list, name) : NULL;
+	bool rests = !container || listed_as(container) != LISTED_RUNNING;
+
+	json_object_put(list);
+	return rests;
+}
+
 /* The lists of the result. */
 enum group { ADDED, REMOVED, CHANGED, KEPT, GROUP_COUNT };
 struct groups {
@@ -106,11 +115,37 @@ static int item_init(struct item *item, const char *name, const struct cow_confi
 	return item->name ? 0 : -ENOMEM;
 }
 
-/* One that the configuration wants: is it there, and the same? */
-static int plan_wanted(struct cow_reconcile *r, struct item *item, const struct cow_config_container *want,
-		       struct json_object *list, struct groups *groups)
+/* A plan in the making. */
+struct plan {
+	struct cow_reconcile *r;
+	struct json_object *list; /* what the engine has */
+	const struct item *old;   /* of the plan before */
+	size_t old_count;
+	struct groups groups;
+};
+
+static bool failed_before(const struct plan *plan, const char *name)
 {
-	struct json_object *there = find_listed(list, want->name);
+	for (size_t i = 0; i < plan->old_count; i++)
+		if (strcmp(plan->old[i].name, name) == 0)
+			return plan->old[i].phase == PHASE_FAILED;
+	return false;
+}
+
+/* Does one that matches, and does not run, have to be started? */
+static bool wants_start(const struct plan *plan, struct json_object *there, const char *name)
+{
+	if (listed_as(there) != LISTED_RESTING)
+		return false;
+	return plan->r->next.start_resting || strcmp(text_of(there, "state"), "created") == 0 ||
+	       failed_before(plan, name);
+}
+
+/* One that the configuration wants: is it there, and the same? */
+static int plan_wanted(struct plan *plan, struct item *item, const struct cow_config_container *want)
+{
+	struct json_object *there = find_listed(plan->list, want->name);
+	struct groups *groups = &plan->groups;
 	const char *fingerprint = there ? fingerprint_of(there) : "";
 	enum listed listed = there ? listed_as(there) : NOT_LISTED;
 
@@ -124,8 +159,7 @@ static int plan_wanted(struct cow_reconcile *r, struct item *item, const struct 
 		if (item_init(item, want->name, want, PHASE_STOP) < 0)
 			return -ENOMEM;
 	} else {
-		bool start = listed == LISTED_RESTING &&
-			     (r->next.start_resting || strcmp(text_of(there, "state"), "created") == 0);
+		bool start = wants_start(plan, there, want->name);
 
 		note(groups, KEPT, want->name);
 		if (item_init(item, want->name, want, start ? PHASE_WAIT : PHASE_UP) < 0)
@@ -174,21 +208,22 @@ static int plan_blockers(struct cow_reconcile *r, const struct cow_config *confi
 	return 0;
 }
 
-static int plan_items(struct cow_reconcile *r, const struct cow_config *config, struct json_object *list,
-		      struct groups *groups)
+static int plan_items(struct plan *plan, const struct cow_config *config)
 {
+	struct cow_reconcile *r = plan->r;
+
 	for (size_t i = 0; i < config->container_count; i++) {
-		if (plan_wanted(r, &r->items[r->count], &config->containers[i], list, groups) < 0)
+		if (plan_wanted(plan, &r->items[r->count], &config->containers[i]) < 0)
 			return -ENOMEM;
 		r->count++;
 	}
-	for (size_t i = 0; i < json_object_array_length(list); i++) {
-		struct json_object *container = json_object_array_get_idx(list, i);
+	for (size_t i = 0; i < json_object_array_length(plan->list); i++) {
+		struct json_object *container = json_object_array_get_idx(plan->list, i);
 		const char *name = text_of(container, "name");
 
 		if (!*fingerprint_of(container) || container_named(config, name))
 			continue;
-		note(groups, REMOVED, name);
+		note(&plan->groups, REMOVED, name);
 		if (item_init(&r->items[r->count], name, NULL, PHASE_STOP) < 0)
 			return -ENOMEM;
 		r->items[r->count++].exists = true;
@@ -201,23 +236,22 @@ static int plan_items(struct cow_reconcile *r, const struct cow_config *config, 
 int cow_reconcile_plan(struct cow_reconcile *r)
 {
 	struct cow_config *config = r->next.config;
-	struct json_object *list = list_containers(r);
-	struct item *old = r->items, *items;
-	struct groups groups = { 0 };
-	size_t old_count = r->count;
+	struct plan plan = { .r = r, .list = list_containers(r), .old = r->items, .old_count = r->count };
+	struct item *old = r->items, *items = NULL;
+	size_t old_count = r->count, count;
 	int code;
 
-	items = list ? calloc(config->container_count + json_object_array_length(list) + 1, sizeof(*items)) :
-		       NULL;
+	if (plan.list)
+		items = calloc(config->container_count + json_object_array_length(plan.list) + 1, sizeof(*items));
 	if (!items) {
-		json_object_put(list);
+		json_object_put(plan.list);
 		return -ENOMEM;
 	}
 	r->items = items;
 	r->count = 0;
-	code = plan_items(r, config, list, &groups);
-	write_groups(&groups, &r->result);
-	json_object_put(list);
+	code = plan_items(&plan, config);
+	write_groups(&plan.groups, &r->result);
+	json_object_put(plan.list);
 	if (code < 0) {
 		/* As it was. */
 		cow_reconcile_drop_items(r);
@@ -225,13 +259,12 @@ int cow_reconcile_plan(struct cow_reconcile *r)
 		r->count = old_count;
 		return code;
 	}
-	items = r->items;
-	code = (int)r->count;
+	count = r->count;
 	r->items = old;
 	r->count = old_count;
 	cow_reconcile_drop_items(r);
 	r->items = items;
-	r->count = (size_t)code;
+	r->count = count;
 	r->generation++;
 	cow_config_destroy(r->config);
 	r->config = config;

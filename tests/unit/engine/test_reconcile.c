@@ -211,6 +211,8 @@ static void answer_at(size_t i)
 
 	memmove(&engine.queue[i], &engine.queue[i + 1], (--engine.queued - i) * sizeof(p));
 	(void)snprintf(what, sizeof(what), "%s %s", verb_names[p.verb], p.name);
+	/* A start that failed leaves a container that has ended. */
+	find(p.name, true)->ran |= p.verb == START;
 	err.code = strcmp(what, engine.fail) == 0 ? -EIO : effect(&p, find(p.name, true), result, sizeof(result));
 	if (err.code)
 		(void)snprintf(err.message, sizeof(err.message), "%s failed", what);
