@@ -135,6 +135,7 @@ static int durable_ledger(struct container *c)
 	if (c->durable)
 		return 0;
 	path = cow_asprintf("%s/ledger", c->state_dir);
+	c->durable_file = true;
 	return path ? cow_ledger_open(path, &c->durable, NULL) : -ENOMEM;
 }
 
@@ -326,8 +327,7 @@ void container_take_system(struct container *c, uint64_t system, int64_t pid)
 	c->system = system;
 	c->pid = pid;
 	c->started = c->ended = false;
-	if (pid <= 0 || cow_pid_start_time((pid_t)pid, &c->start_time) < 0)
-		c->start_time = 0;
+	c->start_time = 0; /* looked up when somebody asks */
 	hash_add(&c->engine->systems, &c->system_node, hash_number(system));
 }
 

@@ -155,6 +155,8 @@ struct container {
 	struct definition *def;
 	char *run_dir, *state_dir;
 	struct cow_ledger *ledger, *durable; /* durable: NULL until something durable is taken */
+	uint32_t states_bytes;           /* record.c: appended to its record */
+	bool durable_file;               /* there is, or was, a durable ledger */
 
 	/* the machine */
 	enum cow_state state;
@@ -284,8 +286,6 @@ int definition_make(struct cow_create *create, struct json_object *params, uint3
 		    struct definition **ret, struct cow_error *err);
 void definition_destroy(struct definition *def); /* NULL is fine */
 int record_write_definition(struct container *c, struct cow_error *err);
-int record_read_definition(const char *state_dir, struct definition **ret, char **ret_backend,
-			   bool *ret_failed, struct cow_error *err);
 int record_remove_definition(struct container *c);
 int record_write_state(struct container *c);
 struct state_record {
@@ -295,7 +295,9 @@ struct state_record {
 	uint32_t restarts;
 	struct ending ending;
 };
-int record_read_state(const char *state_dir, struct state_record *ret);
+/* -ENOENT: there is none.  ret_state is filled in any case; its ending is the caller's. */
+int record_open(const char *state_dir, struct definition **ret, char **ret_backend, bool *ret_failed,
+		struct state_record *ret_state, struct cow_error *err);
 int record_remove(struct container *c, struct cow_error *err);
 void ending_finish(struct ending *ending);
 int ending_set(struct ending *ending, const struct cowherd_exit *status);
@@ -351,6 +353,7 @@ bool io_open(const struct container *c);
 void io_close(struct container *c);
 uint64_t log_dropped(const struct container *c);
 void log_detach(struct container *c);
+void log_drop(struct container *c); /* and its files */
 void followers_wake(struct container *c);
 void follows_close(struct cow_engine *e);
 void *buffer_get(struct cow_engine *e);

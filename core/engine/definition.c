@@ -231,16 +231,20 @@ static int read_definition(struct json_object *record, struct definition **ret, 
 	return 0;
 }
 
-int record_read_definition(const char *state_dir, struct definition **ret, char **ret_backend,
-			   bool *ret_failed, struct cow_error *err)
+int record_open(const char *state_dir, struct definition **ret, char **ret_backend, bool *ret_failed,
+		struct state_record *ret_state, struct cow_error *err)
 {
-	struct json_object *record;
-	int rc = record_open(state_dir, "definition", &record, err);
+	struct json_object *record, *state;
+	int rc = record_read(state_dir, &record, &state, err);
 
+	*ret_state = (struct state_record){ 0 };
 	if (rc < 0)
 		return rc;
 	*ret_failed = json_object_get_boolean(member(record, "failed"));
 	rc = read_definition(record, ret, ret_backend, err);
+	if (state)
+		record_take_state(state, ret_state);
 	json_object_put(record);
+	json_object_put(state);
 	return rc;
 }

@@ -16,7 +16,7 @@ static void delete_released(void *arg, const struct cow_error *err)
 		return;
 	}
 	c->made = false;
-	log_detach(c);
+	log_drop(c);
 	cow_ledger_close(c->ledger);
 	c->ledger = NULL;
 	cow_ledger_close(c->durable);

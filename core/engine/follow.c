@@ -238,6 +238,13 @@ void log_detach(struct container *c)
 	log_unref(log);
 }
 
+void log_drop(struct container *c)
+{
+	if (c->log)
+		log_remove(c->log->path, c->log->files);
+	log_detach(c);
+}
+
 /* What tail 0 leaves out: all that is there now. */
 static void mark_end(struct cow_follow *f)
 {

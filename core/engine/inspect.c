@@ -155,6 +155,8 @@ int cow_engine_inspect(struct cow_engine *e, const char *key, struct cow_strbuf 
 
 	if (!c)
 		return -ENOENT;
+	if (!c->start_time && c->pid > 0 && cow_pid_start_time((pid_t)c->pid, &c->start_time) < 0)
+		c->start_time = 0;
 	add_common(out, c);
 	add_member(out, "oci", cow_state_info(c->state)->oci);
 	add_member(out, "txn", c->txn_id);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands on disk about a container, in <state_root>/containers/<id>/: its definition, whose
- * appearance commits a create and whose disappearance commits a delete, and the state of its life.
- * A record is one line that names version, checksum and length, and then JSON; written whole.
+ * What stands on disk about a container: <state_root>/containers/<id>/record.
+ *
+ * The file begins with the definition, which is put there whole, by rename: its appearance commits a
+ * create, its disappearance a delete.  States of its life are appended to it, each with a single
+ * write, and the last one that checks counts.  Every part is a line with its kind, version, checksum
+ * and length, and then JSON.
  */
 #include "engine/container.h"
 
@@ -27,44 +30,82 @@ static uint64_t checksum(const char *data, size_t len)
 	return h;
 }
 
-static int record_write(const char *dir, const char *name, const struct cow_strbuf *body)
-{
-	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
-	_cleanup_free_ char *path = cow_fs_join(dir, name);
+#define PART_HEAD_MAX 80
+#define STATES_MAX (16u << 10) /* of bytes behind the definition: then the file is written anew */
 
-	cow_strbuf_addf(&b, "cowherd-%s 1 %016" PRIx64 " %zu\n", name, checksum(body->data, body->len),
+static void part_add(struct cow_strbuf *out, const char *kind, const struct cow_strbuf *body)
+{
+	cow_strbuf_addf(out, "cowherd-%s 1 %016" PRIx64 " %zu\n", kind, checksum(body->data, body->len),
 			body->len);
-	cow_strbuf_addn(&b, body->data, body->len);
-	if (!path || b.error)
-		return -ENOMEM;
-	return cow_fs_write_atomic(path, b.data, b.len, 0600, 0);
+	cow_strbuf_addn(out, body->data, body->len);
+	cow_strbuf_add(out, "\n");
 }
 
-int record_open(const char *dir, const char *name, struct json_object **ret, struct cow_error *err)
+/* One part of the text at `at`; its end to *ret_end.  -ENODATA: the text ends here. */
+static int part_read(const char *kind, const char *at, const char *end, const char **ret_body,
+		     size_t *ret_len, const char **ret_end, struct cow_error *err)
 {
-	_cleanup_free_ char *path = cow_fs_join(dir, name), *text = NULL;
-	char kind[32];
+	char head[PART_HEAD_MAX], found[24];
+	const char *newline = memchr(at, '\n', (size_t)(end - at));
 	unsigned version;
 	uint64_t sum;
-	size_t len, want;
-	int rc, used = 0;
+	size_t len, left;
+
+	if (at == end)
+		return -ENODATA;
+	(void)snprintf(head, sizeof(head), "%.*s", (int)((newline ? newline : end) - at), at);
+	if (!newline || sscanf(head, "cowherd-%23s %u %16" SCNx64 " %zu", found, &version, &sum, &len) != 4 ||
+	    strcmp(found, kind) != 0)
+		return cow_error_set(err, -EBADMSG, "%s record: torn, or not a record", kind);
+	if (version != 1)
+		return cow_error_set(err, -EPROTONOSUPPORT, "%s record: version %u is not known", kind,
+				     version);
+	left = (size_t)(end - newline - 1);
+	if (left < len)
+		return cow_error_set(err, -EBADMSG, "%s record: torn: %zu of %zu bytes", kind, left, len);
+	if (checksum(newline + 1, len) != sum)
+		return cow_error_set(err, -EBADMSG, "%s record: damaged: its checksum differs", kind);
+	*ret_body = newline + 1;
+	*ret_len = len;
+	*ret_end = newline + 1 + len + (left > len);
+	return 0;
+}
+
+/* The last state that checks, or NULL; damaged ones before it do not matter any more. */
+static struct json_object *last_state(const char *at, const char *end)
+{
+	struct json_object *state = NULL, *parsed;
+	const char *body;
+	size_t len;
+
+	while (part_read("state", at, end, &body, &len, &at, NULL) == 0) {
+		if (cow_json_parse("state", body, len, &parsed, NULL) < 0)
+			continue;
+		json_object_put(state);
+		state = parsed;
+	}
+	return state;
+}
+
+int record_read(const char *dir, struct json_object **ret_definition, struct json_object **ret_state,
+		struct cow_error *err)
+{
+	_cleanup_free_ char *path = cow_fs_join(dir, "record"), *text = NULL;
+	const char *body, *next;
+	size_t len, body_len;
+	int rc;
 
 	rc = path ? cow_fs_read(path, RECORD_MAX, &text, &len) : -ENOMEM;
 	if (rc < 0)
-		return rc == -ENOENT ? rc : cow_error_errno(err, rc, "%s record", name);
-	if (sscanf(text, "cowherd-%31s %u %16" SCNx64 " %zu%n", kind, &version, &sum, &want, &used) != 4 ||
-	    strcmp(kind, name) != 0 || text[used] != '\n')
-		return cow_error_set(err, -EBADMSG, "%s record: not a record", name);
-	if (version != 1)
-		return cow_error_set(err, -EPROTONOSUPPORT, "%s record: version %u is not known", name,
-				     version);
-	used++;
-	if (len - (size_t)used != want)
-		return cow_error_set(err, -EBADMSG, "%s record: torn: %zu of %zu bytes", name,
-				     len - (size_t)used, want);
-	if (checksum(text + used, want) != sum)
-		return cow_error_set(err, -EBADMSG, "%s record: damaged: its checksum differs", name);
-	return cow_json_parse(name, text + used, want, ret, err);
+		return rc == -ENOENT ? rc : cow_error_errno(err, rc, "record");
+	rc = part_read("definition", text, text + len, &body, &body_len, &next, err);
+	if (rc == -ENODATA)
+		return cow_error_set(err, -EBADMSG, "definition record: empty");
+	if (rc == 0)
+		rc = cow_json_parse("definition", body, body_len, ret_definition, err);
+	if (rc == 0)
+		*ret_state = last_state(next, text + len);
+	return rc;
 }
 
 static void add_string(struct cow_strbuf *b, const char *key, const char *value)
@@ -75,24 +116,65 @@ static void add_string(struct cow_strbuf *b, const char *key, const char *value)
 	cow_strbuf_json(b, value);
 }
 
-int record_write_definition(struct container *c, struct cow_error *err)
+static void definition_body(const struct container *c, struct cow_strbuf *b)
 {
 	const struct definition *d = c->def;
-	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
-	int rc;
 
-	cow_strbuf_addf(&b, "{\"created_ns\":%" PRIu64 ",\"schema\":[%u,%u]", d->created_ns,
+	cow_strbuf_addf(b, "{\"created_ns\":%" PRIu64 ",\"schema\":[%u,%u]", d->created_ns,
 			d->schema_major, d->schema_minor);
-	add_string(&b, "id", d->id);
-	add_string(&b, "name", d->name);
-	add_string(&b, "owner", d->owner);
-	add_string(&b, "backend", c->backend);
-	cow_strbuf_addf(&b, ",\"failed\":%s,\"options\":%s,\"spec\":%s}",
+	add_string(b, "id", d->id);
+	add_string(b, "name", d->name);
+	add_string(b, "owner", d->owner);
+	add_string(b, "backend", c->backend);
+	cow_strbuf_addf(b, ",\"failed\":%s,\"options\":%s,\"spec\":%s}",
 			c->state == COW_STATE_FAILED ? "true" : "false", d->options, d->spec);
-	rc = b.error ? b.error : record_write(c->state_dir, "definition", &b);
+}
+
+static void state_body(const struct container *c, struct cow_strbuf *b)
+{
+	const struct ending *end = &c->ending;
+	bool paused = c->state == COW_STATE_PAUSED || c->state == COW_STATE_RESUMING;
+
+	cow_strbuf_addf(b,
+			"{\"boot\":\"%s\",\"started\":%s,\"paused\":%s,\"by_user\":%s,"
+			"\"started_ns\":%" PRIu64 ",\"restarts\":%u",
+			cow_boot_id(), c->ran ? "true" : "false", paused ? "true" : "false",
+			c->stopped_by_user ? "true" : "false", c->started_ns, c->restarts);
+	if (end->known) {
+		cow_strbuf_addf(b, ",\"exit\":{\"code\":%d,\"signal\":%d,\"oom\":%s,\"time_ns\":%" PRIu64,
+				end->code, end->signal, end->oom ? "true" : "false", end->time_ns);
+		add_string(b, "reason", end->reason);
+		cow_strbuf_add(b, "}");
+	}
+	cow_strbuf_add(b, "}");
+}
+
+static int part_of(const struct container *c, const char *kind,
+		   void (*body)(const struct container *c, struct cow_strbuf *b), struct cow_strbuf *out)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+
+	body(c, &b);
+	if (b.error)
+		return b.error;
+	part_add(out, kind, &b);
+	return out->error;
+}
+
+int record_write_definition(struct container *c, struct cow_error *err)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+	_cleanup_free_ char *path = cow_fs_join(c->state_dir, "record");
+	int rc = path ? part_of(c, "definition", definition_body, &b) : -ENOMEM;
+
+	if (rc == 0 && c->ran)
+		rc = part_of(c, "state", state_body, &b);
+	if (rc == 0)
+		rc = cow_fs_write_atomic(path, b.data, b.len, 0600, 0);
 	if (rc < 0)
-		return cow_error_errno(err, rc, "%s/definition", c->state_dir);
+		return cow_error_errno(err, rc, "%s/record", c->state_dir);
 	c->recorded = true;
+	c->states_bytes = 0;
 	record_dirty(c);
 	return 0;
 }
@@ -100,25 +182,20 @@ int record_write_definition(struct container *c, struct cow_error *err)
 int record_write_state(struct container *c)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
-	const struct ending *end = &c->ending;
-	int rc;
+	_cleanup_free_ char *path = cow_fs_join(c->state_dir, "record");
+	_cleanup_close_ int fd = -1;
+	int rc = path ? part_of(c, "state", state_body, &b) : -ENOMEM;
 
-	if (!c->recorded)
-		return 0;
-	cow_strbuf_addf(&b,
-			"{\"boot\":\"%s\",\"started\":%s,\"paused\":%s,\"by_user\":%s,\"started_ns\":%" PRIu64
-			",\"restarts\":%u",
-			cow_boot_id(), c->ran ? "true" : "false",
-			c->state == COW_STATE_PAUSED || c->state == COW_STATE_RESUMING ? "true" : "false",
-			c->stopped_by_user ? "true" : "false", c->started_ns, c->restarts);
-	if (end->known) {
-		cow_strbuf_addf(&b, ",\"exit\":{\"code\":%d,\"signal\":%d,\"oom\":%s,\"time_ns\":%" PRIu64,
-				end->code, end->signal, end->oom ? "true" : "false", end->time_ns);
-		add_string(&b, "reason", end->reason);
-		cow_strbuf_add(&b, "}");
-	}
-	cow_strbuf_add(&b, "}");
-	rc = b.error ? b.error : record_write(c->state_dir, "state", &b);
+	if (!c->recorded || rc < 0)
+		return rc;
+	/* Also where the end of the file may be damaged: a fresh file has no such past. */
+	if (c->states_bytes > STATES_MAX)
+		return record_write_definition(c, NULL);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	rc = cow_fs_write_all(fd, b.data, b.len);
+	c->states_bytes = rc < 0 ? UINT32_MAX : c->states_bytes + (uint32_t)b.len;
 	if (rc == 0)
 		record_dirty(c);
 	return rc;
@@ -149,16 +226,11 @@ static void read_ending(struct json_object *exit, struct ending *ret)
 		ret->reason = strdup(json_object_get_string(reason));
 }
 
-int record_read_state(const char *state_dir, struct state_record *ret)
+void record_take_state(struct json_object *o, struct state_record *ret)
 {
-	struct json_object *o;
-	const char *boot;
-	int rc = record_open(state_dir, "state", &o, NULL);
+	const char *boot = json_object_get_string(json_object_object_get(o, "boot"));
 
 	*ret = (struct state_record){ 0 };
-	if (rc < 0)
-		return rc;
-	boot = json_object_get_string(json_object_object_get(o, "boot"));
 	(void)snprintf(ret->boot, sizeof(ret->boot), "%s", boot ? boot : "");
 	ret->started = get_flag(o, "started");
 	ret->paused = get_flag(o, "paused");
@@ -166,8 +238,6 @@ int record_read_state(const char *state_dir, struct state_record *ret)
 	ret->started_ns = get_number(o, "started_ns");
 	ret->restarts = (uint32_t)get_number(o, "restarts");
 	read_ending(json_object_object_get(o, "exit"), &ret->ending);
-	json_object_put(o);
-	return 0;
 }
 
 static int remove_file(const char *dir, const char *name)
@@ -189,11 +259,10 @@ static int remove_dir(const char *dir)
 
 int record_remove(struct container *c, struct cow_error *err)
 {
-	static const char *const files[] = { "state", "log", "ledger" };
-	int rc = 0, r;
+	int rc, r;
 
-	for (size_t i = 0; i < COW_ELEMENTS(files); i++)
-		(void)remove_file(c->state_dir, files[i]);
+	if (c->durable_file)
+		(void)remove_file(c->state_dir, "ledger");
 	(void)remove_file(c->run_dir, "ledger");
 	rc = remove_dir(c->state_dir);
 	if (rc < 0)
@@ -207,7 +276,7 @@ int record_remove(struct container *c, struct cow_error *err)
 int record_remove_definition(struct container *c)
 {
 	c->recorded = false;
-	return remove_file(c->state_dir, "definition");
+	return remove_file(c->state_dir, "record");
 }
 
 void ending_finish(struct ending *end)

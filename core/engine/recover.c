@@ -261,6 +261,7 @@ static int open_ledgers(struct container *c, struct cow_error *err)
 		return rc;
 	if (!path || access(path, F_OK) < 0)
 		return 0;
+	c->durable_file = true;
 	return cow_ledger_open(path, &c->durable, err);
 }
 
@@ -274,7 +275,6 @@ static void note_damage(struct container *c)
 			.msg = "lines of its ledger do not check: what they named may be left over");
 }
 
-/* A backend that definition or ledger names. */
 static void take_state(struct container *c, const struct state_record *was)
 {
 	c->ran = was->started;
@@ -295,7 +295,7 @@ static struct container *read_container(struct cow_engine *e, const char *id, st
 	struct cow_error err = { 0 };
 	struct container *c;
 	bool failed = false;
-	int rc = state_dir ? record_read_definition(state_dir, &def, &backend, &failed, &err) : -ENOMEM;
+	int rc = state_dir ? record_open(state_dir, &def, &backend, &failed, was, &err) : -ENOMEM;
 
 	if (rc == 0 && strcmp(def->id, id) != 0)
 		rc = cow_error_set(&err, -EBADMSG, "definition record: is another container's: %s", def->id);
@@ -311,8 +311,8 @@ static struct container *read_container(struct cow_engine *e, const char *id, st
 	c->broken = rc < 0 && rc != -ENOENT;
 	c->wishes = rc == -ENOENT ? COW_FACT_DELETE : 0;
 	c->backend = cow_take_ptr(backend);
-	if (record_read_state(c->state_dir, was) == 0)
-		take_state(c, was);
+	c->states_bytes = UINT32_MAX; /* its end may be torn: the next state goes into a fresh file */
+	take_state(c, was);
 	rc = open_ledgers(c, &err);
 	if (rc < 0)
 		c->broken = true;

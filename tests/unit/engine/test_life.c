@@ -145,7 +145,7 @@ static void record_cannot_be_written(void **state)
 	char path[200];
 
 	(void)state;
-	(void)snprintf(path, sizeof(path), "%s/containers/a/definition/x", fake.state);
+	(void)snprintf(path, sizeof(path), "%s/containers/a/record/x", fake.state);
 	assert_int_equal(cow_fs_mkdirs(path, 0700), 0);
 	assert_int_equal(fake_create("a", "") < 0, true);
 	assert_string_equal(fake.reply_step, "record");

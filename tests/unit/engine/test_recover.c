@@ -303,37 +303,50 @@ static void cut(const char *path, const char *text, size_t len)
 	assert_int_equal(cow_fs_write_atomic(path, text, len, 0600, 0), 0);
 }
 
-/* Each record cut off at many a byte: one container is concerned, and it can always be deleted. */
-static void torn_record(const char *file, const char *expected)
+/* The record cut off at every byte: one container is concerned, and it can always be deleted. */
+static void torn_records(void **state)
 {
 	char path[200], *text;
-	size_t len;
+	size_t len, definition;
 
-	(void)snprintf(path, sizeof(path), "%s/containers/a/%s", fake.state, file);
+	(void)state;
+	running("a", "");
+	assert_int_equal(fake_create("b", ""), 0);
+	(void)snprintf(path, sizeof(path), "%s/containers/a/record", fake.state);
 	assert_int_equal(cow_fs_read(path, 1 << 20, &text, &len), 0);
-	for (size_t n = 0; n < len; n += 1 + len / 97) {
+	definition = (size_t)(strstr(text, "\ncowherd-state") - text);
+	for (size_t n = 0; n < len; n++) {
 		dies();
 		cut(path, text, n);
 		begins();
 		assert_int_equal(fake.reply_code, 0);
-		assert_string_equal(fake_state("a"), expected);
-		assert_int_equal(FAKE_VERB(start, "a"), strcmp(expected, "dead") == 0 ? -EINVAL : 0);
+		assert_string_equal(fake_state("a"), n < definition ? "dead" : "running");
+		assert_int_equal(FAKE_VERB(start, "a"), n < definition ? -EINVAL : 0);
 		assert_non_null(container_by_id(fake.engine, "b"));
 	}
-	dies();
-	cut(path, text, len);
-	begins();
-	assert_string_equal(fake_state("a"), "running");
 	free(text);
+	deleted("a");
 }
 
-static void torn_records(void **state)
+/* States are appended; in the end the file is written anew. */
+static void long_lives(void **state)
 {
+	char path[200];
+	struct stat st;
+
 	(void)state;
-	running("a", "");
-	assert_int_equal(fake_create("b", ""), 0);
-	torn_record("definition", "dead");
-	torn_record("state", "running");
+	assert_int_equal(fake_create("a", ""), 0);
+	(void)snprintf(path, sizeof(path), "%s/containers/a/record", fake.state);
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(FAKE_VERB(start, "a"), 0);
+		fake_exit(only_system()->handle, i, 0);
+		fake_until(strcmp(fake_state("a"), "stopped") == 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_true(st.st_size < 24000);
+	}
+	reborn();
+	assert_int_equal(fake_wait("a", COW_WAIT_STOPPED), 0);
+	assert_non_null(strstr(fake.reply_result, "\"exit_code\":99"));
 	deleted("a");
 }
 
@@ -367,7 +380,7 @@ static void broken_can_be_deleted(void **state)
 
 	(void)state;
 	running("a", "");
-	(void)snprintf(path, sizeof(path), "%s/containers/a/definition", fake.state);
+	(void)snprintf(path, sizeof(path), "%s/containers/a/record", fake.state);
 	cut(path, "rubbish", 7);
 	reborn();
 	assert_string_equal(fake_state("a"), "dead");
@@ -402,7 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_there), TEST(adopted), TEST(lost), TEST(host_went_down), TEST(created_only),
 		TEST(not_sure), TEST(never_answers), TEST(paused), TEST(policies), TEST(half_created),
-		TEST(half_deleted), TEST(kept_pieces), TEST(orphan_directories), TEST(torn_records), TEST(torn_ledgers),
+		TEST(half_deleted), TEST(kept_pieces), TEST(orphan_directories), TEST(torn_records), TEST(torn_ledgers), TEST(long_lives),
 		TEST(broken_can_be_deleted), TEST(plugin_is_gone),
 	};
 
