@@ -3,7 +3,10 @@
 #include "cgroup_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 void cgroup_device_text(const struct launch_cgroup_device *d, char *buf, size_t size)
 {
@@ -15,6 +18,36 @@ void cgroup_device_text(const struct launch_cgroup_device *d, char *buf, size_t 
 		(void)snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
 	(void)snprintf(buf, size, "%c %s:%s %s%s%s", (char)d->type, major, minor,
 		       d->access & 1 ? "r" : "", d->access & 2 ? "w" : "", d->access & 4 ? "m" : "");
+}
+
+/* One rule per write; a dozen of them is common, so each file is opened once. */
+static int devices_v1(const char *dir, const struct launch_plan *plan, struct launch_error *err)
+{
+	static const char *const files[] = { "devices.deny", "devices.allow" };
+	int fds[2] = { -1, -1 }, r = 0;
+
+	for (uint32_t i = 0; i < plan->cgroup_devices.n && r == 0; i++) {
+		const struct launch_cgroup_device *d =
+			launch_at(plan, plan->cgroup_devices, struct launch_cgroup_device, i);
+		int *fd = &fds[d->allow != 0];
+		char rule[80];
+
+		cgroup_device_text(d, rule, sizeof(rule));
+		if (*fd < 0)
+			*fd = cgroup_open(dir, files[d->allow != 0], O_WRONLY);
+		if (*fd < 0)
+			r = *fd;
+		else if (write(*fd, rule, strlen(rule)) < 0)
+			r = -errno;
+		if (r < 0)
+			(void)parent_fail(err, r, "/linux/resources/devices: write \"%s\" to %s/%s",
+					  rule, dir, files[d->allow != 0]);
+	}
+	for (int i = 0; i < 2; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+	return r;
 }
 
 int cgroup_devices(const struct launch_cgroup *cg, const struct launch_plan *plan,
@@ -30,18 +63,5 @@ int cgroup_devices(const struct launch_cgroup *cg, const struct launch_plan *pla
 	if (!dir)
 		return parent_error(err, -ENOTSUP,
 				    "/linux/resources/devices: the container has no such cgroup");
-	for (uint32_t i = 0; i < plan->cgroup_devices.n; i++) {
-		const struct launch_cgroup_device *d =
-			launch_at(plan, plan->cgroup_devices, struct launch_cgroup_device, i);
-		const char *file = d->allow ? "devices.allow" : "devices.deny";
-		char rule[80];
-		int r;
-
-		cgroup_device_text(d, rule, sizeof(rule));
-		r = cgroup_write(dir, file, rule);
-		if (r < 0)
-			return parent_fail(err, r, "/linux/resources/devices: write \"%s\" to %s/%s",
-					   rule, dir, file);
-	}
-	return 0;
+	return devices_v1(dir, plan, err);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int file_open(const char *dir, const char *file, int flags)
+int cgroup_open(const char *dir, const char *file, int flags)
 {
 	char path[PATH_MAX];
 	int fd;
@@ -22,7 +22,7 @@ static int file_open(const char *dir, const char *file, int flags)
 int cgroup_write(const char *dir, const char *file, const char *value)
 {
 	size_t len = strlen(value);
-	int fd = file_open(dir, file, O_WRONLY), r = 0;
+	int fd = cgroup_open(dir, file, O_WRONLY), r = 0;
 	ssize_t n;
 
 	if (fd < 0)
@@ -38,7 +38,7 @@ int cgroup_write(const char *dir, const char *file, const char *value)
 
 ssize_t cgroup_read(const char *dir, const char *file, char *buf, size_t size)
 {
-	int fd = file_open(dir, file, O_RDONLY);
+	int fd = cgroup_open(dir, file, O_RDONLY);
 	size_t len = 0;
 	ssize_t n;
 

@@ -53,6 +53,7 @@ static inline const struct cgroup_dir *cgroup_tracking(const struct launch_cgrou
 }
 
 /* cgroup_file.c: one value, one write or read.  dir + "/" + file. */
+int cgroup_open(const char *dir, const char *file, int flags);
 int cgroup_write(const char *dir, const char *file, const char *value);
 /* At most size - 1 bytes, NUL-terminated; their number. */
 ssize_t cgroup_read(const char *dir, const char *file, char *buf, size_t size);

@@ -25,6 +25,7 @@ struct child {
 	bool exec, two_stage, no_pivot, keyring, terminal, dumpable;
 	bool userns;      /* in another user namespace than the parent */
 	bool netns;       /* in a new network namespace */
+	bool netns_to_come; /* which the parent makes meanwhile, and sends */
 	bool mount_by_fd; /* mount_setattr(2) is missing */
 	uint64_t clone_flags; /* of the (second) clone */
 	uint64_t setns_flags; /* exec: what to join by container_pidfd */
@@ -35,10 +36,10 @@ struct child {
 	char text[112];
 
 	/* Descriptors, the child's copies; -1: none. */
-	int sock, peer; /* peer: the parent's end, never kept */
+	int sock;
 	int job, stub, status;
 	int in, out, err;
-	int proc, null, pid_ns;
+	int proc, null;
 	int root_fd, container_pidfd;
 	int join_fd[CHILD_JOINS_MAX];
 	uint32_t join_type[CHILD_JOINS_MAX];
@@ -53,6 +54,8 @@ struct child {
 	/* The interpreter's own. */
 	int root;       /* O_PATH of the rootfs, mounted */
 	int masked_dir; /* the empty tmpfs that the masked directories share */
+	int node_dir;   /* where the last device or symlink was made, and its path in node_path */
+	char node_path[256];
 	char buf[PATH_MAX], buf2[PATH_MAX];
 };
 
@@ -79,6 +82,8 @@ int child_become_stub(struct child *c);
 
 /* child_ns.c */
 int child_join(struct child *c);
+/* Before anything that depends on the network namespace: have it. */
+int child_take_netns(struct child *c);
 int child_identity(struct child *c);
 int child_join_cgroups(struct child *c);
 int child_kernel_settings(struct child *c);

@@ -59,10 +59,38 @@ static int child_existing_device(int dir, const char *name, const struct launch_
 	return r < 0 ? -EEXIST : 0;
 }
 
+/*
+ * The directory for a node, and its name in c->buf.  They nearly always share one, so the last is kept; what
+ * a path leads to does not change between two of them, because nothing is mounted there in between.
+ */
+static int child_node_dir(struct child *c, const char *path)
+{
+	size_t at = sys_strlen(path);
+	bool same = c->node_dir >= 0;
+
+	while (at && path[at - 1] != '/')
+		at--;
+	for (size_t i = 0; same && i < at; i++)
+		same = path[i] == c->node_path[i];
+	if (same && !c->node_path[at] && path[at] && path[at] != '.') {
+		(void)sys_append(c->buf, sizeof(c->buf), 0, path + at);
+		return c->node_dir;
+	}
+	if (c->node_dir >= 0)
+		(void)sys(close, c->node_dir);
+	c->node_dir = resolve_parent(c->root, path, c->buf);
+	c->node_path[0] = '\0';
+	for (size_t i = 0; i < at && at < sizeof(c->node_path); i++) {
+		c->node_path[i] = path[i];
+		c->node_path[i + 1] = '\0';
+	}
+	return c->node_dir;
+}
+
 static int child_device(struct child *c, const struct launch_device *d)
 {
 	unsigned long rdev = makedev(d->major, d->minor);
-	int dir = resolve_parent(c->root, launch_text(c->plan, d->path), c->buf);
+	int dir = child_node_dir(c, launch_text(c->plan, d->path));
 	long r;
 
 	if (dir < 0)
@@ -77,19 +105,17 @@ static int child_device(struct child *c, const struct launch_device *d)
 		r = child_existing_device(dir, c->buf, d, rdev);
 	else if (r == -EPERM)
 		r = child_bind_device(c, d, rdev);
-	(void)sys(close, dir);
 	return (int)r;
 }
 
 static int child_symlink(struct child *c, const struct launch_symlink *s)
 {
-	int dir = resolve_parent(c->root, launch_text(c->plan, s->path), c->buf);
+	int dir = child_node_dir(c, launch_text(c->plan, s->path));
 	long r;
 
 	if (dir < 0)
 		return dir;
 	r = sys(symlinkat, launch_text(c->plan, s->target), dir, c->buf);
-	(void)sys(close, dir);
 	return r == -EEXIST ? 0 : (int)r;
 }
 
@@ -108,6 +134,8 @@ int child_devices(struct child *c)
 		if (r == 0)
 			r = child_symlink(c, launch_at(p, p->symlinks, struct launch_symlink, i));
 	}
+	if (c->node_dir >= 0)
+		(void)sys(close, c->node_dir);
 	return r;
 }
 

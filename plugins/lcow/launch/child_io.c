@@ -118,8 +118,10 @@ int child_wait(struct child *c, int *ret_fd)
 
 int child_ask(struct child *c, uint32_t kind, uint32_t index, int *ret_fd)
 {
-	int r = child_send(c, kind, 0, index, -1);
+	int r = child_take_netns(c);
 
+	if (r == 0)
+		r = child_send(c, kind, 0, index, -1);
 	return r < 0 ? r : child_wait(c, ret_fd);
 }
 

@@ -315,8 +315,8 @@ static int child_options(struct child *c, const struct launch_mount *m, uint32_t
 static int child_place_mount(struct child *c, const struct launch_mount *m, uint32_t i, int fd,
 			     bool fs)
 {
-	struct stat st;
-	long r = sys(fstat, fd, &st);
+	struct stat st = { .st_mode = S_IFDIR };
+	long r = fs ? 0 : sys(fstat, fd, &st);
 	int target;
 
 	if (r == 0 && !c->mount_by_fd)
@@ -358,8 +358,7 @@ static int child_mount_long(struct child *c, const struct launch_mount *m, uint3
 static int child_mount_fs(struct child *c, const struct launch_mount *m, uint32_t i)
 {
 	bool too_long = false;
-	int r = child_step(c, LAUNCH_STEP_MOUNT, i);
-	int fd = r < 0 ? r : child_make_fs(c, m, &too_long);
+	int fd = child_make_fs(c, m, &too_long);
 
 	if (too_long)
 		return child_mount_long(c, m, i);
@@ -431,11 +430,37 @@ static int child_mount_remount(struct child *c, const struct launch_mount *m, ui
 	return r;
 }
 
+/*
+ * What is the same in whatever network namespace it is mounted: these types, and not below /proc, where a
+ * path may lead elsewhere once the namespace has changed.
+ */
+static bool child_ignores_net(struct child *c, const struct launch_mount *m)
+{
+	static const char *const types[] = { "proc", "tmpfs", "devpts", "mqueue" };
+	const char *target = launch_text(c->plan, m->target), *proc = "/proc/";
+
+	while (*proc && *target == *proc) {
+		target++;
+		proc++;
+	}
+	if (m->kind != LAUNCH_MOUNT_FS || !*proc)
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		if (sys_streq(launch_text(c->plan, m->type), types[i]))
+			return true;
+	}
+	return false;
+}
+
 int child_mount(struct child *c, uint32_t i)
 {
 	const struct launch_mount *m = launch_at(c->plan, c->plan->mounts, struct launch_mount, i);
-	int r;
+	int r = child_step(c, LAUNCH_STEP_MOUNT, i);
 
+	if (r == 0 && !child_ignores_net(c, m))
+		r = child_take_netns(c);
+	if (r < 0)
+		return r;
 	switch (m->kind) {
 	case LAUNCH_MOUNT_FS:
 		r = child_mount_fs(c, m, i);
@@ -444,9 +469,7 @@ int child_mount(struct child *c, uint32_t i)
 		r = child_mount_bind(c, m, i);
 		break;
 	case LAUNCH_MOUNT_CGROUP:
-		r = child_step(c, LAUNCH_STEP_MOUNT, i);
-		if (r == 0)
-			r = child_mount_cgroup(c, m);
+		r = child_mount_cgroup(c, m);
 		break;
 	default:
 		r = child_mount_remount(c, m, i);

@@ -33,6 +33,22 @@ int child_join(struct child *c)
 	return 0;
 }
 
+/* It comes as the answer to the first "go": no request may be made before. */
+int child_take_netns(struct child *c)
+{
+	int fd = -1, r;
+
+	if (!c->netns_to_come)
+		return 0;
+	c->netns_to_come = false;
+	r = child_wait(c, &fd);
+	if (r == 0)
+		r = (int)sys(setns, fd, CLONE_NEWNET);
+	if (fd >= 0)
+		(void)sys(close, fd);
+	return r;
+}
+
 /* Where 0 is not mapped, the capabilities must survive the stub's execve some other way. */
 static int child_keep_caps(void)
 {
@@ -135,8 +151,10 @@ int child_kernel_settings(struct child *c)
 {
 	const char *host = launch_text(c->plan, c->plan->hostname);
 	const char *domain = launch_text(c->plan, c->plan->domainname);
-	long r = c->netns ? child_loopback(c) : 0;
+	long r = child_take_netns(c);
 
+	if (r == 0 && c->netns)
+		r = child_loopback(c);
 	for (uint32_t i = 0; i < c->plan->sysctls.n && r == 0; i++)
 		r = child_sysctl(c, i);
 	if (r == 0 && host) {

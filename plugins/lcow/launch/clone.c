@@ -72,6 +72,24 @@ static long clone_in_pid_ns(struct launch *l)
 	return pid;
 }
 
+/* Like clone_in_pid_ns(): this thread is in the new one for a moment, and nobody else is. */
+int parent_make_netns(void)
+{
+	int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), fd = -1, r = 0;
+
+	if (own < 0)
+		return -errno;
+	r = (int)sys(unshare, CLONE_NEWNET);
+	if (r == 0) {
+		fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+		r = fd < 0 ? -errno : fd;
+		if (sys(setns, own, CLONE_NEWNET) < 0)
+			abort(); /* this thread's sockets would be the container's */
+	}
+	(void)close(own);
+	return r;
+}
+
 int parent_clone(struct launch *l)
 {
 	sigset_t all, old;

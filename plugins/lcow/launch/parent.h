@@ -45,6 +45,8 @@ void parent_free(struct launch *l);
 
 /* clone.c: the first clone; the child never returns from it. */
 int parent_clone(struct launch *l);
+/* A new network namespace, as a descriptor. */
+int parent_make_netns(void);
 
 /* serve.c: answer the child until it is ready (or, after the gate, until it executes). */
 int parent_serve(struct launch *l);

@@ -50,8 +50,8 @@ struct launch *parent_new(const struct launch_plan *plan, const struct launch_pl
 	c->keyring = options->keyring;
 	c->fail_step = options->fail_step;
 	c->terminal = c->plan->process.terminal != 0;
-	c->sock = c->peer = c->job = c->stub = c->status = c->proc = c->null = -1;
-	c->root_fd = c->container_pidfd = c->root = c->masked_dir = c->pid_ns = -1;
+	c->sock = c->job = c->stub = c->status = c->proc = c->null = -1;
+	c->root_fd = c->container_pidfd = c->root = c->masked_dir = c->node_dir = -1;
 	c->in = c->terminal ? -1 : options->stdio.in;
 	c->out = c->terminal ? -1 : options->stdio.out;
 	c->err = c->terminal ? -1 : options->stdio.err;
@@ -237,6 +237,13 @@ static void prepare_flags(struct launch *l)
 		l->first_flags = 0;
 		return;
 	}
+	/*
+	 * The network namespace takes as long as all the rest: made here while the child goes on.  It must
+	 * belong to the container's user namespace where that is another than ours.
+	 */
+	c->netns_to_come = c->netns && !c->userns;
+	if (c->netns_to_come)
+		fresh &= ~(uint64_t)CLONE_NEWNET;
 	c->clone_flags = l->first_flags = fresh;
 	/* The calling thread makes its next child in that pid namespace: this spares a second clone. */
 	for (uint32_t i = 0; join_pid && i < c->n_joins; i++) {

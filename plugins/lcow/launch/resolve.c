@@ -130,6 +130,31 @@ static int resolve_walk(int root, char *path, int how)
 	return dir;
 }
 
+/* Only the last component is missing, as most often: -EAGAIN where it is not that simple. */
+static int resolve_last(int root, char *path, bool file)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC | O_NOFOLLOW,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	size_t len = sys_strlen(path), at;
+	int dir, fd = -EAGAIN;
+
+	while (len && path[len - 1] == '/')
+		path[--len] = '\0';
+	for (at = len; at && path[at - 1] != '/'; at--)
+		;
+	if (at < 2)
+		return -EAGAIN;
+	path[at - 1] = '\0';
+	dir = resolve_existing(root, path, O_DIRECTORY);
+	path[at - 1] = '/';
+	if (dir < 0)
+		return -EAGAIN;
+	if (resolve_make(dir, path + at, file) == 0)
+		fd = (int)sys(openat2, dir, path + at, &how, sizeof(how));
+	(void)sys(close, dir);
+	return fd < 0 ? -EAGAIN : fd;
+}
+
 int resolve(int root, const char *path, int how)
 {
 	char copy[PATH_MAX];
@@ -140,6 +165,9 @@ int resolve(int root, const char *path, int how)
 		return fd;
 	if (sys_append(copy, sizeof(copy), 0, path) >= sizeof(copy))
 		return -ENAMETOOLONG;
+	fd = resolve_last(root, copy, how & RESOLVE_MAKE_FILE);
+	if (fd != -EAGAIN)
+		return fd;
 	do
 		fd = resolve_walk(root, copy, how);
 	while (fd == -EAGAIN && --tries);

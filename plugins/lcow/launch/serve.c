@@ -149,6 +149,18 @@ static int serve_born(struct launch *l)
 	return r;
 }
 
+static int serve_netns(struct launch *l)
+{
+	int r, fd = parent_make_netns();
+
+	if (fd < 0)
+		return parent_fail(l->err, fd, "network namespace");
+	r = parent_send_go(l->sock, 0, fd);
+	(void)close(fd);
+	/* EPIPE: the child has failed, and its report is to be read */
+	return r == -EPIPE ? 0 : r;
+}
+
 int parent_first_go(struct launch *l)
 {
 	int r;
@@ -156,7 +168,11 @@ int parent_first_go(struct launch *l)
 	if (l->child.two_stage)
 		return parent_send_go(l->sock, 0, -1);
 	r = l->first_flags & CLONE_NEWUSER ? serve_maps(l) : 0;
-	return r < 0 ? r : serve_born(l);
+	if (r == 0)
+		r = serve_born(l);
+	if (r == 0 && l->child.netns_to_come)
+		r = serve_netns(l);
+	return r;
 }
 
 /* The first child made the second, which is ours too, and is gone. */
