@@ -216,7 +216,8 @@ int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
 		json_object_array_add(dirs, o);
 	}
 	json_object_object_add(root, "dirs", json_object_get(dirs));
-	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
 out:
 	json_object_put(dirs);
 	json_object_put(root);

@@ -30,7 +30,8 @@ static char *listener_state(const struct launch *l)
 	if (metadata)
 		json_object_object_add(root, "metadata", json_object_new_string(metadata));
 	json_object_object_add(root, "state", json_object_get(inner));
-	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN));
+	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
+							  JSON_C_TO_STRING_NOSLASHESCAPE));
 out:
 	json_object_put(inner);
 	json_object_put(fds);

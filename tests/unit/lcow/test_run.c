@@ -2,10 +2,11 @@
 /* Containers from create to exit: exit codes, streams, identity, limits, init, gate. */
 #include "box.h"
 
-#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <termios.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static void test_exit_codes(void **state)
 {
@@ -341,6 +342,85 @@ static void test_seccomp(void **state)
 	}
 }
 
+struct notified {
+	int sock;
+	int listener;
+	char state[2048];
+	unsigned answered;
+};
+
+/* Takes the listener, then answers every mkdir that is asked for with success. */
+static void *answer_notifications(void *arg)
+{
+	struct notified *n = arg;
+	struct pollfd p;
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec iov = { n->state, sizeof(n->state) - 1 };
+	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+			       .msg_controllen = sizeof(control) };
+	int fd = accept4(n->sock, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0 || recvmsg(fd, &head, MSG_CMSG_CLOEXEC) <= 0)
+		return NULL;
+	(void)close(fd);
+	memcpy(&n->listener, CMSG_DATA(&control.head), sizeof(int));
+	p = (struct pollfd){ .fd = n->listener, .events = POLLIN };
+	while (poll(&p, 1, 5000) == 1 && !(p.revents & POLLHUP)) {
+		struct seccomp_notif request = { 0 };
+		struct seccomp_notif_resp answer = { 0 };
+
+		if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, &request) < 0)
+			break;
+		answer.id = request.id;
+		n->answered++;
+		(void)ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	}
+	return NULL;
+}
+
+static void test_seccomp_listener(void **state)
+{
+	struct box *b = *state;
+	struct launch_run_options init = { .init = true };
+	char linux_[512];
+	struct box_spec s = { .script = "mkdir /x && mkdir /y && ls -d /x /y", .linux_ = linux_ };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct box_result r;
+
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", box_path(b, "socket"));
+	(void)snprintf(linux_, sizeof(linux_),
+		       ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"%s\","
+		       "\"listenerMetadata\":\"meta\",\"syscalls\":[{\"names\":[\"mkdir\",\"mkdirat\","
+		       "\"sendmsg\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+		       addr.sun_path);
+	for (int i = 0; i < 4; i++) {
+		struct notified n = { .listener = -1 };
+		pthread_t thread;
+
+		s.process = i & 1 ? ",\"noNewPrivileges\":true" : "";
+		n.sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(n.sock, (struct sockaddr *)&addr, sizeof(addr)), 0);
+		assert_int_equal(listen(n.sock, 1), 0);
+		assert_int_equal(pthread_create(&thread, NULL, answer_notifications, &n), 0);
+		box_run(b, &s, i & 2 ? &init : NULL, &r);
+		if (r.error)
+			fail_msg("%s", r.err.text);
+		(void)pthread_join(thread, NULL);
+		/* Both were answered for, and neither was made. */
+		assert_true(n.answered >= 2);
+		assert_int_equal(access(box_path(b, "rootfs/x"), F_OK), -1);
+		assert_has(n.state, "\"fds\":[\"seccompFd\"]");
+		assert_has(n.state, "\"metadata\":\"meta\"");
+		assert_has(n.state, "\"state\":{\"ociVersion\"");
+		(void)close(n.listener);
+		(void)close(n.sock);
+		(void)unlink(addr.sun_path);
+	}
+}
+
 /* PID 1 is none of the container's to look into or to write to. */
 static void test_stub_is_closed(void **state)
 {
@@ -390,6 +470,7 @@ int main(void)
 		T(test_born),
 		T(test_parent_dies),
 		T(test_seccomp),
+		T(test_seccomp_listener),
 		T(test_stub_is_closed),
 		T(test_self_exe),
 	};
