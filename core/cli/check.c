@@ -9,7 +9,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* Plugins are loaded to judge their sections; a place where nothing can be made is theirs to write to. */
+/*
+ * Plugins are loaded to judge their sections; a place where nothing can be made is theirs to write
+ * to.
+ */
 #define NOWHERE "/proc/cowherd"
 
 struct check {
@@ -21,7 +24,8 @@ struct check {
 
 static int check_open(struct check *c, const char *plugin_dir, struct cow_config_errors *errors)
 {
-	_cleanup_free_ char *plugins = cow_paths_plugin_dir(plugin_dir), *libexec = cow_paths_libexec_dir();
+	_cleanup_free_ char *plugins = cow_paths_plugin_dir(plugin_dir),
+			    *libexec = cow_paths_libexec_dir();
 	const struct cow_host_setup setup = {
 		.loop = &c->loop,
 		.timers = &c->timers,
@@ -77,8 +81,8 @@ int cow_cmd_check(const struct cow_args *args)
 		check_plugins(config, cow_args_string(args, "plugin-dir"), &errors);
 	mistakes = errors.count;
 	if (mistakes)
-		(void)fprintf(stderr, "%s%u mistake%s\n", errors.text.data ? errors.text.data : "", mistakes,
-			      mistakes == 1 ? "" : "s");
+		(void)fprintf(stderr, "%s%u mistake%s\n", errors.text.data ? errors.text.data : "",
+			      mistakes, mistakes == 1 ? "" : "s");
 	else
 		(void)printf("%s: %zu container%s, no mistakes\n", file ? file : COW_CONFIG_DEFAULT,
 			     config->container_count, config->container_count == 1 ? "" : "s");

@@ -16,7 +16,8 @@
 static void answer_stop(struct cow_supervisor *s)
 {
 	while (!cow_list_empty(&s->stop_waiters)) {
-		struct stop_waiter *w = cow_container_of(s->stop_waiters.next, struct stop_waiter, link);
+		struct stop_waiter *w =
+			cow_container_of(s->stop_waiters.next, struct stop_waiter, link);
 
 		cow_list_del(&w->link);
 		w->done(w->arg, NULL, "{}");
@@ -80,8 +81,10 @@ static void begin_stop(struct cow_supervisor *s)
 {
 	s->stage = STAGE_STOP;
 	cow_process_notify("STOPPING=1");
-	cow_supervisor_log(COW_LOG_INFO, "supervisor.stop", s->kill_wanted ? "killing" : "stopping");
-	cow_reconcile_stop(s->reconcile, s->stop_timeout_ms, s->options.remove, containers_stopped, s);
+	cow_supervisor_log(COW_LOG_INFO, "supervisor.stop",
+			   s->kill_wanted ? "killing" : "stopping");
+	cow_reconcile_stop(s->reconcile, s->stop_timeout_ms, s->options.remove, containers_stopped,
+			   s);
 	if (s->kill_wanted)
 		cow_reconcile_kill(s->reconcile);
 }
@@ -96,7 +99,8 @@ static void hurry_stop(struct cow_supervisor *s)
 		cow_engine_shutdown(s->engine, 0, true, hurried, NULL);
 }
 
-void cow_supervisor_stop(struct cow_supervisor *s, int64_t timeout_ms, bool kill, cow_engine_cb done, void *arg)
+void cow_supervisor_stop(struct cow_supervisor *s, int64_t timeout_ms, bool kill,
+			 cow_engine_cb done, void *arg)
 {
 	struct stop_waiter *w = done ? calloc(1, sizeof(*w)) : NULL;
 	bool first = !s->stop_wanted, hurry = kill && !s->kill_wanted;
@@ -149,7 +153,8 @@ static void reload_logged(void *arg, const struct cow_error *err, const char *re
 {
 	struct cow_supervisor *s = arg;
 
-	cow_supervisor_log(err ? COW_LOG_ERROR : COW_LOG_INFO, "supervisor.reload", err ? err->message : result);
+	cow_supervisor_log(err ? COW_LOG_ERROR : COW_LOG_INFO, "supervisor.reload",
+			   err ? err->message : result);
 	if (s->options.applied)
 		s->options.applied(s->options.arg);
 }
@@ -164,7 +169,8 @@ static void reload(void *arg, cow_engine_cb done, void *done_arg)
 	struct cow_error err = { 0 };
 
 	if (cow_config_load(s->config_path, &config, &errors) == 0 &&
-	    cow_config_check_plugins(config, s->host, &errors) && cow_supervisor_log_settings(s, config, &err) == 0) {
+	    cow_config_check_plugins(config, s->host, &errors) &&
+	    cow_supervisor_log_settings(s, config, &err) == 0) {
 		(void)cow_config_apply_plugins(config, old, s->host, &errors);
 		if (old)
 			warn_settings(old, config);
@@ -202,12 +208,14 @@ void cow_supervisor_failed(void *arg, const char *container, const char *message
 {
 	struct cow_supervisor *s = arg;
 
-	cow_log(.level = COW_LOG_ERROR, .event = "container.failed", .msg = message, .container = container);
+	cow_log(.level = COW_LOG_ERROR, .event = "container.failed", .msg = message,
+		.container = container);
 	if (s->options.failed)
 		s->options.failed(s->options.arg, container, message);
 }
 
-static void stop_request(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done, void *done_arg)
+static void stop_request(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done,
+			 void *done_arg)
 {
 	struct cow_supervisor *s = arg;
 
@@ -245,7 +253,9 @@ static void recovered(void *arg, const struct cow_error *err, const char *result
 	struct cow_config *config;
 
 	(void)result;
-	/* What could not be recovered concerns single containers; the supervisor is for the others. */
+	/*
+	 * What could not be recovered concerns single containers; the supervisor is for the others.
+	 */
 	if (err)
 		cow_supervisor_log(COW_LOG_ERROR, "supervisor.recover", err->message);
 	if (open_server(s) < 0) {

@@ -19,7 +19,8 @@ struct cow_supervise_options {
 	const char *root, *state, *host, *plugin_dir, *log_level, *log_format;
 	int log_fd;         /* stays the caller's; -1: cowherd.log in the state directory */
 	enum cow_log_level log_default;
-	bool remove;        /* in the end containers are deleted, and directories too, where empty then */
+	/* In the end containers are deleted, and directories too, where they are empty then. */
+	bool remove;
 	int64_t stop_timeout_ms; /* < 0: as each container says */
 
 	/* The socket answers.  The configuration is applied after this. */
@@ -41,13 +42,19 @@ struct cow_supervise_options {
  */
 int cow_supervisor_create(const struct cow_supervise_options *options, struct cow_supervisor **ret,
 			  struct cow_strbuf *why);
-/* Until it was stopped, by a signal, a client or cow_supervisor_stop().  0, or what kept it from starting. */
+/*
+ * Until it was stopped, by a signal, a client or cow_supervisor_stop().  0, or what kept it from
+ * starting.
+ */
 int cow_supervisor_run(struct cow_supervisor *supervisor, struct cow_strbuf *why);
 void cow_supervisor_destroy(struct cow_supervisor *supervisor); /* NULL is fine */
 
-/* Begin to stop (timeout_ms < 0: as the options say); again with kill: hurry.  done (may be NULL) comes when all has stopped. */
-void cow_supervisor_stop(struct cow_supervisor *supervisor, int64_t timeout_ms, bool kill, cow_engine_cb done,
-			 void *arg);
+/*
+ * Begin to stop (timeout_ms < 0: as the options say); again with kill: hurry.  done (may be NULL)
+ * comes when all has stopped.
+ */
+void cow_supervisor_stop(struct cow_supervisor *supervisor, int64_t timeout_ms, bool kill,
+			 cow_engine_cb done, void *arg);
 
 /* After options.stopped; at another time it does nothing. */
 void cow_supervisor_proceed(struct cow_supervisor *supervisor);

@@ -9,14 +9,15 @@
 #include <string.h>
 
 /* A plugin says "/pointer: cause" or only the cause; the pointer is relative to its section. */
-static void complain_section(struct cow_config_errors *errors, const struct cow_config_plugin *section,
-			     const char *message)
+static void complain_section(struct cow_config_errors *errors,
+			     const struct cow_config_plugin *section, const char *message)
 {
 	const char *cause = *message == '/' ? strstr(message, ": ") : NULL;
 	_cleanup_free_ char *pointer = NULL;
 
-	pointer = cause ? cow_asprintf("/plugins/%s%.*s", section->name, (int)(cause - message), message) :
-			  cow_asprintf("/plugins/%s", section->name);
+	pointer = cause ? cow_asprintf("/plugins/%s%.*s", section->name, (int)(cause - message),
+				       message)
+			: cow_asprintf("/plugins/%s", section->name);
 	cow_config_complain_at(errors, section->file, pointer ? pointer : "/plugins",
 			       cause ? cause + 2 : message);
 }
@@ -46,8 +47,8 @@ static const char *section_of(const struct cow_config *config, const char *name)
 	return NULL;
 }
 
-int cow_config_apply_plugins(const struct cow_config *config, const struct cow_config *old, struct cow_host *host,
-			     struct cow_config_errors *errors)
+int cow_config_apply_plugins(const struct cow_config *config, const struct cow_config *old,
+			     struct cow_host *host, struct cow_config_errors *errors)
 {
 	int first = 0;
 
@@ -72,7 +73,8 @@ int cow_config_apply_plugins(const struct cow_config *config, const struct cow_c
 	return first;
 }
 
-static int check_backend(const struct cow_create *create, struct cow_host *host, struct cow_error *err)
+static int check_backend(const struct cow_create *create, struct cow_host *host,
+			 struct cow_error *err)
 {
 	const struct cowherd_request request = {
 		.size = sizeof(request),
@@ -81,7 +83,8 @@ static int check_backend(const struct cow_create *create, struct cow_host *host,
 		.owner = create->owner,
 		.txn = "",
 		.bundle = create->bundle ? create->bundle : "/",
-		.spec = json_object_to_json_string_ext(create->spec, JSON_C_TO_STRING_NOSLASHESCAPE),
+		.spec = json_object_to_json_string_ext(create->spec,
+						       JSON_C_TO_STRING_NOSLASHESCAPE),
 		.options = "{}",
 		.run_dir = "/nonexistent",
 		.state_dir = "/nonexistent",
@@ -90,7 +93,8 @@ static int check_backend(const struct cow_create *create, struct cow_host *host,
 	if (!request.spec)
 		return cow_error_errno(err, -ENOMEM, "spec");
 	if (create->backend && !cow_host_backend(host, create->backend))
-		return cow_error_set(err, -ENOENT, "no plugin has a backend \"%s\"", create->backend);
+		return cow_error_set(err, -ENOENT, "no plugin has a backend \"%s\"",
+				     create->backend);
 	if (!create->backend && !cow_host_choose_backend(host, &request))
 		return cow_error_set(err, -ENOTSUP, "no plugin can run it");
 	return 0;
@@ -116,7 +120,8 @@ bool cow_config_check_containers(const struct cow_config *config, struct cow_hos
 		cow_create_destroy(create);
 		if (r == 0)
 			continue;
-		cow_config_complain_at(errors, c->file, pointer ? pointer : "/containers", err.message);
+		cow_config_complain_at(errors, c->file, pointer ? pointer : "/containers",
+				       err.message);
 		good = false;
 	}
 	return good;

@@ -37,16 +37,21 @@ int cow_supervisor_log_open(struct cow_supervisor *s, struct cow_error *err)
 	return 0;
 }
 
-int cow_supervisor_log_settings(struct cow_supervisor *s, const struct cow_config *config, struct cow_error *err)
+int cow_supervisor_log_settings(struct cow_supervisor *s, const struct cow_config *config,
+				struct cow_error *err)
 {
 	const struct cow_supervise_options *o = &s->options;
 
-	s->log_level = config->log_level >= 0 ? (enum cow_log_level)config->log_level : o->log_default;
+	s->log_level =
+		config->log_level >= 0 ? (enum cow_log_level)config->log_level : o->log_default;
 	s->log_json = config->log_json > 0;
 	if (o->log_level && cow_log_level_parse(o->log_level, &s->log_level) < 0)
-		return cow_error_set(err, -EINVAL, "log level %s: not error, warn, info or debug", o->log_level);
-	if (o->log_format && strcmp(o->log_format, "json") != 0 && strcmp(o->log_format, "text") != 0)
-		return cow_error_set(err, -EINVAL, "log format %s: not text or json", o->log_format);
+		return cow_error_set(err, -EINVAL, "log level %s: not error, warn, info or debug",
+				     o->log_level);
+	if (o->log_format && strcmp(o->log_format, "json") != 0 &&
+	    strcmp(o->log_format, "text") != 0)
+		return cow_error_set(err, -EINVAL, "log format %s: not text or json",
+				     o->log_format);
 	if (o->log_format)
 		s->log_json = strcmp(o->log_format, "json") == 0;
 	return 0;

@@ -220,7 +220,8 @@ static void destroy_loop(struct cow_supervisor *s)
 	(void)uv_run(&s->loop, UV_RUN_DEFAULT);
 	/* A handle that is left is somebody's leak: say so, and end all the same. */
 	if (uv_loop_close(&s->loop) == UV_EBUSY) {
-		cow_supervisor_log(COW_LOG_WARN, "supervisor.stop", "the loop still has open handles");
+		cow_supervisor_log(COW_LOG_WARN, "supervisor.stop",
+				   "the loop still has open handles");
 		uv_walk(&s->loop, close_handle, NULL);
 		(void)uv_run(&s->loop, UV_RUN_DEFAULT);
 		(void)uv_loop_close(&s->loop);
@@ -246,7 +247,8 @@ void cow_supervisor_destroy(struct cow_supervisor *s)
 		(void)close(s->log_fd);
 	}
 	while (!cow_list_empty(&s->stop_waiters)) {
-		struct stop_waiter *w = cow_container_of(s->stop_waiters.next, struct stop_waiter, link);
+		struct stop_waiter *w =
+			cow_container_of(s->stop_waiters.next, struct stop_waiter, link);
 
 		cow_list_del(&w->link);
 		free(w);

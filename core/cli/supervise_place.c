@@ -22,7 +22,9 @@ static char *choose_path(const char *given, const char *configured, const char *
 {
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 
-	return cow_fs_absolute(cwd ? cwd : "/", given ? given : configured ? configured : otherwise);
+	return cow_fs_absolute(cwd ? cwd : "/", given	     ? given
+						: configured ? configured
+							     : otherwise);
 }
 
 static int choose_socket(struct cow_place *place, const char *host, struct cow_error *err)
@@ -38,8 +40,8 @@ static int choose_socket(struct cow_place *place, const char *host, struct cow_e
 	return place->socket ? 0 : cow_error_errno(err, -ENOMEM, "host");
 }
 
-int cow_place_init(struct cow_place *place, const struct cow_supervise_options *o, const struct cow_config *config,
-		   struct cow_error *err)
+int cow_place_init(struct cow_place *place, const struct cow_supervise_options *o,
+		   const struct cow_config *config, struct cow_error *err)
 {
 	const char *plugins = o->plugin_dir ? o->plugin_dir : config->plugins_dir;
 
@@ -77,8 +79,8 @@ static int lock_file(int fd, const char *root, struct cow_error *err)
 	if (errno != EAGAIN && errno != EACCES)
 		return cow_error_errno(err, -errno, "%s/lock", root);
 	if (fcntl(fd, F_GETLK, &owner) == 0 && owner.l_type != F_UNLCK)
-		return cow_error_set(err, -EBUSY, "%s: a supervisor runs there already, process %d", root,
-				     (int)owner.l_pid);
+		return cow_error_set(err, -EBUSY, "%s: a supervisor runs there already, process %d",
+				     root, (int)owner.l_pid);
 	return cow_error_set(err, -EBUSY, "%s: a supervisor runs there already", root);
 }
 
@@ -92,7 +94,8 @@ static int take_lock(struct cow_place *place, struct cow_error *err)
 	if (!path)
 		return cow_error_errno(err, -ENOMEM, "lock");
 	for (;;) {
-		_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		_cleanup_close_ int fd =
+			open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 		if (fd < 0)
 			return cow_error_errno(err, -errno, "%s", path);
@@ -164,7 +167,10 @@ void cow_process_prepare(void)
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
-	/* The heap of a supervisor is small and long-lived: one arena per thread would be most of it. */
+	/*
+	 * The heap of a supervisor is small and long-lived: one arena per thread would be most of
+	 * it.
+	 */
 	(void)mallopt(M_ARENA_MAX, 2);
 	(void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
 	/* Launching waits in the kernel more than it computes. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a supervisor lives: its directories, its socket, its lock; and what it asks of the process. */
+/*
+ * Where a supervisor lives: its directories, its socket, its lock; and what it asks of the process.
+ */
 #ifndef COW_CLI_SUPERVISE_PLACE_H
 #define COW_CLI_SUPERVISE_PLACE_H
 

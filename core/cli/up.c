@@ -71,7 +71,8 @@ static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) && value ? json_object_get_string(value) : "";
+	return json_object_object_get_ex(o, key, &value) && value ? json_object_get_string(value)
+								  : "";
 }
 
 static void died(struct up *up, struct up_container *c, struct json_object *event)
@@ -84,9 +85,10 @@ static void died(struct up *up, struct up_container *c, struct json_object *even
 	c->exit_code = -1;
 	if (json_object_object_get_ex(event, "exit_code", &code) && code)
 		c->exit_code = json_object_get_int(code);
-	sentence = c->exit_code >= 0 ? cow_asprintf("%s exited with code %d\n", c->name, c->exit_code) :
-				       cow_asprintf("%s exited, its code is lost: %s\n", c->name,
-						    text_of(event, "reason"));
+	sentence = c->exit_code >= 0
+			   ? cow_asprintf("%s exited with code %d\n", c->name, c->exit_code)
+			   : cow_asprintf("%s exited, its code is lost: %s\n", c->name,
+					  text_of(event, "reason"));
 	if (stream && sentence)
 		up_stream_tell(stream, sentence);
 }
@@ -296,7 +298,8 @@ static void on_stopped(void *arg)
 	struct up *up = arg;
 
 	up->draining = true;
-	(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->drain, DRAIN_MS, drained_late, up);
+	(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->drain, DRAIN_MS,
+			      drained_late, up);
 	look_soon(up);
 }
 
@@ -323,8 +326,8 @@ static bool wants_colors(const struct cow_args *args)
 {
 	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 
-	return !cow_args_flag(args, "no-color", false) && isatty(STDOUT_FILENO) && !(no_color && *no_color) &&
-	       !(term && strcmp(term, "dumb") == 0);
+	return !cow_args_flag(args, "no-color", false) && isatty(STDOUT_FILENO) &&
+	       !(no_color && *no_color) && !(term && strcmp(term, "dumb") == 0);
 }
 
 static int run(struct up *up, const struct cow_supervise_options *options, struct cow_strbuf *why)
@@ -336,7 +339,8 @@ static int run(struct up *up, const struct cow_supervise_options *options, struc
 		return r;
 	config = cow_supervisor_config(up->supervisor);
 	if (up->exit_from && cow_config_find(config, up->exit_from) == config->container_count) {
-		cow_strbuf_addf(why, "--exit-code-from %s: the configuration has no such container\n",
+		cow_strbuf_addf(why,
+				"--exit-code-from %s: the configuration has no such container\n",
 				up->exit_from);
 		r = -ENOENT;
 	} else {

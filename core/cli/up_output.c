@@ -35,7 +35,8 @@ static void open_anew(struct up_output *o, int fd)
 	o->own = true;
 }
 
-int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg), void *arg)
+int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg),
+		   void *arg)
 {
 	*o = (struct up_output){ .drained = drained, .arg = arg };
 	open_anew(o, fd);
@@ -54,7 +55,8 @@ static ssize_t write_some(struct up_output *o, const char *data, size_t len)
 	ssize_t n;
 
 	do
-		n = o->socket ? send(o->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL) : write(o->fd, data, len);
+		n = o->socket ? send(o->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+			      : write(o->fd, data, len);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines to standard output, which may be slow or stuck: what it does not take waits here, and whoever
- * writes looks at full() and pauses its own source.
+ * Lines to standard output, which may be slow or stuck: what it does not take waits here, and
+ * whoever writes looks at full() and pauses its own source.
  */
 #ifndef COW_CLI_UP_OUTPUT_H
 #define COW_CLI_UP_OUTPUT_H
@@ -26,7 +26,8 @@ struct up_output {
 };
 
 /* fd stays the caller's, and keeps its flags: they are shared with the shell. */
-int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg), void *arg);
+int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg),
+		   void *arg);
 /* Queue and write what goes. */
 void up_output_write(struct up_output *o, const char *data, size_t len);
 bool up_output_full(const struct up_output *o);

@@ -47,7 +47,8 @@ static void put_line(struct up_stream *s, const char *text, size_t len)
 	struct cow_strbuf b = COW_STRBUF_INIT;
 
 	if (screen->colors)
-		cow_strbuf_addf(&b, "\033[%um%-*s |\033[0m ", s->color, screen->name_width, s->name);
+		cow_strbuf_addf(&b, "\033[%um%-*s |\033[0m ", s->color, screen->name_width,
+				s->name);
 	else
 		cow_strbuf_addf(&b, "%-*s | ", screen->name_width, s->name);
 	/* A terminal's line ends in CR LF. */
@@ -108,7 +109,8 @@ static void feed(struct up_pipe *p, const char *data, size_t len)
 		len -= n;
 	}
 	if (p->line.len)
-		(void)cow_timer_start(p->stream->screen->timers, &p->timer, PARTIAL_MS, partial_late, p);
+		(void)cow_timer_start(p->stream->screen->timers, &p->timer, PARTIAL_MS,
+				      partial_late, p);
 }
 
 /* ---- the sentence about the end */
@@ -332,8 +334,8 @@ int up_stream_follow(struct up_stream *s, bool from_start, uint64_t since_ns)
 			return r;
 		}
 	}
-	return cow_engine_follow(s->screen->engine, s->name, &options, fds[0], fds[1], follow_done, s, &s->follow,
-				 NULL);
+	return cow_engine_follow(s->screen->engine, s->name, &options, fds[0], fds[1], follow_done,
+				 s, &s->follow, NULL);
 }
 
 void up_screen_resume(struct up_screen *screen)

@@ -27,8 +27,8 @@ struct up_stream;
 /* The stream of that container, made where there is none; NULL: out of memory. */
 struct up_stream *up_stream_get(struct up_screen *screen, const char *name);
 /*
- * Read the container's output: all that it will say until it rests (from_start), or from since_ns on.
- * Reading already is success.
+ * Read the container's output: all that it will say until it rests (from_start), or from since_ns
+ * on. Reading already is success.
  */
 int up_stream_follow(struct up_stream *stream, bool from_start, uint64_t since_ns);
 /* It ended; the sentence comes behind the output it made before. */

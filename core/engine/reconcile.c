@@ -56,7 +56,10 @@ static void stop_done(struct cow_reconcile *r, struct item *item)
 	item->phase = PHASE_GONE;
 	if (r->stopping && !r->remove)
 		return;
-	/* One that would not stop is deleted by force, which says what is wrong where that fails too. */
+	/*
+	 * One that would not stop is deleted by force, which says what is wrong where that fails
+	 * too.
+	 */
 	item->phase = PHASE_DELETING;
 	begin(r, item, JOB_DELETE);
 }
@@ -89,7 +92,8 @@ static void verb_done(struct cow_reconcile *r, struct item *item, enum job_kind 
 static bool succeeded(const char *result)
 {
 	struct json_object *o = json_tokener_parse(result), *code = NULL;
-	bool zero = json_object_object_get_ex(o, "exit_code", &code) && code && json_object_get_int(code) == 0;
+	bool zero = json_object_object_get_ex(o, "exit_code", &code) && code &&
+		    json_object_get_int(code) == 0;
 
 	json_object_put(o);
 	return zero;
@@ -133,8 +137,8 @@ static void begin(struct cow_reconcile *r, struct item *item, enum job_kind kind
 	}
 	switch (kind) {
 	case JOB_STOP:
-		cow_engine_container_stop(e, item->name, r->stopping ? r->stop_timeout_ms : -1, 0, job_done,
-					  job);
+		cow_engine_container_stop(e, item->name, r->stopping ? r->stop_timeout_ms : -1, 0,
+					  job_done, job);
 		break;
 	case JOB_DELETE:
 		cow_engine_container_delete(e, item->name, true, job_done, job);
@@ -165,7 +169,8 @@ static void cancel_waits(struct cow_reconcile *r)
 
 		if (is_verb(job->kind) || job->generation != r->generation)
 			continue;
-		q = job->kind == JOB_HEALTHY ? &r->items[job->item].healthy : &r->items[job->item].completed;
+		q = job->kind == JOB_HEALTHY ? &r->items[job->item].healthy
+					     : &r->items[job->item].completed;
 		if (!q->wait)
 			continue;
 		cow_engine_wait_cancel(r->setup.engine, q->wait);
@@ -184,7 +189,8 @@ static bool blocked(const struct cow_reconcile *r, const struct item *item)
 	return false;
 }
 
-static enum answer ask(struct cow_reconcile *r, struct item *item, struct question *q, enum job_kind kind)
+static enum answer ask(struct cow_reconcile *r, struct item *item, struct question *q,
+		       enum job_kind kind)
 {
 	if (q->answer == NOT_ASKED) {
 		q->answer = ASKED;
@@ -194,14 +200,17 @@ static enum answer ask(struct cow_reconcile *r, struct item *item, struct questi
 }
 
 /* May it be started?  NO: what it waits for will never be. */
-static enum answer dependencies_met(struct cow_reconcile *r, struct item *item, struct item **ret_which)
+static enum answer dependencies_met(struct cow_reconcile *r, struct item *item,
+				    struct item **ret_which)
 {
 	enum answer all = YES;
 
 	for (size_t i = 0; i < item->want->dependency_count; i++) {
 		const struct cow_config_dependency *d = &item->want->dependencies[i];
 		struct item *on = &r->items[d->index];
-		enum answer one = on->phase == PHASE_UP ? YES : on->phase == PHASE_FAILED ? NO : ASKED;
+		enum answer one = on->phase == PHASE_UP	      ? YES
+				  : on->phase == PHASE_FAILED ? NO
+							      : ASKED;
 
 		if (one == YES && d->condition == COW_CONDITION_HEALTHY)
 			one = ask(r, on, &on->healthy, JOB_HEALTHY);
@@ -402,8 +411,8 @@ void cow_reconcile_apply(struct cow_reconcile *r, struct cow_config *config, boo
 						   "superseded by a newer reload");
 }
 
-void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove, cow_engine_cb done,
-			void *arg)
+void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove,
+			cow_engine_cb done, void *arg)
 {
 	struct request old = r->next;
 	struct request applying = { NULL, false, r->done, r->done_arg };
@@ -424,7 +433,8 @@ void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove
 	r->applying = false;
 	if (cow_reconcile_plan_stop(r) < 0)
 		for (size_t i = 0; i < r->count; i++)
-			r->items[i].blocker_count = 0; /* without memory for the order, without order */
+			r->items[i].blocker_count =
+				0; /* without memory for the order, without order */
 	(void)cow_timer_start(r->setup.timers, &r->timer, 0, look_later, r);
 }
 
@@ -441,8 +451,8 @@ void cow_reconcile_kill(struct cow_reconcile *r)
 	r->stop_timeout_ms = 0;
 	for (size_t i = 0; i < r->count; i++)
 		if (r->items[i].phase == PHASE_STOPPING)
-			cow_engine_container_kill(r->setup.engine, r->items[i].name, SIGKILL, true, ignore,
-						  NULL);
+			cow_engine_container_kill(r->setup.engine, r->items[i].name, SIGKILL, true,
+						  ignore, NULL);
 	(void)cow_timer_start(r->setup.timers, &r->timer, 0, look_later, r);
 }
 

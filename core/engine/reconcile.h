@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Desired state: brings the engine's containers to what the configuration says, in the order of
- * dependencies, and applies only the difference when the configuration changes.  Containers that the
- * configuration made are told by their label; all others are left alone.
+ * dependencies, and applies only the difference when the configuration changes.  Containers that
+ * the configuration made are told by their label; all others are left alone.
  *
  * Like the engine's own machine: callbacks only note what has happened, then every item is looked
  * at again.  Loop thread only.
@@ -33,7 +33,7 @@ int cow_reconcile_create(const struct cow_reconcile_setup *setup, struct cow_rec
  * done is called once, on a later turn, when all that can be done at once is done: containers that
  * wait for another's health or end go on in the background.  The result is that of `reload`, with
  * "failed":{NAME: message} where some failed.  Called again before that, the newest configuration
- * wins, and those in between are answered -ECANCELED; so is, at once, what comes after a stop.  done
+ * wins, and those in between are answered -ECANCELED; so is, at once, what comes after a stop. done
  * may be NULL.
  */
 void cow_reconcile_apply(struct cow_reconcile *r, struct cow_config *config, bool start_resting,
@@ -41,11 +41,11 @@ void cow_reconcile_apply(struct cow_reconcile *r, struct cow_config *config, boo
 
 /*
  * Stop all containers, dependents first, and those that are not of the configuration with them;
- * with remove they are deleted, too.  timeout_ms < 0: as each container says.  done once, on a later
- * turn; nothing is applied any more.
+ * with remove they are deleted, too.  timeout_ms < 0: as each container says.  done once, on a
+ * later turn; nothing is applied any more.
  */
-void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove, cow_engine_cb done,
-			void *arg);
+void cow_reconcile_stop(struct cow_reconcile *r, int64_t timeout_ms, bool remove,
+			cow_engine_cb done, void *arg);
 /* Hurry a stop under way: everything gets SIGKILL, in no order. */
 void cow_reconcile_kill(struct cow_reconcile *r);
 

@@ -24,7 +24,8 @@ static const char *text_of(struct json_object *o, const char *key)
 {
 	struct json_object *value;
 
-	return json_object_object_get_ex(o, key, &value) && value ? json_object_get_string(value) : "";
+	return json_object_object_get_ex(o, key, &value) && value ? json_object_get_string(value)
+								  : "";
 }
 
 static struct json_object *list_containers(struct cow_reconcile *r)
@@ -41,8 +42,9 @@ static const char *fingerprint_of(struct json_object *container)
 {
 	struct json_object *labels;
 
-	return json_object_object_get_ex(container, "labels", &labels) ? text_of(labels, COW_CONFIG_LABEL) :
-									 "";
+	return json_object_object_get_ex(container, "labels", &labels)
+		       ? text_of(labels, COW_CONFIG_LABEL)
+		       : "";
 }
 
 static enum listed listed_as(struct json_object *container)
@@ -73,7 +75,8 @@ static struct json_object *find_listed(struct json_object *list, const char *nam
 
 bool cow_reconcile_rests(struct cow_reconcile *r, const char *name)
 {
-	struct json_object *list = list_containers(r), *container = list ? find_listed(list, name) : NULL;
+	struct json_object *list = list_containers(r),
+			   *container = list ? find_listed(list, name) : NULL;
 	bool rests = !container || listed_as(container) != LISTED_RUNNING;
 
 	json_object_put(list);
@@ -142,7 +145,8 @@ static bool wants_start(const struct plan *plan, struct json_object *there, cons
 }
 
 /* One that the configuration wants: is it there, and the same? */
-static int plan_wanted(struct plan *plan, struct item *item, const struct cow_config_container *want)
+static int plan_wanted(struct plan *plan, struct item *item,
+		       const struct cow_config_container *want)
 {
 	struct json_object *there = find_listed(plan->list, want->name);
 	struct groups *groups = &plan->groups;
@@ -169,7 +173,8 @@ static int plan_wanted(struct plan *plan, struct item *item, const struct cow_co
 	return 0;
 }
 
-static const struct cow_config_container *container_named(const struct cow_config *config, const char *name)
+static const struct cow_config_container *container_named(const struct cow_config *config,
+							  const char *name)
 {
 	size_t i = config ? cow_config_find(config, name) : 0;
 
@@ -236,13 +241,16 @@ static int plan_items(struct plan *plan, const struct cow_config *config)
 int cow_reconcile_plan(struct cow_reconcile *r)
 {
 	struct cow_config *config = r->next.config;
-	struct plan plan = { .r = r, .list = list_containers(r), .old = r->items, .old_count = r->count };
+	struct plan plan = {
+		.r = r, .list = list_containers(r), .old = r->items, .old_count = r->count
+	};
 	struct item *old = r->items, *items = NULL;
 	size_t old_count = r->count, count;
 	int code;
 
 	if (plan.list)
-		items = calloc(config->container_count + json_object_array_length(plan.list) + 1, sizeof(*items));
+		items = calloc(config->container_count + json_object_array_length(plan.list) + 1,
+			       sizeof(*items));
 	if (!items) {
 		json_object_put(plan.list);
 		return -ENOMEM;
@@ -309,7 +317,8 @@ int cow_reconcile_plan_stop(struct cow_reconcile *r)
 		item->blocker_count = 0;
 		/* What a verb is at work on takes its turn when that verb answers. */
 		item->down = false;
-		if (item->phase == PHASE_UP || item->phase == PHASE_FAILED || item->phase == PHASE_WAIT)
+		if (item->phase == PHASE_UP || item->phase == PHASE_FAILED ||
+		    item->phase == PHASE_WAIT)
 			item->phase = item->exists ? PHASE_STOP : PHASE_GONE;
 		if (item->phase == PHASE_GONE || item->phase == PHASE_DELETING)
 			item->down = true;

@@ -15,7 +15,8 @@
 
 enum shape { OBJECT, STRINGS, OBJECTS };
 
-static int check_shape(const struct cow_json *at, const char *key, enum shape shape, struct cow_error *err)
+static int check_shape(const struct cow_json *at, const char *key, enum shape shape,
+		       struct cow_error *err)
 {
 	struct cow_json child, element;
 	int r;
@@ -36,7 +37,8 @@ static int check_shape(const struct cow_json *at, const char *key, enum shape sh
 
 static int check_process(const struct cow_json *root, struct cow_error *err)
 {
-	static const char *const sets[] = { "bounding", "effective", "permitted", "inheritable", "ambient" };
+	static const char *const sets[] = { "bounding", "effective", "permitted", "inheritable",
+					    "ambient" };
 	struct cow_json process, caps;
 	int r = check_shape(root, "process", OBJECT, err);
 
@@ -110,7 +112,8 @@ static int read_bundle(const char *bundle, struct json_object **ret, struct cow_
 	if (r == 0)
 		r = cow_fs_read(path, COW_SPEC_MAX, &text, &len);
 	if (r == -ENOENT)
-		return cow_error_set(err, r, "%s: JSON specification file config.json not found", bundle);
+		return cow_error_set(err, r, "%s: JSON specification file config.json not found",
+				     bundle);
 	if (r < 0)
 		return cow_error_errno(err, r, "%s: config.json", bundle);
 	r = cow_json_parse(path, text, len, &spec, err);
@@ -136,7 +139,8 @@ static int take_spec(struct cow_create *c, struct json_object **ret, struct cow_
 	if (r == 0 && *path != '/') {
 		struct cow_json at = { .parent = &where, .key = "path" };
 
-		r = cow_json_fail(&at, err, -EINVAL, "not an absolute path, and there is no bundle");
+		r = cow_json_fail(&at, err, -EINVAL,
+				  "not an absolute path, and there is no bundle");
 	}
 	if (r == 0)
 		*ret = cow_take_ptr(c->options->spec);
@@ -152,12 +156,16 @@ static int make_spec(const struct cow_create *c, struct json_object **ret, struc
 		return cow_error_errno(err, -errno, "rootfs %s", c->rootfs);
 	if (!S_ISDIR(st.st_mode))
 		return cow_error_errno(err, -ENOTDIR, "rootfs %s", c->rootfs);
-	(void)snprintf(hostname, sizeof(hostname), "%.*s", strcmp(c->name, c->id) == 0 ? 12 : 64, c->name);
+	(void)snprintf(hostname, sizeof(hostname), "%.*s", strcmp(c->name, c->id) == 0 ? 12 : 64,
+		       c->name);
 	*ret = cow_spec_default(c->rootfs, hostname, c->options->privileged);
 	return *ret ? 0 : cow_error_errno(err, -ENOMEM, "spec");
 }
 
-/* The root file system's absolute path, to be freed; where the spec has none, "/" has no users but root. */
+/*
+ * The root file system's absolute path, to be freed; where the spec has none, "/" has no users but
+ * root.
+ */
 static char *root_path(const struct cow_create *c, struct json_object *spec)
 {
 	struct json_object *root = json_object_object_get(spec, "root"), *path;
@@ -221,7 +229,8 @@ int cow_create_compile(struct cow_create *c, struct cow_error *err)
 	if (r < 0)
 		return r;
 	rootfs = root_path(c, spec);
-	r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err) : cow_error_errno(err, -ENOMEM, "spec");
+	r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err)
+		   : cow_error_errno(err, -ENOMEM, "spec");
 	if (r == 0)
 		r = finish_process(c, spec, rootfs, err);
 	if (r < 0) {

@@ -32,8 +32,9 @@ void cow_config_complain_at(struct cow_config_errors *errors, const struct cow_c
 			    const char *pointer, const char *cause)
 {
 	unsigned line = cow_json_line(file->text, file->len, pointer);
-	_cleanup_free_ char *text = line ? cow_asprintf("%s:%u: %s: %s", file->path, line, pointer, cause) :
-					   cow_asprintf("%s: %s: %s", file->path, pointer, cause);
+	_cleanup_free_ char *text =
+		line ? cow_asprintf("%s:%u: %s: %s", file->path, line, pointer, cause)
+		     : cow_asprintf("%s: %s: %s", file->path, pointer, cause);
 
 	cow_config_complain(errors, text ? text : "out of memory");
 }
@@ -73,7 +74,8 @@ bool cow_config_only(const struct cow_json *at, const char *const *keys, const c
 
 /* A setting must not be in two files: which one would count? */
 static bool first_time(const struct cow_config *config, const struct cow_config_file *file,
-		       const struct cow_json *root, const char *key, struct cow_config_errors *errors)
+		       const struct cow_json *root, const char *key,
+		       struct cow_config_errors *errors)
 {
 	struct cow_json child;
 
@@ -92,8 +94,8 @@ static bool first_time(const struct cow_config *config, const struct cow_config_
 }
 
 /* A path of a file is relative to the file's directory. */
-static int read_path(const struct cow_config_file *file, const struct cow_json *root, const char *key,
-		     char **ret, struct cow_error *err)
+static int read_path(const struct cow_config_file *file, const struct cow_json *root,
+		     const char *key, char **ret, struct cow_error *err)
 {
 	_cleanup_free_ char *text = NULL, *dir = NULL;
 	char *absolute;
@@ -139,13 +141,14 @@ static int read_log(const struct cow_json *root, struct cow_config *config, stru
 }
 
 /* By the names of the releases, or any build number. */
-static int read_emulate(const struct cow_json *root, struct cow_config *config, struct cow_error *err)
+static int read_emulate(const struct cow_json *root, struct cow_config *config,
+			struct cow_error *err)
 {
 	static const char *const known[] = { "build", NULL };
-	static const char *const names[] = { "TP4", "RS1", "RS2", "RS3", "RS4", "RS5", "19H1", "19H2", "20H1",
-					     "20H2", "21H1", "21H2", NULL };
-	static const uint32_t builds[] = { 10586, 14393, 15063, 16299, 17134, 17763, 18362, 18363, 19041,
-					   19042, 19043, 20348 };
+	static const char *const names[] = { "TP4",  "RS1",  "RS2",  "RS3",  "RS4",  "RS5", "19H1",
+					     "19H2", "20H1", "20H2", "21H1", "21H2", NULL };
+	static const uint32_t builds[] = { 10586, 14393, 15063, 16299, 17134, 17763,
+					   18362, 18363, 19041, 19042, 19043, 20348 };
 	struct cow_json emulate, build;
 	int64_t number = 0;
 	int name = 0, r;
@@ -192,8 +195,10 @@ static int read_plugins(struct cow_config *config, const struct cow_config_file 
 			return -ENOMEM;
 		config->plugins = more;
 		more[n] = (struct cow_config_plugin){
-			.name = strdup(name), .file = file,
-			.json = strdup(json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE)),
+			.name = strdup(name),
+			.file = file,
+			.json = strdup(json_object_to_json_string_ext(
+				value, JSON_C_TO_STRING_NOSLASHESCAPE)),
 		};
 		config->plugin_count++;
 		if (!more[n].name || !more[n].json)
@@ -209,7 +214,9 @@ static void read_settings(struct cow_config *config, const struct cow_config_fil
 		const char *key;
 		char **ret;
 	} paths[] = {
-		{ "root", &config->root }, { "state", &config->state }, { "plugins_dir", &config->plugins_dir },
+		{ "root", &config->root },
+		{ "state", &config->state },
+		{ "plugins_dir", &config->plugins_dir },
 	};
 	struct cow_error err = { 0 };
 
@@ -217,22 +224,25 @@ static void read_settings(struct cow_config *config, const struct cow_config_fil
 		if (first_time(config, file, root, paths[i].key, errors) &&
 		    read_path(file, root, paths[i].key, paths[i].ret, &err) < 0)
 			complain_err(errors, &err);
-	if (first_time(config, file, root, "host", errors) && read_host(root, &config->host, &err) < 0)
+	if (first_time(config, file, root, "host", errors) &&
+	    read_host(root, &config->host, &err) < 0)
 		complain_err(errors, &err);
 	if (first_time(config, file, root, "owner", errors) &&
 	    cow_value_string(root, "owner", &config->owner, &err) < 0)
 		complain_err(errors, &err);
 	if (first_time(config, file, root, "log", errors) && read_log(root, config, &err) < 0)
 		complain_err(errors, &err);
-	if (first_time(config, file, root, "emulate", errors) && read_emulate(root, config, &err) < 0)
+	if (first_time(config, file, root, "emulate", errors) &&
+	    read_emulate(root, config, &err) < 0)
 		complain_err(errors, &err);
 }
 
 static int read_content(struct cow_config *config, const struct cow_config_file *file,
 			struct cow_config_errors *errors)
 {
-	static const char *const known[] = { "$schema", "root", "state", "host", "owner", "plugins_dir", "log",
-					     "emulate", "containers", "plugins", NULL };
+	static const char *const known[] = { "$schema",	   "root",	  "state", "host",
+					     "owner",	   "plugins_dir", "log",   "emulate",
+					     "containers", "plugins",	  NULL };
 	struct cow_json root = { .value = file->value, .name = file->path, .text = file->text,
 				 .text_len = file->len };
 	struct cow_json child;
@@ -261,7 +271,8 @@ static int read_content(struct cow_config *config, const struct cow_config_file 
 }
 
 /* Read and parse; a file that is no JSON is reported, and not added. */
-static int read_file(const char *path, struct cow_config_file *ret, struct cow_config_errors *errors)
+static int read_file(const char *path, struct cow_config_file *ret,
+		     struct cow_config_errors *errors)
 {
 	struct cow_config_file file = { .path = strdup(path) };
 	struct cow_error err = { 0 };
@@ -307,7 +318,8 @@ static int scan_fragments(const char *dir, struct dirent ***ret, struct cow_conf
 	if (n >= 0)
 		return n;
 	if (errno != ENOENT && errno != ENOTDIR) {
-		_cleanup_free_ char *complaint = cow_asprintf("%s: %s", dir, cow_errno_text(-errno));
+		_cleanup_free_ char *complaint =
+			cow_asprintf("%s: %s", dir, cow_errno_text(-errno));
 
 		cow_config_complain(errors, complaint ? complaint : dir);
 	}
@@ -316,10 +328,11 @@ static int scan_fragments(const char *dir, struct dirent ***ret, struct cow_conf
 }
 
 /* The paths to read, as a NULL-terminated vector: the file itself, then conf.d in order of name. */
-static int list_files(const char *main_path, bool optional, char ***ret, struct cow_config_errors *errors)
+static int list_files(const char *main_path, bool optional, char ***ret,
+		      struct cow_config_errors *errors)
 {
-	_cleanup_free_ char *dir = cow_asprintf("%.*s/conf.d", (int)(strrchr(main_path, '/') - main_path),
-						main_path);
+	_cleanup_free_ char *dir =
+		cow_asprintf("%.*s/conf.d", (int)(strrchr(main_path, '/') - main_path), main_path);
 	struct dirent **entries = NULL;
 	int n = dir ? scan_fragments(dir, &entries, errors) : 0;
 	char **paths = calloc((size_t)n + 2, sizeof(*paths));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd.json and the files of conf.d beside it, read and judged as one.  Loading takes nothing from the
- * machine and looks at no root file system; all mistakes are collected, each as a line
+ * cowherd.json and the files of conf.d beside it, read and judged as one.  Loading takes nothing
+ * from the machine and looks at no root file system; all mistakes are collected, each as a line
  * "FILE:LINE: /json/pointer: cause".
  */
 #ifndef COW_SPEC_CONFIG_H
@@ -17,7 +17,8 @@
 
 #define COW_CONFIG_DEFAULT "/etc/cowherd/cowherd.json"
 #define COW_CONFIG_MAX (16u << 20) /* bytes of one file */
-#define COW_CONFIG_LABEL "cowherd.config" /* of containers that the configuration made: its fingerprint */
+#define COW_CONFIG_LABEL \
+	"cowherd.config" /* of containers that the configuration made: its fingerprint */
 
 struct cow_config_errors {
 	struct cow_strbuf text; /* lines, each with its newline; the first 100 */

@@ -14,8 +14,8 @@
 
 static const char *const condition_names[] = { "started", "healthy", "completed", NULL };
 
-static void complain(struct cow_config_errors *errors, const struct cow_json *at, const char *format,
-		     const char *arg)
+static void complain(struct cow_config_errors *errors, const struct cow_json *at,
+		     const char *format, const char *arg)
 {
 	struct cow_error err = { 0 };
 	_cleanup_free_ char *cause = cow_asprintf(format, arg);
@@ -43,7 +43,8 @@ static int make_absolute(struct json_object *object, const char *key, const char
 	char *absolute;
 	int r;
 
-	if (!json_object_object_get_ex(object, key, &value) || !json_object_is_type(value, json_type_string))
+	if (!json_object_object_get_ex(object, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
 		return 0;
 	text = json_object_get_string(value);
 	if (*text == '/' || !*text)
@@ -117,7 +118,10 @@ static char *fingerprint(struct json_object *params)
 	uint64_t hash = hash_value(UINT64_C(14695981039346656037), params);
 	size_t len = 0;
 
-	/* An edited bundle is a changed container; one that cannot be read is the start's to report. */
+	/*
+	 * An edited bundle is a changed container; one that cannot be read is the start's to
+	 * report.
+	 */
 	if (json_object_object_get_ex(params, "bundle", &bundle)) {
 		path = cow_fs_join(json_object_get_string(bundle), "config.json");
 		if (path && cow_fs_read(path, COW_SPEC_MAX, &text, &len) == 0)

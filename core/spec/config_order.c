@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void complain(struct cow_config_errors *errors, const struct cow_config_container *c, const char *cause)
+static void complain(struct cow_config_errors *errors, const struct cow_config_container *c,
+		     const char *cause)
 {
 	_cleanup_free_ char *pointer = cow_asprintf("/containers/%s/depends_on", c->name);
 
@@ -82,7 +83,8 @@ static void report_cycle(const struct walk *w, size_t to, struct cow_config_erro
 		i++;
 	cow_strbuf_add(&cause, "cycle: ");
 	for (; i < w->depth; i++)
-		cow_strbuf_addf(&cause, "%s -> ", w->config->containers[w->stack[i].container].name);
+		cow_strbuf_addf(&cause, "%s -> ",
+				w->config->containers[w->stack[i].container].name);
 	cow_strbuf_add(&cause, w->config->containers[to].name);
 	complain(errors, &w->config->containers[to], cause.data ? cause.data : "cycle");
 }

@@ -89,7 +89,8 @@ static int parse_signal(const struct cow_json *at, const char *key, int *ret, st
 }
 
 /* "on-failure:5" and the like. */
-static int parse_restart_text(const struct cow_json *at, struct cow_restart *restart, struct cow_error *err)
+static int parse_restart_text(const struct cow_json *at, struct cow_restart *restart,
+			      struct cow_error *err)
 {
 	const char *text = json_object_get_string(at->value), *colon = strchrnul(text, ':');
 
@@ -104,16 +105,19 @@ static int parse_restart_text(const struct cow_json *at, struct cow_restart *res
 		if (!*colon)
 			return 0;
 		n = strtoul(colon + 1, &end, 10);
-		if (i != COW_RESTART_ON_FAILURE || colon[1] < '0' || colon[1] > '9' || *end || n > INT32_MAX)
+		if (i != COW_RESTART_ON_FAILURE || colon[1] < '0' || colon[1] > '9' || *end ||
+		    n > INT32_MAX)
 			break;
 		restart->max_retries = (uint32_t)n;
 		return 0;
 	}
 	return cow_json_fail(at, err, -EINVAL,
-			     "\"%s\" is not one of no, on-failure[:N], always, unless-stopped", text);
+			     "\"%s\" is not one of no, on-failure[:N], always, unless-stopped",
+			     text);
 }
 
-static int parse_restart(const struct cow_json *at, struct cow_restart *restart, struct cow_error *err)
+static int parse_restart(const struct cow_json *at, struct cow_restart *restart,
+			 struct cow_error *err)
 {
 	static const char *const known[] = { "policy", "max_retries", "delay_s", "max_delay_s",
 					     "reset_after_s", NULL };
@@ -174,8 +178,9 @@ static int parse_test(const struct cow_json *at, char ***ret, struct cow_error *
 
 static int parse_health(const struct cow_json *at, struct cow_health *health, struct cow_error *err)
 {
-	static const char *const known[] = { "test", "interval_s", "timeout_s", "start_period_s", "retries",
-					     "on_unhealthy", NULL };
+	static const char *const known[] = {
+		"test", "interval_s", "timeout_s", "start_period_s", "retries", "on_unhealthy", NULL
+	};
 	static const char *const reactions[] = { "none", "restart", "stop", NULL };
 	struct cow_json child;
 	int64_t retries = health->retries;
@@ -219,7 +224,8 @@ static int parse_log(const struct cow_json *at, struct cow_create *c, struct cow
 	return r;
 }
 
-static int parse_schema_version(const struct cow_json *at, struct cow_create *c, struct cow_error *err)
+static int parse_schema_version(const struct cow_json *at, struct cow_create *c,
+				struct cow_error *err)
 {
 	static const char *const known[] = { "Major", "Minor", NULL };
 	struct cow_json child;
@@ -257,9 +263,10 @@ static int parse_id(const struct cow_json *at, const char *key, char **ret, stru
 	int r = cow_value_string(at, key, ret, err);
 
 	if (r == 0 && *ret && !cow_id_valid(*ret))
-		r = cow_json_fail(&child, err, -EINVAL,
-				  "\"%.40s\" is not 1 to %d of [A-Za-z0-9_.+-], a letter or digit first",
-				  *ret, COW_ID_MAX);
+		r = cow_json_fail(
+			&child, err, -EINVAL,
+			"\"%.40s\" is not 1 to %d of [A-Za-z0-9_.+-], a letter or digit first",
+			*ret, COW_ID_MAX);
 	return r;
 }
 
@@ -297,9 +304,11 @@ static int parse_source(const struct cow_json *at, struct cow_create *c, struct 
 	for (size_t i = 0; i < 4; i++)
 		given += cow_json_member(at, sources[i], &child);
 	if (given == 0)
-		return cow_json_fail(at, err, -EINVAL, "spec must be supplied: one of bundle, spec, rootfs, image");
+		return cow_json_fail(at, err, -EINVAL,
+				     "spec must be supplied: one of bundle, spec, rootfs, image");
 	if (given > 1)
-		return cow_json_fail(at, err, -EINVAL, "only one of bundle, spec, rootfs, image goes");
+		return cow_json_fail(at, err, -EINVAL,
+				     "only one of bundle, spec, rootfs, image goes");
 	r = cow_value_path(at, "bundle", &c->bundle, err);
 	if (r == 0)
 		r = cow_value_path(at, "rootfs", &c->rootfs, err);
@@ -362,7 +371,9 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 		return cow_error_errno(err, -ENOMEM, "create");
 	c->init = true;
 	c->stop_timeout_ms = 10000;
-	c->restart = (struct cow_restart){ .delay_ms = 100, .max_delay_ms = 60000, .reset_after_ms = 10000 };
+	c->restart = (struct cow_restart){ .delay_ms = 100,
+					   .max_delay_ms = 60000,
+					   .reset_after_ms = 10000 };
 	c->health = (struct cow_health){ .interval_ms = 30000, .timeout_ms = 30000, .retries = 3 };
 	c->log_max_bytes = 16 << 20;
 	c->log_files = 3;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The parameters of container.create, and of an entry of "containers" in cowherd.json: the same keys
- * (docs/protocol.md, "Create parameters").
+ * The parameters of container.create, and of an entry of "containers" in cowherd.json: the same
+ * keys (docs/protocol.md, "Create parameters").
  *
  * Two steps: parse judges the JSON and touches nothing; compile reads the bundle or the root file
  * system and makes the final OCI spec.  compile may run on a pool thread: a cow_create shares no
@@ -50,14 +50,14 @@ struct cow_create {
 	char *id;    /* valid, never NULL: made up where the caller gave none */
 	char *name;  /* valid, never NULL: equal to id where the caller gave none */
 	char *owner; /* never NULL */
-	char *image; /* what to show for it: the bundle's or root file system's path, or "" for a spec */
+	char *image; /* to show: the bundle's or root file system's path, or "" for a spec */
 	char *bundle; /* absolute; NULL: made from rootfs or spec */
 	char *rootfs; /* absolute; NULL: the spec says */
 	char *backend; /* NULL: the one that likes it best */
 	char *isolation; /* "process" or "vm"; NULL: not said */
 	struct json_object *labels; /* object of strings; NULL: none */
 	uint32_t schema_major, schema_minor; /* as asked for; 0: not */
-	bool schema_ignored; /* asked for one that is not known: "Ignoring unsupported requested schema version" */
+	bool schema_ignored; /* asked for one that is not known */
 	bool open_stdin, init, keep_on_failure, auto_remove;
 	bool terminal; /* after compile: what the spec says in the end */
 	int stop_signal;          /* 0: as the spec's annotation says, or SIGTERM */
@@ -68,7 +68,8 @@ struct cow_create {
 	uint32_t log_files;     /* kept, the current one included */
 
 	struct cow_spec_options *options; /* private */
-	struct json_object *spec; /* after compile: the OCI spec; relative paths in it are the bundle's */
+	/* After compile: the OCI spec; relative paths in it are the bundle's. */
+	struct json_object *spec;
 };
 
 struct cow_create_defaults {
@@ -76,8 +77,8 @@ struct cow_create_defaults {
 };
 
 /*
- * at: an object of parameters.  -EINVAL names the pointer of the first thing wrong; -ENOTSUP: "image",
- * which nothing provides yet.  defaults may be NULL.
+ * at: an object of parameters.  -EINVAL names the pointer of the first thing wrong; -ENOTSUP:
+ * "image", which nothing provides yet.  defaults may be NULL.
  */
 int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults *defaults,
 		     struct cow_create **ret, struct cow_error *err);
@@ -87,11 +88,11 @@ void cow_create_destroy(struct cow_create *create); /* NULL is fine */
 
 /*
  * The OCI process object of an exec: params as container.exec has them (args or process, env, cwd,
- * user, terminal, privileged, height, width); spec is the container's.  rootfs: absolute, where names
- * of users are looked up.  *ret is the caller's.
+ * user, terminal, privileged, height, width); spec is the container's.  rootfs: absolute, where
+ * names of users are looked up.  *ret is the caller's.
  */
-int cow_create_exec_process(const struct cow_json *params, struct json_object *spec, const char *rootfs,
-			    struct json_object **ret, struct cow_error *err);
+int cow_create_exec_process(const struct cow_json *params, struct json_object *spec,
+			    const char *rootfs, struct json_object **ret, struct cow_error *err);
 
 /* A signal by number or name, with or without "SIG", any case: "KILL", "sigterm", "9".  -EINVAL. */
 int cow_signal_parse(const char *text, int *ret);

@@ -10,16 +10,16 @@
 #include <string.h>
 
 static const char *const exec_keys[] = {
-	"container", "args", "process", "env", "cwd", "user", "terminal", "detach", "privileged", "height",
-	"width", "fds", NULL,
+	"container", "args",	   "process", "env",   "cwd", "user", "terminal",
+	"detach",    "privileged", "height",  "width", "fds", NULL,
 };
 
 /*
  * What an exec starts from: the process given, or the environment and directory of the container's.
  * The rest (limits, capabilities, ...) the backend takes from the container.
  */
-static int base_process(const struct cow_json *params, struct json_object *spec, struct json_object **ret,
-			struct cow_error *err)
+static int base_process(const struct cow_json *params, struct json_object *spec,
+			struct json_object **ret, struct cow_error *err)
 {
 	static const char *const inherited[] = { "env", "cwd", "user" };
 	struct json_object *process = NULL, *own = json_object_object_get(spec, "process");
@@ -55,8 +55,8 @@ static int base_process(const struct cow_json *params, struct json_object *spec,
 }
 
 /* Another user's HOME, unless the caller set one. */
-static int set_home(struct json_object *process, const struct cow_spec_options *o, const char *rootfs,
-		    struct cow_error *err)
+static int set_home(struct json_object *process, const struct cow_spec_options *o,
+		    const char *rootfs, struct cow_error *err)
 {
 	_cleanup_free_ char *entry = NULL;
 	struct cow_user user = { 0 };
@@ -76,8 +76,8 @@ static int set_home(struct json_object *process, const struct cow_spec_options *
 	return r < 0 ? cow_error_errno(err, r, "env") : 0;
 }
 
-int cow_create_exec_process(const struct cow_json *params, struct json_object *spec, const char *rootfs,
-			    struct json_object **ret, struct cow_error *err)
+int cow_create_exec_process(const struct cow_json *params, struct json_object *spec,
+			    const char *rootfs, struct json_object **ret, struct cow_error *err)
 {
 	struct json_object *process = NULL;
 	struct cow_spec_options *o = NULL;

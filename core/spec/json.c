@@ -126,7 +126,8 @@ static unsigned nearest_line(const struct cow_json *root, const char *pointer)
 	return line;
 }
 
-int cow_json_fail(const struct cow_json *at, struct cow_error *err, int code, const char *format, ...)
+int cow_json_fail(const struct cow_json *at, struct cow_error *err, int code, const char *format,
+		  ...)
 {
 	const struct cow_json *root = at;
 	char pointer[COW_MESSAGE_MAX / 2], cause[COW_MESSAGE_MAX / 2], where[COW_MESSAGE_MAX] = "";
@@ -172,14 +173,17 @@ bool cow_json_element(const struct cow_json *at, size_t i, struct cow_json *ret)
 
 size_t cow_json_length(const struct cow_json *at)
 {
-	return json_object_is_type(at->value, json_type_array) ? json_object_array_length(at->value) : 0;
+	return json_object_is_type(at->value, json_type_array) ? json_object_array_length(at->value)
+							       : 0;
 }
 
 static int want_type(const struct cow_json *at, enum json_type type, const char *what,
 		     struct cow_error *err)
 {
 	/* json-c takes NULL for a value of type null. */
-	return json_object_is_type(at->value, type) ? 0 : cow_json_fail(at, err, -EINVAL, "not %s", what);
+	return json_object_is_type(at->value, type)
+		       ? 0
+		       : cow_json_fail(at, err, -EINVAL, "not %s", what);
 }
 
 int cow_json_is_object(const struct cow_json *at, struct cow_error *err)
@@ -192,7 +196,8 @@ int cow_json_is_array(const struct cow_json *at, struct cow_error *err)
 	return want_type(at, json_type_array, "an array", err);
 }
 
-int cow_json_get_string(const struct cow_json *at, const char *key, const char **ret, struct cow_error *err)
+int cow_json_get_string(const struct cow_json *at, const char *key, const char **ret,
+			struct cow_error *err)
 {
 	struct cow_json child;
 	int r;
@@ -218,8 +223,8 @@ int cow_json_get_bool(const struct cow_json *at, const char *key, bool *ret, str
 	return r;
 }
 
-int cow_json_get_int(const struct cow_json *at, const char *key, int64_t min, int64_t max, int64_t *ret,
-		     struct cow_error *err)
+int cow_json_get_int(const struct cow_json *at, const char *key, int64_t min, int64_t max,
+		     int64_t *ret, struct cow_error *err)
 {
 	struct cow_json child;
 	int64_t v;
@@ -233,8 +238,11 @@ int cow_json_get_int(const struct cow_json *at, const char *key, int64_t min, in
 	if (r < 0)
 		return r;
 	v = json_object_get_int64(child.value);
-	/* What does not fit 64 bits arrives as the largest value, and as one larger when unsigned. */
-	if (v < min || v > max || (v == INT64_MAX && json_object_get_uint64(child.value) > INT64_MAX))
+	/*
+	 * What does not fit 64 bits arrives as the largest value, and as one larger when unsigned.
+	 */
+	if (v < min || v > max ||
+	    (v == INT64_MAX && json_object_get_uint64(child.value) > INT64_MAX))
 		return cow_json_fail(&child, err, -EINVAL, "%s is not between %lld and %lld",
 				     json_object_to_json_string(child.value), (long long)min,
 				     (long long)max);

@@ -96,7 +96,10 @@ static const char *utf8_char(const char **p, const char *end, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
 	unsigned char c = (unsigned char)**p;
-	int more = c >= 0xf0 && c < 0xf5 ? 3 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xc2 && c < 0xe0 ? 1 : 0;
+	int more = c >= 0xf0 && c < 0xf5   ? 3
+		   : c >= 0xe0 && c < 0xf0 ? 2
+		   : c >= 0xc2 && c < 0xe0 ? 1
+					   : 0;
 	uint32_t v = c & (0x3fu >> more);
 
 	if (!more || end - *p <= more)
@@ -278,7 +281,8 @@ static int key_note(struct scan *s, size_t object, const char *raw, size_t len)
 		return s->code;
 	slot = key_slot(s, &key);
 	if (slot->at)
-		return scan_fail(s, raw - 1, "duplicate key \"%.*s\"", (int)(len < 80 ? len : 80), raw);
+		return scan_fail(s, raw - 1, "duplicate key \"%.*s\"", (int)(len < 80 ? len : 80),
+				 raw);
 	*slot = key;
 	s->count++;
 	return 0;

@@ -18,7 +18,10 @@ struct cow_json_flaw {
 
 /* 0; -EINVAL and what is wrong where; -ENOMEM. */
 int cow_json_scan(const char *text, size_t len, struct cow_json_flaw *ret);
-/* Where the value at a pointer starts in text that passed the scan; -ENOENT: there is no such value. */
+/*
+ * Where the value at a pointer starts in text that passed the scan; -ENOENT: there is no such
+ * value.
+ */
 int cow_json_scan_find(const char *text, size_t len, const char *pointer, size_t *ret_offset);
 
 #endif

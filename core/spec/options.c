@@ -34,7 +34,8 @@ void cow_spec_options_destroy(struct cow_spec_options *options)
 
 static int parse_mount(const struct cow_json *at, struct cow_mount_option *m, struct cow_error *err)
 {
-	static const char *const known[] = { "type", "source", "target", "options", "read_only", NULL };
+	static const char *const known[] = { "type",	"source",    "target",
+					     "options", "read_only", NULL };
 	static const char *const types[] = { "bind", "tmpfs", NULL };
 	struct cow_json child = { .parent = at, .key = "target" };
 	int type = 0, r = cow_json_known(at, known, err);
@@ -60,7 +61,8 @@ static int parse_mount(const struct cow_json *at, struct cow_mount_option *m, st
 	return r;
 }
 
-static int parse_mounts(const struct cow_json *at, struct cow_spec_options *o, struct cow_error *err)
+static int parse_mounts(const struct cow_json *at, struct cow_spec_options *o,
+			struct cow_error *err)
 {
 	struct cow_json array, element;
 	size_t n;
@@ -81,7 +83,8 @@ static int parse_mounts(const struct cow_json *at, struct cow_spec_options *o, s
 	return r;
 }
 
-static int parse_caps(const struct cow_json *at, const char *key, uint64_t *ret, struct cow_error *err)
+static int parse_caps(const struct cow_json *at, const char *key, uint64_t *ret,
+		      struct cow_error *err)
 {
 	struct cow_json array, element;
 	uint64_t bit;
@@ -135,7 +138,8 @@ static int check_env(const struct cow_json *at, struct cow_error *err)
 	return 0;
 }
 
-static int parse_process(const struct cow_json *at, struct cow_spec_options *o, struct cow_error *err)
+static int parse_process(const struct cow_json *at, struct cow_spec_options *o,
+			 struct cow_error *err)
 {
 	struct cow_json child = { .parent = at, .key = "args" };
 	int r = cow_value_strings(at, "args", &o->args, err);
@@ -167,7 +171,8 @@ static int parse_process(const struct cow_json *at, struct cow_spec_options *o, 
 	return r;
 }
 
-static int parse_surroundings(const struct cow_json *at, struct cow_spec_options *o, struct cow_error *err)
+static int parse_surroundings(const struct cow_json *at, struct cow_spec_options *o,
+			      struct cow_error *err)
 {
 	static const char *const networks[] = { "none", "host", NULL };
 	int network = -1, r = cow_value_string(at, "hostname", &o->hostname, err);
@@ -176,7 +181,9 @@ static int parse_surroundings(const struct cow_json *at, struct cow_spec_options
 		r = cow_value_string(at, "domainname", &o->domainname, err);
 	if (r == 0)
 		r = cow_value_choice(at, "network", networks, &network, err);
-	o->network = network < 0 ? COW_NETWORK_AS_SPEC : network ? COW_NETWORK_HOST : COW_NETWORK_NONE;
+	o->network = network < 0 ? COW_NETWORK_AS_SPEC
+		     : network	 ? COW_NETWORK_HOST
+				 : COW_NETWORK_NONE;
 	if (r == 0)
 		r = cow_value_string_map(at, "annotations", &o->annotations, err);
 	if (r == 0)
@@ -210,7 +217,8 @@ int cow_spec_options_parse_process(const struct cow_json *at, struct cow_spec_op
 	return 0;
 }
 
-int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **ret, struct cow_error *err)
+int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **ret,
+			   struct cow_error *err)
 {
 	struct cow_spec_options *o = NULL;
 	struct cow_json spec;

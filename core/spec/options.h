@@ -35,7 +35,8 @@ struct cow_spec_options {
 };
 
 /* ---- options.c */
-int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **ret, struct cow_error *err);
+int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **ret,
+			   struct cow_error *err);
 /* Of these only what concerns a process: for an exec. */
 int cow_spec_options_parse_process(const struct cow_json *at, struct cow_spec_options **ret,
 				   struct cow_error *err);
@@ -53,8 +54,8 @@ int cow_cap_parse(const char *name, uint64_t *ret);
 uint64_t cow_cap_all(void);
 
 /* ---- overlay.c: change spec as the options say; rootfs: absolute, for the names of users. */
-int cow_spec_overlay(struct json_object *spec, const struct cow_spec_options *options, const char *rootfs,
-		     struct cow_error *err);
+int cow_spec_overlay(struct json_object *spec, const struct cow_spec_options *options,
+		     const char *rootfs, struct cow_error *err);
 /* The same for only its process. */
 int cow_spec_overlay_process(struct json_object *process, const struct cow_spec_options *options,
 			     const char *rootfs, struct cow_error *err);
@@ -73,7 +74,8 @@ struct cow_user {
  * "name", "uid", "name:group", "uid:gid", looked up in etc/passwd and etc/group of rootfs, whose
  * symlinks cannot lead out of it.  Groups are those of the user where no group is named.
  */
-int cow_user_resolve(const char *rootfs, const char *user, struct cow_user *ret, struct cow_error *err);
+int cow_user_resolve(const char *rootfs, const char *user, struct cow_user *ret,
+		     struct cow_error *err);
 void cow_user_finish(struct cow_user *user);
 /* {uid, gid, additionalGids}; NULL: out of memory. */
 struct json_object *cow_user_json(const struct cow_user *user);

@@ -88,8 +88,8 @@ static int edit_cap_set(struct json_object *caps, const char *set, uint64_t add,
 	int r = edited ? 0 : -ENOMEM;
 
 	old = json_object_object_get(caps, set);
-	for (size_t i = 0; json_object_is_type(old, json_type_array) && i < json_object_array_length(old);
-	     i++) {
+	for (size_t i = 0;
+	     json_object_is_type(old, json_type_array) && i < json_object_array_length(old); i++) {
 		const char *name = json_object_get_string(json_object_array_get_idx(old, i));
 
 		/* A name that is not known here is the launcher's to judge. */
@@ -181,8 +181,10 @@ static int overlay_resources(struct json_object *spec, const struct cow_spec_opt
 		return r;
 	cpu = cow_json_want_object(resources, "cpu");
 	r = cow_json_put(cpu, "period", json_object_new_int64(CPU_PERIOD_US));
-	return r < 0 ? r : cow_json_put(cpu, "quota",
-					json_object_new_int64((int64_t)(o->cpus * CPU_PERIOD_US + 0.5)));
+	return r < 0 ? r
+		     : cow_json_put(
+			       cpu, "quota",
+			       json_object_new_int64((int64_t)(o->cpus * CPU_PERIOD_US + 0.5)));
 }
 
 /* The index of the array's first object whose member says that; its length: there is none. */
@@ -191,7 +193,8 @@ static size_t find_by(struct json_object *array, const char *key, const char *va
 	size_t i, n = json_object_array_length(array);
 
 	for (i = 0; i < n; i++) {
-		struct json_object *member = json_object_object_get(json_object_array_get_idx(array, i), key);
+		struct json_object *member =
+			json_object_object_get(json_object_array_get_idx(array, i), key);
 
 		if (member && strcmp(json_object_get_string(member), value) == 0)
 			break;
@@ -271,7 +274,8 @@ static int drop_read_only(struct json_object *mount)
 	struct json_object *options = json_object_object_get(mount, "options");
 
 	for (size_t i = 0; options && i < json_object_array_length(options); i++) {
-		if (strcmp(json_object_get_string(json_object_array_get_idx(options, i)), "ro") == 0)
+		if (strcmp(json_object_get_string(json_object_array_get_idx(options, i)), "ro") ==
+		    0)
 			return json_object_array_del_idx(options, i, 1);
 	}
 	return 0;

@@ -156,8 +156,8 @@ void cow_user_finish(struct cow_user *user)
 	*user = (struct cow_user){ 0 };
 }
 
-static int resolve_user(const char *rootfs, const char *name, struct cow_user *user, char **ret_name,
-			struct cow_error *err)
+static int resolve_user(const char *rootfs, const char *name, struct cow_user *user,
+			char **ret_name, struct cow_error *err)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	uint32_t uid = 0;
@@ -170,14 +170,15 @@ static int resolve_user(const char *rootfs, const char *name, struct cow_user *u
 	if (r < 0)
 		return cow_error_errno(err, r, "user %s", name);
 	if (r == 0 && !numeric)
-		return cow_error_set(err, -ENOENT, "user %s: not in etc/passwd of %s", name, rootfs);
+		return cow_error_set(err, -ENOENT, "user %s: not in etc/passwd of %s", name,
+				     rootfs);
 	if (r == 0)
 		user->uid = uid;
 	return 0;
 }
 
-static int resolve_group(const char *rootfs, const char *group, const char *name, struct cow_user *user,
-			 struct cow_error *err)
+static int resolve_group(const char *rootfs, const char *group, const char *name,
+			 struct cow_user *user, struct cow_error *err)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	uint32_t gid = 0;
@@ -196,11 +197,13 @@ static int resolve_group(const char *rootfs, const char *group, const char *name
 	if (r < 0)
 		return cow_error_errno(err, r, "group %s", group ? group : name);
 	if (r == 0 && group)
-		return cow_error_set(err, -ENOENT, "group %s: not in etc/group of %s", group, rootfs);
+		return cow_error_set(err, -ENOENT, "group %s: not in etc/group of %s", group,
+				     rootfs);
 	return 0;
 }
 
-int cow_user_resolve(const char *rootfs, const char *user, struct cow_user *ret, struct cow_error *err)
+int cow_user_resolve(const char *rootfs, const char *user, struct cow_user *ret,
+		     struct cow_error *err)
 {
 	_cleanup_free_ char *name = strdup(user), *known_as = NULL;
 	struct cow_user found = { 0 };

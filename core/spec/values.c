@@ -76,7 +76,8 @@ int cow_value_path(const struct cow_json *at, const char *key, char **ret, struc
 {
 	struct cow_json child;
 
-	if (cow_json_member(at, key, &child) && json_object_is_type(child.value, json_type_string) &&
+	if (cow_json_member(at, key, &child) &&
+	    json_object_is_type(child.value, json_type_string) &&
 	    *json_object_get_string(child.value) != '/')
 		return cow_json_fail(&child, err, -EINVAL, "not an absolute path");
 	return cow_value_string(at, key, ret, err);
@@ -89,7 +90,8 @@ void cow_strv_free(char **strings)
 	free(strings);
 }
 
-int cow_value_strings(const struct cow_json *at, const char *key, char ***ret, struct cow_error *err)
+int cow_value_strings(const struct cow_json *at, const char *key, char ***ret,
+		      struct cow_error *err)
 {
 	struct cow_json array, element;
 	size_t n;

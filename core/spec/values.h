@@ -12,13 +12,15 @@
 int cow_value_seconds(const struct cow_json *at, const char *key, uint32_t min_ms, uint32_t *ret_ms,
 		      struct cow_error *err);
 /* Bytes: a number, or "64m" (b, k, m, g, t: powers of 1024). */
-int cow_value_size(const struct cow_json *at, const char *key, uint64_t *ret, struct cow_error *err);
+int cow_value_size(const struct cow_json *at, const char *key, uint64_t *ret,
+		   struct cow_error *err);
 /* A copy; *ret is replaced and the caller's. */
 int cow_value_string(const struct cow_json *at, const char *key, char **ret, struct cow_error *err);
 /* The same, of an absolute path. */
 int cow_value_path(const struct cow_json *at, const char *key, char **ret, struct cow_error *err);
 /* An array of strings as a NULL-terminated vector: cow_strv_free(). */
-int cow_value_strings(const struct cow_json *at, const char *key, char ***ret, struct cow_error *err);
+int cow_value_strings(const struct cow_json *at, const char *key, char ***ret,
+		      struct cow_error *err);
 /* The number of one of the NULL-terminated names. */
 int cow_value_choice(const struct cow_json *at, const char *key, const char *const *names, int *ret,
 		     struct cow_error *err);
@@ -36,7 +38,9 @@ void cow_strv_free(char **strings); /* NULL is fine */
  */
 int cow_json_put(struct json_object *object, const char *key, struct json_object *value);
 int cow_json_append(struct json_object *array, struct json_object *value);
-/* The member, made as an empty object or array where it is absent; borrowed, NULL: out of memory. */
+/*
+ * The member, made as an empty object or array where it is absent; borrowed, NULL: out of memory.
+ */
 struct json_object *cow_json_want_object(struct json_object *object, const char *key);
 struct json_object *cow_json_want_array(struct json_object *object, const char *key);
 struct json_object *cow_json_from_strings(char *const *strings);

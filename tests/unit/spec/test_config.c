@@ -82,12 +82,15 @@ static void merges_the_files_of_conf_d(void **state)
 	char want[128];
 
 	(void)state;
-	put("cowherd.json", "{\"root\":\"/r\",\"state\":\"st\",\"containers\":{\"a\":{\"rootfs\":\"fs\"}},"
-			    "\"plugins\":{\"p\":{\"x\":1}}}");
-	put("conf.d/20.json", "{\"containers\":{\"c\":{\"rootfs\":\"/fs\",\"depends_on\":[\"b\"]}}}");
-	put("conf.d/10.json", "{\"owner\":\"me\",\"containers\":{\"b\":{\"bundle\":\"../bundle\","
-			      "\"mounts\":[{\"source\":\"data\",\"target\":\"/d\"},{\"type\":\"tmpfs\",\"source\":"
-			      "\"tmpfs\",\"target\":\"/t\"}]}}}");
+	put("cowherd.json",
+	    "{\"root\":\"/r\",\"state\":\"st\",\"containers\":{\"a\":{\"rootfs\":\"fs\"}},"
+	    "\"plugins\":{\"p\":{\"x\":1}}}");
+	put("conf.d/20.json",
+	    "{\"containers\":{\"c\":{\"rootfs\":\"/fs\",\"depends_on\":[\"b\"]}}}");
+	put("conf.d/10.json",
+	    "{\"owner\":\"me\",\"containers\":{\"b\":{\"bundle\":\"../bundle\","
+	    "\"mounts\":[{\"source\":\"data\",\"target\":\"/d\"},{\"type\":\"tmpfs\",\"source\":"
+	    "\"tmpfs\",\"target\":\"/t\"}]}}}");
 	put("conf.d/.hidden.json", "no json");
 	put("conf.d/README", "no json");
 	assert_int_equal(load(&c, &errors), 0);
@@ -103,7 +106,8 @@ static void merges_the_files_of_conf_d(void **state)
 	(void)snprintf(want, sizeof(want), "%s/fs", dir);
 	assert_text(c->containers[0].params, "/rootfs", want);
 	assert_text(c->containers[0].params, "/name", "a");
-	assert_text(c->containers[0].params, "/labels/cowherd.config", c->containers[0].fingerprint);
+	assert_text(c->containers[0].params, "/labels/cowherd.config",
+		    c->containers[0].fingerprint);
 	(void)snprintf(want, sizeof(want), "%s/bundle", dir);
 	assert_text(c->containers[1].params, "/bundle", want);
 	(void)snprintf(want, sizeof(want), "%s/conf.d/data", dir);
@@ -122,8 +126,10 @@ static void says_which_files_disagree(void **state)
 	char want[1024];
 
 	(void)state;
-	put("cowherd.json", "{\"root\":\"/r\",\"containers\":{\"a\":{\"rootfs\":\"fs\"}},\"plugins\":{\"p\":{}}}");
-	put("conf.d/10.json", "{\n\"root\":\"/s\",\n\"containers\":{\n\"a\":{\"rootfs\":\"fs\"}},\n\"plugins\":{\"p\":{}}}");
+	put("cowherd.json",
+	    "{\"root\":\"/r\",\"containers\":{\"a\":{\"rootfs\":\"fs\"}},\"plugins\":{\"p\":{}}}");
+	put("conf.d/10.json",
+	    "{\n\"root\":\"/s\",\n\"containers\":{\n\"a\":{\"rootfs\":\"fs\"}},\n\"plugins\":{\"p\":{}}}");
 	put("conf.d/20.json", "{]");
 	assert_int_equal(load(&c, &errors), -EINVAL);
 	(void)snprintf(want, sizeof(want),
@@ -144,7 +150,8 @@ static void a_missing_file_is_an_error(void **state)
 
 	(void)state;
 	assert_int_equal(cow_config_load("/nonexistent/cowherd.json", &c, &errors), -EINVAL);
-	assert_string_equal(errors.text.data, "/nonexistent/cowherd.json: No such file or directory\n");
+	assert_string_equal(errors.text.data,
+			    "/nonexistent/cowherd.json: No such file or directory\n");
 	cow_config_errors_finish(&errors);
 	assert_int_equal(cow_config_load("/", &c, &errors), -EINVAL);
 	cow_config_errors_finish(&errors);
@@ -160,10 +167,14 @@ static void fingerprints_tell_changes(void **state)
 		const char *text;
 		bool same;
 	} cases[] = {
-		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"A=1\",\"B=2\"],\"user\":\"0\"}}}", true },
-		{ "{\"containers\":{\"a\":{\"user\":\"0\",\n\"env\":[\"A=1\",\"B=2\"],\"rootfs\":\"./fs\"}}}", true },
-		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"B=2\",\"A=1\"],\"user\":\"0\"}}}", false },
-		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"A=1\",\"B=2\"],\"user\":\"1\"}}}", false },
+		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"A=1\",\"B=2\"],\"user\":\"0\"}}}",
+		  true },
+		{ "{\"containers\":{\"a\":{\"user\":\"0\",\n\"env\":[\"A=1\",\"B=2\"],\"rootfs\":\"./fs\"}}}",
+		  true },
+		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"B=2\",\"A=1\"],\"user\":\"0\"}}}",
+		  false },
+		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"A=1\",\"B=2\"],\"user\":\"1\"}}}",
+		  false },
 		{ "{\"containers\":{\"a\":{\"rootfs\":\"fs\",\"env\":[\"A=1\",\"B=2\"]}}}", false },
 	};
 	struct cow_config_errors errors;
@@ -203,7 +214,8 @@ static void puts_dependencies_first(void **state)
 	/* A chain in the wrong order, long enough to find recursion. */
 	cow_strbuf_add(&text, "{\"containers\":{");
 	for (int i = 0; i < LENGTH; i++)
-		cow_strbuf_addf(&text, "\"c%d\":{\"rootfs\":\"r\",\"depends_on\":[\"c%d\"]},", i, i + 1);
+		cow_strbuf_addf(&text, "\"c%d\":{\"rootfs\":\"r\",\"depends_on\":[\"c%d\"]},", i,
+				i + 1);
 	cow_strbuf_addf(&text, "\"c%d\":{\"rootfs\":\"r\"}}}", LENGTH);
 	put("cowherd.json", text.data);
 	cow_strbuf_finish(&text);
@@ -214,7 +226,9 @@ static void puts_dependencies_first(void **state)
 	cow_config_destroy(c);
 }
 
-/* Each sample of tests/data/config: the good ones load, the bad ones say what stands beside them. */
+/*
+ * Each sample of tests/data/config: the good ones load, the bad ones say what stands beside them.
+ */
 static void samples_of(const char *sub, bool good)
 {
 	char path[512], want_path[1024];
@@ -222,7 +236,8 @@ static void samples_of(const char *sub, bool good)
 	const char *here = strrchr(__FILE__, '/');
 	int n, samples = 0;
 
-	(void)snprintf(path, sizeof(path), "%.*s/../../data/config/%s", (int)(here - __FILE__), __FILE__, sub);
+	(void)snprintf(path, sizeof(path), "%.*s/../../data/config/%s", (int)(here - __FILE__),
+		       __FILE__, sub);
 	n = scandir(path, &entries, NULL, alphasort);
 	assert_true(n > 0);
 	for (int i = 0; i < n; i++) {
@@ -253,7 +268,8 @@ static void samples_of(const char *sub, bool good)
 
 			assert_non_null(end);
 			*end = 0;
-			if (strlen(got) < strlen(line) || strcmp(got + strlen(got) - strlen(line), line) != 0)
+			if (strlen(got) < strlen(line) ||
+			    strcmp(got + strlen(got) - strlen(line), line) != 0)
 				fail_msg("%s: \"%s\" instead of \"%s\"", name, got, line);
 			got = end + 1;
 		}

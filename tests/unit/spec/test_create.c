@@ -37,9 +37,12 @@ static int make_root(void **state)
 	assert_non_null(mkdtemp(root));
 	(void)snprintf(path, sizeof(path), "%s/etc", root);
 	assert_int_equal(mkdir(path, 0755), 0);
-	put_file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbroken line\nbig:x:99999999999:1::/:\n"
-			       "web:x:33:34:Web:/var/www:/bin/false\nlast:x:77:78::/home/last:");
-	put_file("etc/group", "root:x:0:\nwww:x:34:\nmedia:x:44:last,web\naudio:x:29:web\nhuge:x:4294967295:web\n");
+	put_file("etc/passwd",
+		 "root:x:0:0:root:/root:/bin/sh\nbroken line\nbig:x:99999999999:1::/:\n"
+		 "web:x:33:34:Web:/var/www:/bin/false\nlast:x:77:78::/home/last:");
+	put_file(
+		"etc/group",
+		"root:x:0:\nwww:x:34:\nmedia:x:44:last,web\naudio:x:29:web\nhuge:x:4294967295:web\n");
 	return 0;
 }
 
@@ -85,7 +88,8 @@ static void refuses_wrong_parameters(void **state)
 	} cases[] = {
 		{ "5", "not an object" },
 		{ "{}", "spec must be supplied: one of bundle, spec, rootfs, image" },
-		{ "{\"rootfs\":\"/\",\"bundle\":\"/\"}", "only one of bundle, spec, rootfs, image goes" },
+		{ "{\"rootfs\":\"/\",\"bundle\":\"/\"}",
+		  "only one of bundle, spec, rootfs, image goes" },
 		{ "{\"image\":\"alpine\"}", "/image: no plugin provides images" },
 		{ "{\"rootfs\":\"/\",\"colour\":1}", "/colour: unknown key" },
 		{ "{\"rootfs\":\"rel\"}", "/rootfs: not an absolute path" },
@@ -106,17 +110,21 @@ static void refuses_wrong_parameters(void **state)
 		{ "{\"rootfs\":\"/\",\"cpus\":0}", "/cpus: not between 0.01 and 65536" },
 		{ "{\"rootfs\":\"/\",\"pids\":0}", "/pids: 0 is not between 1 and 2147483647" },
 		{ "{\"rootfs\":\"/\",\"mounts\":{}}", "/mounts: not an array" },
-		{ "{\"rootfs\":\"/\",\"mounts\":[{\"source\":\"/a\"}]}", "/mounts/0/target: missing" },
-		{ "{\"rootfs\":\"/\",\"mounts\":[{\"target\":\"/a\"}]}", "/mounts/0/source: missing" },
+		{ "{\"rootfs\":\"/\",\"mounts\":[{\"source\":\"/a\"}]}",
+		  "/mounts/0/target: missing" },
+		{ "{\"rootfs\":\"/\",\"mounts\":[{\"target\":\"/a\"}]}",
+		  "/mounts/0/source: missing" },
 		{ "{\"rootfs\":\"/\",\"mounts\":[{\"target\":\"/a\",\"source\":\"b\"}]}",
 		  "/mounts/0/source: not an absolute path" },
 		{ "{\"rootfs\":\"/\",\"mounts\":[{\"type\":\"nfs\"}]}",
 		  "/mounts/0/type: \"nfs\" is not one of bind, tmpfs" },
-		{ "{\"rootfs\":\"/\",\"cap_add\":[\"FLY\"]}", "/cap_add/0: unknown capability \"FLY\"" },
+		{ "{\"rootfs\":\"/\",\"cap_add\":[\"FLY\"]}",
+		  "/cap_add/0: unknown capability \"FLY\"" },
 		{ "{\"rootfs\":\"/\",\"network\":\"moon\"}",
 		  "/network: \"moon\" is not one of none, host" },
 		{ "{\"rootfs\":\"/\",\"labels\":{\"a\":1}}", "/labels/a: not a string" },
-		{ "{\"rootfs\":\"/\",\"stop_signal\":\"HUPP\"}", "/stop_signal: unknown signal \"HUPP\"" },
+		{ "{\"rootfs\":\"/\",\"stop_signal\":\"HUPP\"}",
+		  "/stop_signal: unknown signal \"HUPP\"" },
 		{ "{\"rootfs\":\"/\",\"stop_signal\":[]}", "/stop_signal: not a signal" },
 		{ "{\"rootfs\":\"/\",\"stop_timeout_s\":\"5\"}", "/stop_timeout_s: not a number" },
 		{ "{\"rootfs\":\"/\",\"stop_timeout_s\":-1}",
@@ -134,21 +142,26 @@ static void refuses_wrong_parameters(void **state)
 		  "/health/interval_s: not a number" },
 		{ "{\"rootfs\":\"/\",\"health\":{\"test\":\"x\",\"retries\":0}}",
 		  "/health/retries: 0 is not between 1 and 1000000" },
-		{ "{\"rootfs\":\"/\",\"log\":{\"files\":0}}", "/log/files: 0 is not between 1 and 1000" },
-		{ "{\"rootfs\":\"/\",\"schema_version\":\"two\"}", "/schema_version: not a version like 2.1" },
+		{ "{\"rootfs\":\"/\",\"log\":{\"files\":0}}",
+		  "/log/files: 0 is not between 1 and 1000" },
+		{ "{\"rootfs\":\"/\",\"schema_version\":\"two\"}",
+		  "/schema_version: not a version like 2.1" },
 		{ "{\"rootfs\":\"/\",\"isolation\":\"cage\"}",
 		  "/isolation: \"cage\" is not one of process, vm, hyperv" },
-		{ "{\"rootfs\":\"/nonexistent\"}", "rootfs /nonexistent: No such file or directory" },
+		{ "{\"rootfs\":\"/nonexistent\"}",
+		  "rootfs /nonexistent: No such file or directory" },
 		{ "{\"rootfs\":\"/proc/version\"}", "rootfs /proc/version: Not a directory" },
 		{ "{\"bundle\":\"/nonexistent\"}",
 		  "/nonexistent: JSON specification file config.json not found" },
 		{ "{\"spec\":{\"root\":{\"path\":\"rootfs\"}}}",
 		  "spec: /root/path: not an absolute path, and there is no bundle" },
 		{ "{\"spec\":{\"process\":5}}", "spec: /process: not an object" },
-		{ "{\"spec\":{\"mounts\":[{\"options\":\"ro\"}]}}", "spec: /mounts/0/options: not an array" },
+		{ "{\"spec\":{\"mounts\":[{\"options\":\"ro\"}]}}",
+		  "spec: /mounts/0/options: not an array" },
 		{ "{\"spec\":{\"process\":{\"capabilities\":{\"bounding\":5}}}}",
 		  "spec: /process/capabilities/bounding: not an array" },
-		{ "{\"spec\":{\"linux\":{\"namespaces\":[null]}}}", "spec: /linux/namespaces/0: not an object" },
+		{ "{\"spec\":{\"linux\":{\"namespaces\":[null]}}}",
+		  "spec: /linux/namespaces/0: not an object" },
 	};
 
 	(void)state;
@@ -161,7 +174,8 @@ static void refuses_wrong_parameters(void **state)
 	}
 }
 
-#define TEXT(o) json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)
+#define TEXT(o) \
+	json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE)
 
 static struct json_object *at(struct json_object *o, const char *path)
 {
@@ -199,10 +213,12 @@ static void makes_a_default_spec(void **state)
 	assert_at(c->spec, "/process/env/1", "\"HOME=/root\"");
 	assert_at(c->spec, "/process/noNewPrivileges", "true");
 	assert_at(c->spec, "/hostname", "\"c0ffee00-000\"");
-	assert_int_equal(json_object_array_length(at(c->spec, "/process/capabilities/bounding")), 14);
+	assert_int_equal(json_object_array_length(at(c->spec, "/process/capabilities/bounding")),
+			 14);
 	assert_int_equal(json_object_array_length(at(c->spec, "/linux/namespaces")), 6);
 	assert_int_equal(json_object_array_length(at(c->spec, "/mounts")), 7);
-	assert_at(c->spec, "/linux/resources/devices", "[ { \"allow\": false, \"access\": \"rwm\" } ]");
+	assert_at(c->spec, "/linux/resources/devices",
+		  "[ { \"allow\": false, \"access\": \"rwm\" } ]");
 	cow_create_destroy(c);
 
 	/* Without an id one is made up, and the name is it. */
@@ -218,20 +234,24 @@ static void options_shape_the_spec(void **state)
 	struct cow_error err;
 
 	(void)state;
-	assert_int_equal(create("{" ID "\"name\":\"web\",\"rootfs\":\"%R\",\"args\":[\"a\",\"b\"],"
-				"\"env\":[\"PATH=/x\",\"A=b=c\",\"A=d\"],\"cwd\":\"/tmp\",\"user\":\"web\","
-				"\"terminal\":true,\"height\":24,\"width\":80,\"memory\":\"64m\",\"cpus\":1.5,"
-				"\"pids\":50,\"read_only\":true,\"hostname\":\"h\",\"domainname\":\"d\","
-				"\"annotations\":{\"k\":\"v\"},\"network\":\"host\","
-				"\"cap_add\":[\"net_admin\"],\"cap_drop\":[\"ALL\"],"
-				"\"mounts\":[{\"source\":\"/srv\",\"target\":\"/data\",\"read_only\":true},"
-				"{\"type\":\"tmpfs\",\"target\":\"/dev/shm\",\"options\":[\"size=1m\"]}]}",
-				&c, &err), 0);
+	assert_int_equal(
+		create("{" ID "\"name\":\"web\",\"rootfs\":\"%R\",\"args\":[\"a\",\"b\"],"
+		       "\"env\":[\"PATH=/x\",\"A=b=c\",\"A=d\"],\"cwd\":\"/tmp\",\"user\":\"web\","
+		       "\"terminal\":true,\"height\":24,\"width\":80,\"memory\":\"64m\",\"cpus\":1.5,"
+		       "\"pids\":50,\"read_only\":true,\"hostname\":\"h\",\"domainname\":\"d\","
+		       "\"annotations\":{\"k\":\"v\"},\"network\":\"host\","
+		       "\"cap_add\":[\"net_admin\"],\"cap_drop\":[\"ALL\"],"
+		       "\"mounts\":[{\"source\":\"/srv\",\"target\":\"/data\",\"read_only\":true},"
+		       "{\"type\":\"tmpfs\",\"target\":\"/dev/shm\",\"options\":[\"size=1m\"]}]}",
+		       &c, &err),
+		0);
 	assert_true(c->terminal);
 	assert_at(c->spec, "/process/args", "[ \"a\", \"b\" ]");
-	assert_at(c->spec, "/process/env", "[ \"PATH=/x\", \"A=d\", \"HOME=/var/www\", \"TERM=xterm\" ]");
+	assert_at(c->spec, "/process/env",
+		  "[ \"PATH=/x\", \"A=d\", \"HOME=/var/www\", \"TERM=xterm\" ]");
 	assert_at(c->spec, "/process/cwd", "\"/tmp\"");
-	assert_at(c->spec, "/process/user", "{ \"uid\": 33, \"gid\": 34, \"additionalGids\": [ 44, 29 ] }");
+	assert_at(c->spec, "/process/user",
+		  "{ \"uid\": 33, \"gid\": 34, \"additionalGids\": [ 44, 29 ] }");
 	assert_at(c->spec, "/process/consoleSize", "{ \"height\": 24, \"width\": 80 }");
 	assert_at(c->spec, "/process/capabilities",
 		  "{ \"bounding\": [ \"CAP_NET_ADMIN\" ], \"effective\": [ \"CAP_NET_ADMIN\" ], "
@@ -246,10 +266,12 @@ static void options_shape_the_spec(void **state)
 	assert_int_equal(json_object_array_length(at(c->spec, "/linux/namespaces")), 5);
 	/* The mount at the same place was replaced. */
 	assert_int_equal(json_object_array_length(at(c->spec, "/mounts")), 8);
-	assert_at(c->spec, "/mounts/6", "{ \"destination\": \"/data\", \"type\": \"bind\", \"source\": "
-					"\"/srv\", \"options\": [ \"rbind\", \"rprivate\", \"ro\" ] }");
-	assert_at(c->spec, "/mounts/7", "{ \"destination\": \"/dev/shm\", \"type\": \"tmpfs\", \"source\": "
-					"\"tmpfs\", \"options\": [ \"size=1m\" ] }");
+	assert_at(c->spec, "/mounts/6",
+		  "{ \"destination\": \"/data\", \"type\": \"bind\", \"source\": "
+		  "\"/srv\", \"options\": [ \"rbind\", \"rprivate\", \"ro\" ] }");
+	assert_at(c->spec, "/mounts/7",
+		  "{ \"destination\": \"/dev/shm\", \"type\": \"tmpfs\", \"source\": "
+		  "\"tmpfs\", \"options\": [ \"size=1m\" ] }");
 	cow_create_destroy(c);
 }
 
@@ -263,7 +285,8 @@ static void privileged_frees(void **state)
 	assert_at(c->spec, "/process/noNewPrivileges", "false");
 	assert_at(c->spec, "/linux/maskedPaths", "absent");
 	assert_at(c->spec, "/linux/readonlyPaths", "absent");
-	assert_at(c->spec, "/linux/resources/devices", "[ { \"allow\": true, \"access\": \"rwm\" } ]");
+	assert_at(c->spec, "/linux/resources/devices",
+		  "[ { \"allow\": true, \"access\": \"rwm\" } ]");
 	assert_true(json_object_array_length(at(c->spec, "/process/capabilities/bounding")) > 35);
 	cow_create_destroy(c);
 
@@ -281,8 +304,9 @@ static void privileged_frees(void **state)
 
 static void a_bundle_stays_as_it_is(void **state)
 {
-	static const char text[] = "{ \"ociVersion\": \"1.0.2\", \"process\": { \"terminal\": true, \"args\": [ \"x\" ], "
-				   "\"cwd\": \"/\" }, \"root\": { \"path\": \"rootfs\" }, \"odd\": [ 1 ] }";
+	static const char text[] =
+		"{ \"ociVersion\": \"1.0.2\", \"process\": { \"terminal\": true, \"args\": [ \"x\" ], "
+		"\"cwd\": \"/\" }, \"root\": { \"path\": \"rootfs\" }, \"odd\": [ 1 ] }";
 	struct cow_create *c;
 	struct cow_error err;
 	char want[256];
@@ -325,7 +349,8 @@ static void takes_a_whole_spec(void **state)
 	struct cow_error err;
 
 	(void)state;
-	assert_int_equal(create("{\"spec\":{\"root\":{\"path\":\"/r\"}},\"env\":[\"A=b\"]}", &c, &err), 0);
+	assert_int_equal(
+		create("{\"spec\":{\"root\":{\"path\":\"/r\"}},\"env\":[\"A=b\"]}", &c, &err), 0);
 	assert_null(c->bundle);
 	assert_string_equal(c->image, "");
 	assert_at(c->spec, "/root/path", "\"/r\"");
@@ -339,15 +364,18 @@ static void keeps_what_concerns_the_supervisor(void **state)
 	struct cow_error err;
 
 	(void)state;
-	assert_int_equal(create("{\"rootfs\":\"/\",\"owner\":\"me\",\"init\":false,\"open_stdin\":true,"
-				"\"keep_on_failure\":true,\"auto_remove\":true,\"backend\":\"lcow\","
-				"\"isolation\":\"hyperv\",\"stop_signal\":\"sigusr1\",\"stop_timeout_s\":0.25,"
-				"\"labels\":{\"a\":\"b\"},\"log\":{\"max_bytes\":\"1k\",\"files\":7},"
-				"\"restart\":{\"policy\":\"on-failure\",\"max_retries\":4,\"delay_s\":0.5,"
-				"\"max_delay_s\":9,\"reset_after_s\":3},"
-				"\"health\":{\"test\":\"true\",\"interval_s\":0.1,\"timeout_s\":2,"
-				"\"start_period_s\":3,\"retries\":5,\"on_unhealthy\":\"restart\"},"
-				"\"schema_version\":{\"Major\":2,\"Minor\":1}}", &c, &err), 0);
+	assert_int_equal(
+		create("{\"rootfs\":\"/\",\"owner\":\"me\",\"init\":false,\"open_stdin\":true,"
+		       "\"keep_on_failure\":true,\"auto_remove\":true,\"backend\":\"lcow\","
+		       "\"isolation\":\"hyperv\",\"stop_signal\":\"sigusr1\",\"stop_timeout_s\":0.25,"
+		       "\"labels\":{\"a\":\"b\"},\"log\":{\"max_bytes\":\"1k\",\"files\":7},"
+		       "\"restart\":{\"policy\":\"on-failure\",\"max_retries\":4,\"delay_s\":0.5,"
+		       "\"max_delay_s\":9,\"reset_after_s\":3},"
+		       "\"health\":{\"test\":\"true\",\"interval_s\":0.1,\"timeout_s\":2,"
+		       "\"start_period_s\":3,\"retries\":5,\"on_unhealthy\":\"restart\"},"
+		       "\"schema_version\":{\"Major\":2,\"Minor\":1}}",
+		       &c, &err),
+		0);
 	assert_string_equal(c->owner, "me");
 	assert_false(c->init);
 	assert_true(c->open_stdin && c->keep_on_failure && c->auto_remove);
@@ -372,8 +400,11 @@ static void keeps_what_concerns_the_supervisor(void **state)
 	assert_false(c->schema_ignored);
 	cow_create_destroy(c);
 
-	assert_int_equal(create("{\"rootfs\":\"/\",\"restart\":\"on-failure:5\",\"schema_version\":\"3.0\","
-				"\"health\":{\"test\":[\"a\",\"b\"]}}", &c, &err), 0);
+	assert_int_equal(
+		create("{\"rootfs\":\"/\",\"restart\":\"on-failure:5\",\"schema_version\":\"3.0\","
+		       "\"health\":{\"test\":[\"a\",\"b\"]}}",
+		       &c, &err),
+		0);
 	assert_int_equal(c->restart.max_retries, 5);
 	assert_true(c->schema_ignored);
 	assert_string_equal(c->health.test[1], "b");
@@ -464,19 +495,22 @@ static void users_cannot_be_led_out(void **state)
 
 static void an_exec_starts_from_the_container(void **state)
 {
-	static const char spec_text[] = "{\"process\":{\"args\":[\"x\"],\"env\":[\"A=1\",\"HOME=/root\"],\"cwd\":\"/w\","
-					"\"user\":{\"uid\":5},\"terminal\":true,\"rlimits\":[]}}";
+	static const char spec_text[] =
+		"{\"process\":{\"args\":[\"x\"],\"env\":[\"A=1\",\"HOME=/root\"],\"cwd\":\"/w\","
+		"\"user\":{\"uid\":5},\"terminal\":true,\"rlimits\":[]}}";
 	static const struct {
 		const char *params, *json;
 	} cases[] = {
-		{ "{\"args\":[\"y\"]}", "{ \"env\": [ \"A=1\", \"HOME=/root\" ], \"cwd\": \"/w\", \"user\": { "
-					"\"uid\": 5 }, \"args\": [ \"y\" ] }" },
+		{ "{\"args\":[\"y\"]}",
+		  "{ \"env\": [ \"A=1\", \"HOME=/root\" ], \"cwd\": \"/w\", \"user\": { "
+		  "\"uid\": 5 }, \"args\": [ \"y\" ] }" },
 		{ "{\"container\":\"c\",\"args\":[\"y\"],\"env\":[\"A=2\",\"B=3\"],\"cwd\":\"/\",\"user\":\"web\","
 		  "\"terminal\":true,\"detach\":true,\"height\":2,\"width\":3}",
 		  "{ \"env\": [ \"A=2\", \"HOME=/var/www\", \"B=3\" ], \"cwd\": \"/\", \"user\": { \"uid\": 33, \"gid\": "
 		  "34, \"additionalGids\": [ 44, 29 ] }, \"args\": [ \"y\" ], \"terminal\": true, "
 		  "\"consoleSize\": { \"height\": 2, \"width\": 3 } }" },
-		{ "{\"process\":{\"args\":[\"z\"],\"env\":[]}}", "{ \"args\": [ \"z\" ], \"env\": [ ] }" },
+		{ "{\"process\":{\"args\":[\"z\"],\"env\":[]}}",
+		  "{ \"args\": [ \"z\" ], \"env\": [ ] }" },
 	};
 	struct json_object *spec = json_tokener_parse(spec_text), *process, *value;
 	struct cow_error err = { 0 };
@@ -495,8 +529,9 @@ static void an_exec_starts_from_the_container(void **state)
 	assert_string_equal(err.message, "/args: missing");
 	json_object_put(value);
 	/* Wrong shapes in a process given as a whole are not walked into. */
-	params.value = value = json_tokener_parse("{\"process\":{\"capabilities\":{\"bounding\":5},\"env\":1},"
-						  "\"env\":[\"A=b\"],\"privileged\":true}");
+	params.value = value =
+		json_tokener_parse("{\"process\":{\"capabilities\":{\"bounding\":5},\"env\":1},"
+				   "\"env\":[\"A=b\"],\"privileged\":true}");
 	assert_int_equal(cow_create_exec_process(&params, spec, root, &process, &err), 0);
 	json_object_put(process);
 	json_object_put(value);
@@ -509,14 +544,16 @@ static void reads_signals(void **state)
 		const char *text;
 		int signo;
 	} cases[] = {
-		{ "KILL", 9 }, { "sigterm", 15 }, { "9", 9 }, { "Hup", 1 }, { "RTMIN", -2 }, { "RTMIN+3", -5 },
-		{ "", 0 }, { "0", 0 }, { "65", 0 }, { "-9", 0 }, { "9x", 0 }, { "SIG", 0 }, { "RTMIN+", 0 },
-		{ "RTMIN+99", 0 }, { "TERMINATE", 0 },
+		{ "KILL", 9 },	 { "sigterm", 15 }, { "9", 9 },		{ "Hup", 1 },
+		{ "RTMIN", -2 }, { "RTMIN+3", -5 }, { "", 0 },		{ "0", 0 },
+		{ "65", 0 },	 { "-9", 0 },	    { "9x", 0 },	{ "SIG", 0 },
+		{ "RTMIN+", 0 }, { "RTMIN+99", 0 }, { "TERMINATE", 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
-		int signo = 0, want = cases[i].signo < 0 ? SIGRTMIN - 2 - cases[i].signo : cases[i].signo;
+		int signo = 0,
+		    want = cases[i].signo < 0 ? SIGRTMIN - 2 - cases[i].signo : cases[i].signo;
 
 		assert_int_equal(cow_signal_parse(cases[i].text, &signo), want ? 0 : -EINVAL);
 		assert_int_equal(signo, want);

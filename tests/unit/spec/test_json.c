@@ -71,8 +71,19 @@ static void refuses_what_is_not_json(void **state)
 static void takes_what_is_json(void **state)
 {
 	static const char *const cases[] = {
-		"1", " 12 ", "-0", "1e5", "1.25E-3", "true", "null", "\"\"", "[]", "{}", " [ 1 , 2 ] ",
-		"\"\\ud83d\\udc04 \\\" \\\\ \\/ \\b\\f\\n\\r\\t\\u00e4\"", "{\"\":{\"\":1}}",
+		"1",
+		" 12 ",
+		"-0",
+		"1e5",
+		"1.25E-3",
+		"true",
+		"null",
+		"\"\"",
+		"[]",
+		"{}",
+		" [ 1 , 2 ] ",
+		"\"\\ud83d\\udc04 \\\" \\\\ \\/ \\b\\f\\n\\r\\t\\u00e4\"",
+		"{\"\":{\"\":1}}",
 		"{\"a\":{\"a\":{\"a\":[{\"a\":1},{\"a\":1}]}},\"b\":{\"a\":2}}",
 	};
 
@@ -128,18 +139,21 @@ static void finds_one_duplicate_among_many_keys(void **state)
 
 static void knows_the_line_of_a_pointer(void **state)
 {
-	static const char text[] = "{\n \"a\": [1,\n  {\"b/c\":\n   true}],\n \"~\": {\"\": 0},\n \"\\u00e4\": 5\n}\n";
+	static const char text[] =
+		"{\n \"a\": [1,\n  {\"b/c\":\n   true}],\n \"~\": {\"\": 0},\n \"\\u00e4\": 5\n}\n";
 	static const struct {
 		const char *pointer;
 		unsigned line;
 	} cases[] = {
-		{ "", 1 }, { "/a", 2 }, { "/a/0", 2 }, { "/a/1", 3 }, { "/a/1/b~1c", 4 }, { "/~0", 5 },
-		{ "/~0/", 5 }, { "/\xc3\xa4", 6 }, { "/a/2", 0 }, { "/x", 0 }, { "/a/0/x", 0 }, { "a", 0 },
+		{ "", 1 },	    { "/a", 2 },  { "/a/0", 2 },   { "/a/1", 3 },
+		{ "/a/1/b~1c", 4 }, { "/~0", 5 }, { "/~0/", 5 },   { "/\xc3\xa4", 6 },
+		{ "/a/2", 0 },	    { "/x", 0 },  { "/a/0/x", 0 }, { "a", 0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ELEMENTS(cases); i++)
-		assert_int_equal(cow_json_line(text, sizeof(text) - 1, cases[i].pointer), cases[i].line);
+		assert_int_equal(cow_json_line(text, sizeof(text) - 1, cases[i].pointer),
+				 cases[i].line);
 }
 
 struct document {
@@ -166,7 +180,8 @@ static void members_are_optional_and_typed(void **state)
 
 	(void)state;
 	document_init(&d, "{\"s\":\"x\",\n\"b\":false,\n\"n\":5,\n\"null\":null,\n\"f\":1.5,"
-			  "\n\"big\":9223372036854775808,\n\"huge\":1" "00000000000000000000000000}");
+			  "\n\"big\":9223372036854775808,\n\"huge\":1"
+			  "00000000000000000000000000}");
 	assert_int_equal(cow_json_get_string(&d.root, "absent", &s, &err), 0);
 	assert_int_equal(cow_json_get_string(&d.root, "null", &s, &err), 0);
 	assert_string_equal(s, "old");
@@ -192,7 +207,8 @@ static void members_are_optional_and_typed(void **state)
 	assert_int_equal(cow_json_get_int(&d.root, "f", 0, 9, &n, &err), -EINVAL);
 	assert_string_equal(err.message, "t.json:5: /f: not a whole number");
 	assert_int_equal(cow_json_get_int(&d.root, "big", INT64_MIN, INT64_MAX, &n, NULL), -EINVAL);
-	assert_int_equal(cow_json_get_int(&d.root, "huge", INT64_MIN, INT64_MAX, &n, NULL), -EINVAL);
+	assert_int_equal(cow_json_get_int(&d.root, "huge", INT64_MIN, INT64_MAX, &n, NULL),
+			 -EINVAL);
 	assert_int_equal(n, 5);
 	json_object_put(d.value);
 }
