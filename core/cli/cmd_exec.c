@@ -119,7 +119,8 @@ static int expect_end(struct cow_foreground *f, int64_t exec, struct cow_error *
 
 int cow_cmd_exec(const struct cow_args *args)
 {
-	bool tty = cow_args_flag(args, "tty", false), detach = cow_args_flag(args, "detach", false);
+	bool detach = cow_args_flag(args, "detach", false);
+	bool tty = cow_args_flag(args, "tty", false) && !detach;
 	bool interactive = cow_args_flag(args, "interactive", false) && !detach;
 	struct streams s = { { -1, -1, -1 }, { -1, -1, -1 } };
 	struct cow_foreground f = { 0 };

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct cow_filter_key ps_keys[] = {
 	{ "id", "id", COW_FILTER_PREFIX },        { "name", "name", COW_FILTER_PART },
@@ -92,13 +93,14 @@ static int stats_print(const struct cow_args *args, struct json_object *samples,
 		       struct cow_error *err)
 {
 	bool no_trunc = cow_args_flag(args, "no-trunc", false);
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	struct json_object *rows = json_object_new_array();
 	struct cow_strbuf out = COW_STRBUF_INIT;
 	int r = rows ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < json_object_array_length(samples); i++) {
 		struct json_object *row =
-			cow_stats_row(json_object_array_get_idx(samples, i), no_trunc);
+			cow_stats_row(json_object_array_get_idx(samples, i), memory, no_trunc);
 
 		if (!row || json_object_array_add(rows, row)) {
 			json_object_put(row);

@@ -330,6 +330,7 @@ int cow_params_create(const struct cow_args *a, const struct cow_params_place *p
 int cow_params_exec(const struct cow_args *a, const struct cow_params_place *place,
 		    struct cow_strbuf *b, struct cow_error *err)
 {
+	bool detach = cow_args_flag(a, "detach", false);
 	int r;
 
 	cow_strbuf_add(b, "{");
@@ -338,10 +339,13 @@ int cow_params_exec(const struct cow_args *a, const struct cow_params_place *pla
 	cow_params_string(b, "cwd", cow_args_string(a, "workdir"));
 	cow_params_string(b, "user", cow_args_string(a, "user"));
 	cow_params_bool(b, "privileged", cow_args_flag(a, "privileged", false));
-	cow_params_bool(b, "detach", cow_args_flag(a, "detach", false));
-	terminal(a, place, b);
+	/* Nobody would hold the terminal of what is left alone. */
+	if (detach)
+		cow_params_bool(b, "detach", true);
+	else
+		terminal(a, place, b);
 	r = environment(a, b, err);
-	if (!cow_args_flag(a, "tty", false))
+	if (detach || !cow_args_flag(a, "tty", false))
 		cow_strbuf_add(b, ",\"fds\":[\"stdin\",\"stdout\",\"stderr\"]");
 	cow_strbuf_add(b, "}");
 	return r ? r : b->error ? cow_error_errno(err, b->error, "parameters") : 0;

@@ -213,22 +213,22 @@ struct json_object *cow_ps_row(struct json_object *c, uint64_t now_ns, bool no_t
 	return NULL;
 }
 
-static void pair(struct cow_strbuf *out, uint64_t a, uint64_t b, bool binary)
+static int put_pair(struct json_object *row, const char *key, uint64_t a, uint64_t b, bool binary)
 {
+	struct cow_strbuf text = COW_STRBUF_INIT;
 	char left[32], right[32];
 
 	cow_text_bytes(a, binary, left, sizeof(left));
 	cow_text_bytes(b, binary, right, sizeof(right));
-	cow_strbuf_addf(out, "%s / %s", left, right);
+	cow_strbuf_addf(&text, "%s / %s", left, right);
+	return put(row, key, &text);
 }
 
-static int put_pair(struct json_object *row, const char *key, struct json_object *s, const char *a,
-		    const char *b, bool binary)
+static uint64_t amount(struct json_object *s, const char *key)
 {
-	struct cow_strbuf text = COW_STRBUF_INIT;
+	int64_t n = cow_get_int(s, key, 0);
 
-	pair(&text, (uint64_t)cow_get_int(s, a, 0), (uint64_t)cow_get_int(s, b, 0), binary);
-	return put(row, key, &text);
+	return n > 0 ? (uint64_t)n : 0;
 }
 
 static int put_percent(struct json_object *row, const char *key, double percent)
@@ -239,25 +239,27 @@ static int put_percent(struct json_object *row, const char *key, double percent)
 	return put(row, key, &b);
 }
 
-struct json_object *cow_stats_row(struct json_object *s, bool no_trunc)
+struct json_object *cow_stats_row(struct json_object *s, uint64_t memory_bytes, bool no_trunc)
 {
 	struct json_object *row = json_object_new_object();
 	struct cow_strbuf b = COW_STRBUF_INIT;
-	double used = (double)cow_get_int(s, "memory_bytes", 0);
-	double limit = (double)cow_get_int(s, "memory_limit_bytes", 0);
+	uint64_t used = amount(s, "memory_bytes"), limit = amount(s, "memory_limit_bytes");
 	int r = row ? put_id(row, s, no_trunc) : -ENOMEM;
 
+	if (!limit || (memory_bytes && limit > memory_bytes))
+		limit = memory_bytes;
 	if (!r) {
-		cow_strbuf_addf(&b, "%lld", (long long)cow_get_int(s, "pids", 0));
+		cow_strbuf_addf(&b, "%llu", (unsigned long long)amount(s, "pids"));
 		r = put(row, "PIDs", &b);
 	}
 	r = r ?: put_string(row, "Name", cow_get_string(s, "name", ""))
 		?: put_string(row, "Container", cow_get_string(s, "name", ""))
 		?: put_percent(row, "CPUPerc", cow_get_double(s, "cpu_percent", 0))
-		?: put_pair(row, "MemUsage", s, "memory_bytes", "memory_limit_bytes", true)
-		?: put_percent(row, "MemPerc", limit > 0 ? used / limit * 100 : 0)
-		?: put_pair(row, "NetIO", s, "net_rx_bytes", "net_tx_bytes", false)
-		?: put_pair(row, "BlockIO", s, "block_read_bytes", "block_write_bytes", false);
+		?: put_pair(row, "MemUsage", used, limit, true)
+		?: put_percent(row, "MemPerc", limit ? (double)used / (double)limit * 100 : 0)
+		?: put_pair(row, "NetIO", amount(s, "net_rx_bytes"), amount(s, "net_tx_bytes"), false)
+		?: put_pair(row, "BlockIO", amount(s, "block_read_bytes"),
+			    amount(s, "block_write_bytes"), false);
 	if (!r)
 		return row;
 	json_object_put(row);

@@ -15,6 +15,7 @@ struct json_object *cow_ps_row(struct json_object *container, uint64_t now_ns, b
 void cow_ps_status(struct cow_strbuf *out, struct json_object *container, uint64_t now_ns);
 
 extern const struct cow_column cow_stats_columns[];
-struct json_object *cow_stats_row(struct json_object *sample, bool no_trunc);
+/* memory_bytes: the machine's, the limit of a container that has none. */
+struct json_object *cow_stats_row(struct json_object *sample, uint64_t memory_bytes, bool no_trunc);
 
 #endif

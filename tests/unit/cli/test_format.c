@@ -171,7 +171,7 @@ static void stats_rows(void **state)
 		"{\"id\":\"abc\",\"name\":\"web\",\"cpu_percent\":12.345,\"memory_bytes\":1048576,"
 		"\"memory_limit_bytes\":4194304,\"pids\":3,\"net_rx_bytes\":1000,"
 		"\"net_tx_bytes\":0,\"block_read_bytes\":2500000,\"block_write_bytes\":7}");
-	struct json_object *row = cow_stats_row(s, false);
+	struct json_object *row = cow_stats_row(s, 8 << 20, false);
 	static const char *const want[][2] = {
 		{ "CPUPerc", "12.35%" }, { "MemUsage", "1MiB / 4MiB" }, { "MemPerc", "25.00%" },
 		{ "NetIO", "1kB / 0B" }, { "BlockIO", "2.5MB / 7B" },   { "PIDs", "3" }
