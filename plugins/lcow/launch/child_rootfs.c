@@ -66,6 +66,7 @@ static int child_mount_root(struct child *c)
 {
 	const char *rootfs = launch_text(c->plan, c->plan->rootfs);
 	int r = child_propagation(c);
+	struct stat st;
 
 	if (r == 0)
 		r = child_step(c, LAUNCH_STEP_ROOTFS, 0);
@@ -79,6 +80,9 @@ static int child_mount_root(struct child *c)
 	}
 	if (r < 0 || c->root < 0)
 		return r < 0 ? r : c->root;
+	r = (int)sys(fstat, c->root, &st);
+	if (r < 0 || !S_ISDIR(st.st_mode))
+		return r < 0 ? r : -ENOTDIR;
 	return (int)sys(move_mount, c->root, "", AT_FDCWD, rootfs,
 			MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
 }

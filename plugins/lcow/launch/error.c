@@ -42,16 +42,22 @@ int parent_error(struct launch_error *err, int code, const char *format, ...)
 int parent_fail(struct launch_error *err, int code, const char *format, ...)
 {
 	char buf[128];
+	const char *cause = parent_errno(code, buf, sizeof(buf));
 	va_list args;
-	size_t n;
+	size_t n, room;
 
 	if (!err)
 		return code;
 	va_start(args, format);
 	error_format(err, code, format, args);
 	va_end(args);
+	/* However long the object's name is, the cause is told. */
 	n = strlen(err->text);
-	(void)snprintf(err->text + n, sizeof(err->text) - n, ": %s",
-		       parent_errno(code, buf, sizeof(buf)));
+	room = sizeof(err->text) - strlen(": ") - strlen(cause) - 1;
+	if (n > room) {
+		n = room;
+		memcpy(err->text + n - 3, "...", 3);
+	}
+	(void)snprintf(err->text + n, sizeof(err->text) - n, ": %s", cause);
 	return code;
 }

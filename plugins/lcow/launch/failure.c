@@ -38,17 +38,21 @@ static const char *failure_rlimit(uint32_t resource, char *buf, size_t size)
 	return buf;
 }
 
-static const char *failure_mount(const struct launch_plan *p, enum launch_step step, uint32_t i,
-				 char *buf, size_t size)
+static const char *failure_mount(const struct launch_plan *p, const struct launch_msg *msg, char *buf,
+				 size_t size)
 {
 	const struct launch_mount *m;
+	uint32_t i = msg->index;
 
 	if (i >= p->mounts.n)
 		return "";
 	m = launch_at(p, p->mounts, struct launch_mount, i);
-	if (step == LAUNCH_STEP_MOUNT_SOURCE)
+	if (msg->step == LAUNCH_STEP_MOUNT_SOURCE)
 		(void)snprintf(buf, size, "%s: source %s", failure_str(p, m->target),
 			       failure_str(p, m->source));
+	else if (msg->step == LAUNCH_STEP_MOUNT && msg->code == -ENODEV)
+		(void)snprintf(buf, size, "%s: type %s", failure_str(p, m->target),
+			       failure_str(p, m->type));
 	else
 		(void)snprintf(buf, size, "%s", failure_str(p, m->target));
 	return buf;
@@ -69,7 +73,7 @@ static const char *failure_object(const struct launch *l, const struct launch_ms
 	case LAUNCH_STEP_MOUNT_TARGET:
 	case LAUNCH_STEP_MOUNT_OPTIONS:
 	case LAUNCH_STEP_COPY_UP:
-		return failure_mount(p, msg->step, i, buf, size);
+		return failure_mount(p, msg, buf, size);
 	case LAUNCH_STEP_JOIN:
 		return i < p->joins.n ? failure_str(p, launch_at(p, p->joins, struct launch_ns_join,
 								 i)->path)

@@ -261,6 +261,27 @@ static bool prepare_old_mount_api(void)
 	return cached == 2;
 }
 
+/* What the kernel would refuse after minutes of mounting. */
+static int prepare_mount_count(struct launch *l)
+{
+	uint32_t n = l->plan->mounts.n;
+	unsigned long most;
+	char buf[24] = "";
+	int fd;
+
+	if (n < 1024)
+		return 0;
+	fd = open("/proc/sys/fs/mount-max", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	most = read(fd, buf, sizeof(buf) - 1) > 0 ? strtoul(buf, NULL, 10) : 0;
+	(void)close(fd);
+	if (most == 0 || n < most)
+		return 0;
+	return parent_error(l->err, -ENOSPC, "mounts: %u of them, and a mount namespace takes fewer than %lu"
+			    " (fs.mount-max)", n, most);
+}
+
 int parent_prepare(struct launch *l)
 {
 	struct child *c = &l->child;
@@ -278,6 +299,7 @@ int parent_prepare(struct launch *l)
 		r = launch_cgroup_prepare_child(l->options->cgroup, c, &l->cgroup_dir, l->err);
 	if (r < 0 || l->exec)
 		return r;
+	r = prepare_mount_count(l);
 	for (uint32_t i = 0; i < l->plan->joins.n && r == 0; i++)
 		r = prepare_join(l, launch_at(l->plan, l->plan->joins, struct launch_ns_join, i));
 	if (r == 0)

@@ -101,7 +101,7 @@ static void test_words(void **state)
 	assert_string_equal(r.err.text, "mount /data: source /not/there: no such file or directory");
 	s.mounts = "[{\"destination\":\"/data\",\"type\":\"nofs\",\"source\":\"x\"}]";
 	box_run(*state, &s, NULL, &r);
-	assert_string_equal(r.err.text, "mount /data: no such device");
+	assert_string_equal(r.err.text, "mount /data: type nofs: no such device");
 	/* The kernel's own explanation comes along. */
 	s.mounts = "[{\"destination\":\"/data\",\"type\":\"tmpfs\",\"source\":\"x\",\"options\":["
 		   "\"size=huge\"]}]";
@@ -112,6 +112,9 @@ static void test_words(void **state)
 	s.rootfs = "/not/there";
 	box_run(*state, &s, NULL, &r);
 	assert_string_equal(r.err.text, "mount rootfs /not/there: no such file or directory");
+	s.rootfs = "/etc/passwd";
+	box_run(*state, &s, NULL, &r);
+	assert_string_equal(r.err.text, "mount rootfs /etc/passwd: not a directory");
 	s.rootfs = NULL;
 	s.linux_ = ",\"sysctl\":{\"net.not.there\":\"1\"}";
 	box_run(*state, &s, NULL, &r);
