@@ -57,11 +57,10 @@ int parent_receive(int sock, struct launch_msg *ret, int *ret_fd)
 	ssize_t n;
 
 	*ret_fd = -1;
+	/* ECONNRESET, told once: it went without reading what we said; its last words come after. */
 	do
 		n = recvmsg(sock, &head, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == ECONNRESET)
-		n = 0; /* it went without reading what we said */
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
 	cmsg = CMSG_FIRSTHDR(&head);
@@ -157,8 +156,8 @@ static int serve_netns(struct launch *l)
 		return parent_fail(l->err, fd, "network namespace");
 	r = parent_send_go(l->sock, 0, fd);
 	(void)close(fd);
-	/* EPIPE: the child has failed, and its report is to be read */
-	return r == -EPIPE ? 0 : r;
+	/* The child may have failed meanwhile; its report is to be read. */
+	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
 int parent_first_go(struct launch *l)
