@@ -160,10 +160,11 @@ static int parse_test(const struct cow_json *at, char ***ret, struct cow_error *
 		const char *const words[] = { "/bin/sh", "-c", json_object_get_string(test.value) };
 
 		argv = calloc(4, sizeof(*argv));
-		for (size_t i = 0; argv && i < 3; i++)
-			argv[i] = strdup(words[i]);
-		if (!argv || !argv[0] || !argv[1] || !argv[2])
-			r = cow_error_errno(err, -ENOMEM, "health");
+		r = argv ? 0 : -ENOMEM;
+		for (size_t i = 0; r == 0 && i < 3; i++)
+			r = (argv[i] = strdup(words[i])) ? 0 : -ENOMEM;
+		if (r < 0)
+			(void)cow_error_errno(err, r, "health");
 	} else {
 		r = cow_value_strings(at, "test", &argv, err);
 		if (r == 0 && !argv[0])
