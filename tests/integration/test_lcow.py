@@ -142,7 +142,7 @@ def nothing_new(s, before):
         now = descriptors(s)
         return len(now) <= len(before) and not children(s)
     try:
-        cow.wait_for(same, "descriptors and children to go", 5)
+        cow.wait_for(same, "descriptors and children to go", 20)
     except AssertionError:
         raise AssertionError("left: %s; children %s; before: %s" % (descriptors(s), children(s), before))
 
