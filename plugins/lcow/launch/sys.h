@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Raw system calls for code that runs between clone3 and execve: in a copy of a multi-threaded process,
- * where any lock may be held for ever, so no libc function, no errno.  Results are negative errnos.
+ * Raw system calls for code that runs between clone3 and execve: in a copy of a multi-threaded
+ * process, where any lock may be held for ever, so no libc function, no errno.  Results are
+ * negative errnos.
  */
 #ifndef LAUNCH_SYS_H
 #define LAUNCH_SYS_H
@@ -53,9 +54,19 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 #define SYS_PICK(_0, _1, _2, _3, _4, _5, _6, name, ...) name
 /* sys(close, fd): up to six arguments, integers or pointers. */
-#define sys(name, ...)                                                                        \
-	SYS_PICK(name, ##__VA_ARGS__, SYS_CALL6, SYS_CALL5, SYS_CALL4, SYS_CALL3, SYS_CALL2,  \
-		 SYS_CALL1, SYS_CALL0)(__NR_##name, ##__VA_ARGS__)
+#define sys(name, ...)                                                                       \
+	SYS_PICK(name, ##__VA_ARGS__, SYS_CALL6, SYS_CALL5, SYS_CALL4, SYS_CALL3, SYS_CALL2, \
+		 SYS_CALL1, SYS_CALL0)                                                       \
+	(__NR_##name, ##__VA_ARGS__)
+
+/* The clone took the handlers away; what its maker ignored (SIGPIPE, or SIGHUP under nohup) goes here. */
+static inline void sys_default_signals(void)
+{
+	uint64_t by_default[4] = { 0 };
+
+	for (int signo = 1; signo <= 64; signo++)
+		(void)sys(rt_sigaction, signo, by_default, NULL, sizeof(uint64_t));
+}
 
 static inline size_t sys_strlen(const char *s)
 {
