@@ -52,15 +52,23 @@ static void create_done(void *arg, const struct cow_txn_result *result)
 		(void)record_write_definition(c, NULL);
 }
 
+/* A word that names one container must not name another, be it by id or by name. */
+static const char *taken(struct cow_engine *e, const struct definition *def)
+{
+	if (container_by_id(e, def->id) || container_by_name(e, def->id))
+		return def->id;
+	return container_by_id(e, def->name) || container_by_name(e, def->name) ? def->name : NULL;
+}
+
 static int create_begin(struct cow_engine *e, struct definition *def, struct waiter *w,
 			struct cow_error *err)
 {
+	const char *word = taken(e, def);
 	struct container *c;
 	int rc;
 
-	if (container_by_id(e, def->id) || container_by_name(e, def->name)) {
-		rc = cow_error_set(err, -EEXIST, "container %s already exists",
-				   container_by_id(e, def->id) ? def->id : def->name);
+	if (word) {
+		rc = cow_error_set(err, -EEXIST, "container %s already exists", word);
 		definition_destroy(def);
 		return rc;
 	}

@@ -70,6 +70,9 @@ static void refused(void **state)
 	assert_string_equal(fake.reply_message, "container a already exists");
 	assert_int_equal(fake_create("b", "\"name\":\"n\""), -EEXIST);
 	assert_string_equal(fake.reply_message, "container n already exists");
+	assert_int_equal(fake_create("n", ""), -EEXIST);
+	assert_int_equal(fake_create("b", "\"name\":\"a\""), -EEXIST);
+	assert_string_equal(fake.reply_message, "container a already exists");
 	assert_int_equal(FAKE_VERB(start, "nobody"), -ENOENT);
 	assert_int_equal(FAKE_VERB(delete, "a", false), 0);
 	assert_nothing("a");
