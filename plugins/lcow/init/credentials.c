@@ -9,7 +9,9 @@
 #include <linux/openat2.h>
 #include <linux/prctl.h>
 
-/* Written through a procfs that the launcher opened, for which nothing of the container's stands. */
+/*
+ * Written through a procfs that the launcher opened, for which nothing of the container's stands.
+ */
 static int label_write(struct stub *s, const char *file, const char *before, const char *label)
 {
 	struct open_how how = {

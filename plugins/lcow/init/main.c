@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd-init is started by the launcher in a container that is ready but for its process: it waits at
- * the gate, then becomes the user's program, or makes it its child and stays as PID 1.
+ * cowherd-init is started by the launcher in a container that is ready but for its process: it
+ * waits at the gate, then becomes the user's program, or makes it its child and stays as PID 1.
  */
 #include "stub.h"
 #include "../launch/sys.h"
@@ -117,8 +117,8 @@ static int stub_gate(struct stub *s)
 }
 
 /*
- * The user's process as a child that borrows our memory until it executes, like vfork: so that privileges
- * that it drops, and a filter that it loads, never apply to us.
+ * The user's process as a child that borrows our memory until it executes, like vfork: so that
+ * privileges that it drops, and a filter that it loads, never apply to us.
  */
 static _Noreturn void stub_init(struct stub *s)
 {

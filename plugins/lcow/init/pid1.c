@@ -28,9 +28,9 @@ static void pid1_reap(struct stub *s, int child)
 }
 
 /*
- * All signals stay blocked and are taken one by one: nothing stops or ends PID 1 but SIGKILL from outside.
- * Those of job control go to the child like any other; on a terminal the kernel sends them there itself,
- * because the child leads the session and we are not in it.
+ * All signals stay blocked and are taken one by one: nothing stops or ends PID 1 but SIGKILL from
+ * outside. Those of job control go to the child like any other; on a terminal the kernel sends them
+ * there itself, because the child leads the session and we are not in it.
  */
 _Noreturn void stub_pid1(struct stub *s, int child)
 {

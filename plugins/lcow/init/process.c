@@ -33,7 +33,9 @@ static void process_own_streams(const struct launch_process *p)
 
 		if (sys(fstat, fd, &st) < 0 || st.st_uid == p->uid)
 			continue;
-		/* 136 to 143: ends of pseudo terminals; not the null device, which is everybody's. */
+		/*
+		 * 136 to 143: ends of pseudo terminals; not the null device, which is everybody's.
+		 */
 		if (S_ISFIFO(st.st_mode) ||
 		    (S_ISCHR(st.st_mode) && (st.st_rdev >> 8 & 0xfff) >= 136 &&
 		     (st.st_rdev >> 8 & 0xfff) <= 143))
@@ -110,14 +112,12 @@ static int process_check_cwd(struct stub *s)
 	return s->path[0] == '/' ? 0 : -EXDEV;
 }
 
-static int process_become(struct stub *s)
+/* What root's rights are needed for, or do not matter to. */
+static int process_settings(struct stub *s, const struct launch_process *p)
 {
-	const struct launch_process *p = &s->plan->process;
-	uint64_t none = 0;
-	char **argv = NULL, **envp = NULL;
-	const char *path = NULL;
-	int cwd, r = process_session(s);
+	int r = process_session(s);
 
+	sys_default_signals();
 	process_own_streams(p);
 	if (r == 0)
 		r = process_rlimits(s, p);
@@ -125,17 +125,33 @@ static int process_become(struct stub *s)
 		r = process_scheduling(s, p);
 	if (r == 0)
 		r = stub_label(s);
-	if (r < 0)
-		return r;
 	(void)sys(umask, p->umask_set ? p->umask : 022);
-	cwd = process_chdir(s, p);
+	return r;
+}
+
+/* Into the working directory, and to be the user: in an order that lets both enter. */
+static int process_user(struct stub *s, const struct launch_process *p)
+{
+	int cwd = process_chdir(s, p), r;
+
 	if (cwd < 0 && cwd != -EACCES)
 		return cwd;
 	r = stub_credentials(s);
 	if (r == 0 && cwd < 0)
 		r = process_chdir(s, p);
+	return r < 0 ? r : process_check_cwd(s);
+}
+
+static int process_become(struct stub *s)
+{
+	const struct launch_process *p = &s->plan->process;
+	uint64_t none = 0;
+	char **argv = NULL, **envp = NULL;
+	const char *path = NULL;
+	int r = process_settings(s, p);
+
 	if (r == 0)
-		r = process_check_cwd(s);
+		r = process_user(s, p);
 	if (r == 0)
 		r = stub_program(s, &path, &argv, &envp);
 	if (r == 0 && p->no_new_privs)

@@ -40,7 +40,9 @@ static int program_usable(const char *path)
 	return S_ISDIR(st.st_mode) ? -EACCES : (int)sys(faccessat, AT_FDCWD, path, X_OK);
 }
 
-/* As execvp: the first in PATH that may be executed; that one may not counts if there is no other. */
+/*
+ * As execvp: the first in PATH that may be executed; that one may not counts if there is no other.
+ */
 static int program_search(struct stub *s, const char *name)
 {
 	const char *dirs = program_env(s, "PATH");
@@ -70,7 +72,9 @@ static int program_search(struct stub *s, const char *name)
 	}
 }
 
-/* "name:x:uid:gid:words:HOME:shell" -> HOME, where uid is the one; NULL otherwise.  Ends the line. */
+/*
+ * "name:x:uid:gid:words:HOME:shell" -> HOME, where uid is the one; NULL otherwise.  Ends the line.
+ */
 static char *passwd_home(char *line, uint32_t uid)
 {
 	unsigned long number = 0;
@@ -131,11 +135,11 @@ static int program_vectors(struct stub *s, char ***ret_argv, char ***ret_envp)
 		return (int)at;
 	envp = argv + p->args.n + 1;
 	for (uint32_t i = 0; i < p->args.n; i++)
-		argv[i] = (char *)(uintptr_t)launch_text(s->plan,
-							*launch_at(s->plan, p->args, launch_str, i));
+		argv[i] = (char *)(uintptr_t)launch_text(
+			s->plan, *launch_at(s->plan, p->args, launch_str, i));
 	for (uint32_t i = 0; i < p->env.n; i++)
-		envp[i] = (char *)(uintptr_t)launch_text(s->plan,
-							*launch_at(s->plan, p->env, launch_str, i));
+		envp[i] = (char *)(uintptr_t)launch_text(
+			s->plan, *launch_at(s->plan, p->env, launch_str, i));
 	if (!program_env(s, "HOME")) {
 		home = (char *)(argv + pointers);
 		n = sys_append(home, PATH_MAX, 0, "HOME=");
@@ -150,8 +154,8 @@ static int program_vectors(struct stub *s, char ***ret_argv, char ***ret_envp)
 
 int stub_program(struct stub *s, const char **ret_path, char ***ret_argv, char ***ret_envp)
 {
-	const char *name = launch_text(s->plan, *launch_at(s->plan, s->plan->process.args,
-							   launch_str, 0));
+	const char *name =
+		launch_text(s->plan, *launch_at(s->plan, s->plan->process.args, launch_str, 0));
 	int r = stub_step(s, LAUNCH_STEP_EXEC, 0);
 
 	if (r < 0)

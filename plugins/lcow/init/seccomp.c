@@ -76,13 +76,15 @@ static int listener_number(void)
 }
 
 /*
- * The filter may forbid all that would send its listener away.  So a thread that shares our descriptors but
- * not the filter waits for the descriptor to appear, and sends it; we wait for that without a system call.
+ * The filter may forbid all that would send its listener away.  So a thread that shares our
+ * descriptors but not the filter waits for the descriptor to appear, and sends it; we wait for that
+ * without a system call.
  */
 static long seccomp_with_listener(struct stub *s, const struct sock_fprog *program, uint32_t flags)
 {
 	struct listener *l;
-	long r = sys(mmap, NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long r = sys(mmap, NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 
 	if (r < 0 && r > -4096)
 		return r;
@@ -111,7 +113,7 @@ int stub_seccomp(struct stub *s)
 	if (r < 0)
 		return (int)r;
 	program.filter = (struct sock_filter *)(uintptr_t)launch_at(s->plan, sc->filter,
-								   struct sock_filter, 0);
+								    struct sock_filter, 0);
 	if (sc->flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
 		r = seccomp_with_listener(s, &program, sc->flags);
 	else

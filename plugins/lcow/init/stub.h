@@ -12,7 +12,7 @@ struct stub {
 	const struct launch_plan *plan;
 	size_t size;
 	int sock, status;
-	int shared; /* 1: the user's process shares our memory until it executes: we report for it */
+	int shared; /* the user's process has our memory until it executes: we report for it */
 	struct launch_msg report;
 	char path[PATH_MAX];
 };

@@ -58,7 +58,8 @@ static int new_settings(struct launch_cgroup *cg, const struct cgroup_host *host
 		if (!h && s->optional)
 			continue;
 		if (!h)
-			return parent_error(err, -ENOTSUP, "%s: this host has no cgroup controller %s",
+			return parent_error(err, -ENOTSUP,
+					    "%s: this host has no cgroup controller %s",
 					    s->what ? launch_text(plan, s->what) : name, name);
 		r = new_add(cg, h);
 		if (r < 0)
@@ -67,8 +68,9 @@ static int new_settings(struct launch_cgroup *cg, const struct cgroup_host *host
 	if (!plan->cgroup_devices.n)
 		return 0;
 	if (!cgroup_host_find(host, "devices"))
-		return parent_error(err, -ENOTSUP,
-				    "/linux/resources/devices: this host has no cgroup controller devices");
+		return parent_error(
+			err, -ENOTSUP,
+			"/linux/resources/devices: this host has no cgroup controller devices");
 	return new_add(cg, cgroup_host_find(host, "devices"));
 }
 
@@ -117,7 +119,8 @@ static int new_look(struct launch_cgroup *cg, struct launch_error *err)
 	for (unsigned i = 0; i < cg->n; i++) {
 		cg->dirs[i].missing = new_missing(cg->dirs[i].dir);
 		if (cg->dirs[i].missing == 0)
-			return parent_error(err, -EEXIST, "cgroup %s: it exists already, and is not ours",
+			return parent_error(err, -EEXIST,
+					    "cgroup %s: it exists already, and is not ours",
 					    cg->dirs[i].dir);
 	}
 	return 0;
@@ -188,7 +191,10 @@ int launch_cgroup_new(const struct launch_plan *plan, const char *path, unsigned
 	return 0;
 }
 
-/* {"path", "dirs": [{"dir", "controllers", "unified", "made"}]}; made: how many directories upwards. */
+/*
+ * {"path", "dirs": [{"dir", "controllers", "unified", "made"}]}; made: how many directories
+ * upwards.
+ */
 int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
 {
 	struct json_object *root = json_object_new_object(), *dirs = json_object_new_array();
@@ -217,7 +223,7 @@ int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
 	}
 	json_object_object_add(root, "dirs", json_object_get(dirs));
 	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
+								   JSON_C_TO_STRING_NOSLASHESCAPE));
 out:
 	json_object_put(dirs);
 	json_object_put(root);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A container's cgroups on this host: v1, v2 or hybrid.  One of them, the tracking cgroup, answers who
- * belongs to the container: the unified one where the host has it (a hybrid host's needs no controller),
- * else v1's freezer.  On v1, mkdir is what a start pays most for, so only the controllers that the plan
- * sets, or flags ask for, are made.
+ * A container's cgroups on this host: v1, v2 or hybrid.  One of them, the tracking cgroup, answers
+ * who belongs to the container: the unified one where the host has it (a hybrid host's needs no
+ * controller), else v1's freezer.  On v1, mkdir is what a start pays most for, so only the
+ * controllers that the plan sets, or flags ask for, are made.
  *
  * Life: launch_cgroup_new() decides and touches nothing; launch_cgroup_record() goes to the ledger;
- * launch_cgroup_make() takes.  launch_cgroup_release() gives back from the record alone, in any process.
- * A cgroup that was there before is never used, written or removed (parents excepted: those are used).
- * All paths are relative to the hierarchies' roots as mounted; functions block for little.
+ * launch_cgroup_make() takes.  launch_cgroup_release() gives back from the record alone, in any
+ * process. A cgroup that was there before is never used, written or removed (parents excepted:
+ * those are used). All paths are relative to the hierarchies' roots as mounted; functions block for
+ * little.
  */
 #ifndef LAUNCH_CGROUP_H
 #define LAUNCH_CGROUP_H
@@ -30,15 +31,15 @@ enum launch_cgroup_mode {
 enum launch_cgroup_mode launch_cgroup_mode(void);
 
 #define LAUNCH_CGROUP_MEMORY 0x1u /* v1: also make memory (oom counter, usage); v2: enable it */
-#define LAUNCH_CGROUP_CPU 0x2u    /* v1: cpuacct and cpu */
+#define LAUNCH_CGROUP_CPU 0x2u	  /* v1: cpuacct and cpu */
 #define LAUNCH_CGROUP_PIDS 0x4u
 #define LAUNCH_CGROUP_IO 0x8u
 #define LAUNCH_CGROUP_FREEZER 0x10u /* v1 and hybrid: the v1 freezer too */
 #define LAUNCH_CGROUP_ALL 0x100u    /* every controller there is, as runc and crun do */
 
 /*
- * path is used where the plan names none.  -EEXIST: it is there already; -ENOTSUP: a setting needs a
- * controller that this host does not have, or the host has no cgroups.
+ * path is used where the plan names none.  -EEXIST: it is there already; -ENOTSUP: a setting needs
+ * a controller that this host does not have, or the host has no cgroups.
  */
 int launch_cgroup_new(const struct launch_plan *plan, const char *path, unsigned flags,
 		      struct launch_cgroup **ret, struct launch_error *err);
@@ -56,7 +57,10 @@ int launch_cgroup_release(const char *record, struct launch_error *err);
 
 /* Where the tracking cgroup is: "/sys/fs/cgroup/unified/cowherd/x".  Valid as long as cg. */
 const char *launch_cgroup_path(const struct launch_cgroup *cg);
-/* Settings of a plan compiled from {"linux":{"resources":...}}; all are tried, the first error counts. */
+/*
+ * Settings of a plan compiled from {"linux":{"resources":...}}; all are tried, the first error
+ * counts.
+ */
 int launch_cgroup_update(struct launch_cgroup *cg, const struct launch_plan *plan,
 			 struct launch_error *err);
 /* Stop or continue every process; returns when it is so. */
@@ -69,8 +73,8 @@ int launch_cgroup_signal(const struct launch_cgroup *cg, int signo);
 /* Is a process (zombies excepted) in it or below? */
 int launch_cgroup_populated(const struct launch_cgroup *cg, bool *ret);
 /*
- * A new descriptor, the caller's, that has POLLPRI|POLLERR when populated or frozen changed (read it from
- * the start to rearm).  -ENOTSUP on a v1 host.
+ * A new descriptor, the caller's, that has POLLPRI|POLLERR when populated or frozen changed (read
+ * it from the start to rearm).  -ENOTSUP on a v1 host.
  */
 int launch_cgroup_watch(const struct launch_cgroup *cg, int *ret_fd);
 /* All processes, sub-cgroups included, unsorted; to be freed. */
@@ -82,9 +86,10 @@ int launch_cgroup_pids(const struct launch_cgroup *cg, pid_t **ret, size_t *ret_
 #define LAUNCH_STATS_IO 0x8u
 #define LAUNCH_STATS_OOM 0x10u
 struct launch_cgroup_stats {
-	unsigned have;      /* LAUNCH_STATS_: which groups below are known */
+	unsigned have;	    /* LAUNCH_STATS_: which groups below are known */
 	unsigned estimated; /* of these, which were summed over /proc for want of a controller */
-	uint64_t memory_bytes, memory_limit_bytes, memory_peak_bytes, swap_bytes; /* limit 0: none */
+	uint64_t memory_bytes, memory_limit_bytes, memory_peak_bytes,
+		swap_bytes; /* limit 0: none */
 	uint64_t memory_cache_bytes, memory_rss_bytes;
 	uint64_t cpu_ns, cpu_user_ns, cpu_system_ns;
 	uint64_t cpu_periods, cpu_throttled, cpu_throttled_ns;

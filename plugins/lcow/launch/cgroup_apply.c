@@ -30,7 +30,8 @@ static int setting_get(const struct launch_cgroup *cg, const struct launch_plan 
 	if (ret->dir)
 		return 0;
 	return ret->optional ? 1
-			     : parent_error(err, -ENOTSUP, "%s: the container has no cgroup with controller %s",
+			     : parent_error(err, -ENOTSUP,
+					    "%s: the container has no cgroup with controller %s",
 					    ret->what, controller);
 }
 

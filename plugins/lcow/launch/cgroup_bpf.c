@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Device rules as a BPF program.  They stand in order and the last one that speaks of a device and a kind of
- * access decides: so the program goes through them backwards, striking out what an allowing rule covers,
- * until nothing is left (allowed) or a denying rule meets what is.  What no rule speaks of is allowed.
+ * Device rules as a BPF program.  They stand in order and the last one that speaks of a device and
+ * a kind of access decides: so the program goes through them backwards, striking out what an
+ * allowing rule covers, until nothing is left (allowed) or a denying rule meets what is.  What no
+ * rule speaks of is allowed.
  */
 #include "cgroup_internal.h"
 
@@ -15,11 +16,12 @@
 #include <unistd.h>
 
 #define BPF_RULE_MAX 12 /* instructions of one rule, at most */
-#define BPF_FRAME 8     /* of the rest */
+#define BPF_FRAME 8	/* of the rest */
 
 #define RAW(c, d, s, o, i) \
 	((struct bpf_insn){ .code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i) })
-#define LOAD(d, field) RAW(BPF_LDX | BPF_W | BPF_MEM, d, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, field), 0)
+#define LOAD(d, field) \
+	RAW(BPF_LDX | BPF_W | BPF_MEM, d, BPF_REG_1, offsetof(struct bpf_cgroup_dev_ctx, field), 0)
 #define MOVE(d, s) RAW(BPF_ALU | BPF_MOV | BPF_X, d, s, 0, 0)
 #define SET(d, i) RAW(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
 #define AND(d, i) RAW(BPF_ALU | BPF_AND | BPF_K, d, 0, 0, i)
@@ -132,5 +134,6 @@ int cgroup_bpf_attach(const char *dir, const struct launch_plan *plan, struct la
 	if (at >= 0)
 		(void)close(at);
 	free(program);
-	return r < 0 ? parent_fail(err, r, "/linux/resources/devices: program for cgroup %s", dir) : 0;
+	return r < 0 ? parent_fail(err, r, "/linux/resources/devices: program for cgroup %s", dir)
+		     : 0;
 }

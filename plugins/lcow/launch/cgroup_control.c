@@ -96,7 +96,8 @@ int launch_cgroup_pids(const struct launch_cgroup *cg, pid_t **ret, size_t *ret_
 /* Where freezing is done, which on v1 need not be the tracking one's neighbour. */
 static const char *freezer_dir(const struct launch_cgroup *cg)
 {
-	return cgroup_tracking(cg)->unified ? cgroup_tracking(cg)->dir : cgroup_dir_of(cg, "freezer");
+	return cgroup_tracking(cg)->unified ? cgroup_tracking(cg)->dir
+					    : cgroup_dir_of(cg, "freezer");
 }
 
 int launch_cgroup_frozen(const struct launch_cgroup *cg, bool *ret)
@@ -146,7 +147,8 @@ static int freeze_unified(const struct launch_cgroup *cg, bool frozen)
 	uint64_t end = now_ms() + FREEZE_MS;
 	struct pollfd p = { .fd = events_fd(cgroup_tracking(cg)), .events = POLLPRI };
 	int r = p.fd < 0 ? p.fd
-			 : cgroup_write(cgroup_tracking(cg)->dir, "cgroup.freeze", frozen ? "1" : "0");
+			 : cgroup_write(cgroup_tracking(cg)->dir, "cgroup.freeze",
+					frozen ? "1" : "0");
 
 	while (r == 0) {
 		uint64_t now = now_ms(), value;

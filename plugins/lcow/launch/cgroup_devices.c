@@ -17,7 +17,8 @@ void cgroup_device_text(const struct launch_cgroup_device *d, char *buf, size_t 
 	if (d->minor >= 0)
 		(void)snprintf(minor, sizeof(minor), "%lld", (long long)d->minor);
 	(void)snprintf(buf, size, "%c %s:%s %s%s%s", (char)d->type, major, minor,
-		       d->access & 1 ? "r" : "", d->access & 2 ? "w" : "", d->access & 4 ? "m" : "");
+		       d->access & 1 ? "r" : "", d->access & 2 ? "w" : "",
+		       d->access & 4 ? "m" : "");
 }
 
 /* One rule per write; a dozen of them is common, so each file is opened once. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * v2: a controller is there when every directory above passes it on (cgroup.subtree_control).  Where one
- * cannot, the error says which one, and why.
+ * v2: a controller is there when every directory above passes it on (cgroup.subtree_control). Where
+ * one cannot, the error says which one, and why.
  */
 #include "cgroup_internal.h"
 
@@ -22,7 +22,8 @@ static bool enable_has(const char *dir, const char *file, const char *controller
 	return false;
 }
 
-static int enable_explain(const char *dir, const char *controller, int code, struct launch_error *err)
+static int enable_explain(const char *dir, const char *controller, int code,
+			  struct launch_error *err)
 {
 	char procs[64];
 

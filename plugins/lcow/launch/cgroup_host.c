@@ -26,8 +26,9 @@ bool cgroup_list_has(const char *list, const char *word)
 /* The words of a v1 mount's options that name what it controls. */
 static char *host_controllers(const char *options)
 {
-	static const char *const others[] = { "rw",	 "ro",	       "xattr",
-					      "noprefix", "clone_children", "cpuset_v2_mode" };
+	static const char *const others[] = {
+		"rw", "ro", "xattr", "noprefix", "clone_children", "cpuset_v2_mode"
+	};
 	char *out = calloc(1, strlen(options) + 1);
 	size_t len = 0;
 
@@ -51,12 +52,46 @@ static char *host_controllers(const char *options)
 	return out;
 }
 
+static bool host_knows(const struct cgroup_host *host, const struct cgroup_hierarchy *h)
+{
+	for (unsigned i = 0; i < host->n; i++) {
+		const struct cgroup_hierarchy *o = &host->hierarchies[i];
+
+		if (o->unified == h->unified && strcmp(o->controllers, h->controllers) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The same one mounted twice: the first counts. */
+static int host_add(struct cgroup_host *host, const char *mount, const char *type,
+		    const char *options)
+{
+	struct cgroup_hierarchy h = { .unified = strcmp(type, "cgroup2") == 0 };
+	bool known = false;
+
+	if (host->n == CGROUP_HIERARCHIES_MAX)
+		return 0;
+	h.mount = strdup(mount);
+	h.controllers = h.unified ? strdup("") : host_controllers(options);
+	if (h.mount && h.controllers) {
+		known = host_knows(host, &h);
+		h.name = strrchr(h.mount, '/') + 1;
+		if (!known) {
+			host->hierarchies[host->n++] = h;
+			return 0;
+		}
+	}
+	free(h.mount);
+	free(h.controllers);
+	return known ? 0 : -ENOMEM;
+}
+
 /* "36 25 0:31 / /sys/fs/cgroup/cpu rw,... - cgroup cgroup rw,cpu" */
 static int host_parse_line(char *line, struct cgroup_host *host)
 {
 	char *save = NULL, *word = strtok_r(line, " ", &save);
 	char *root = NULL, *mount = NULL, *type, *options;
-	struct cgroup_hierarchy *h;
 
 	for (int field = 0; word && strcmp(word, "-") != 0; field++) {
 		root = field == 3 ? word : root;
@@ -66,35 +101,12 @@ static int host_parse_line(char *line, struct cgroup_host *host)
 	type = word ? strtok_r(NULL, " ", &save) : NULL;
 	(void)strtok_r(NULL, " ", &save);
 	options = strtok_r(NULL, " ", &save);
-	if (!type || !options || !mount || !root || strncmp(type, "cgroup", 6) != 0)
+	if (!options || !mount || strncmp(type, "cgroup", 6) != 0)
 		return 0;
 	/* A part of a hierarchy mounted elsewhere is some container's. */
-	if (strcmp(root, "/") != 0 || host->n == CGROUP_HIERARCHIES_MAX)
+	if (strcmp(root, "/") != 0 || mount[0] != '/')
 		return 0;
-	h = &host->hierarchies[host->n];
-	h->unified = strcmp(type, "cgroup2") == 0;
-	h->mount = strdup(mount);
-	h->controllers = h->unified ? strdup("") : host_controllers(options);
-	if (!h->mount || !h->controllers) {
-		free(h->mount);
-		free(h->controllers);
-		*h = (struct cgroup_hierarchy){ 0 };
-		return -ENOMEM;
-	}
-	h->name = strrchr(h->mount, '/') + 1;
-	/* The same one mounted twice: the first counts. */
-	for (unsigned i = 0; i < host->n; i++) {
-		struct cgroup_hierarchy *o = &host->hierarchies[i];
-
-		if (o->unified == h->unified && strcmp(o->controllers, h->controllers) == 0) {
-			free(h->mount);
-			free(h->controllers);
-			*h = (struct cgroup_hierarchy){ 0 };
-			return 0;
-		}
-	}
-	host->n++;
-	return 0;
+	return host_add(host, mount, type, options);
 }
 
 int cgroup_host_parse(const char *mountinfo, struct cgroup_host *ret)
@@ -185,7 +197,8 @@ enum launch_cgroup_mode launch_cgroup_mode(void)
 	return cgroup_host()->mode;
 }
 
-const struct cgroup_hierarchy *cgroup_host_find(const struct cgroup_host *host, const char *controller)
+const struct cgroup_hierarchy *cgroup_host_find(const struct cgroup_host *host,
+						const char *controller)
 {
 	for (unsigned i = 0; i < host->n; i++) {
 		if (cgroup_list_has(host->hierarchies[i].controllers, controller))

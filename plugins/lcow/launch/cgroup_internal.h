@@ -10,7 +10,7 @@
 
 /* One hierarchy as this host mounts it; lives as long as the process. */
 struct cgroup_hierarchy {
-	char *mount;       /* "/sys/fs/cgroup/cpu,cpuacct" */
+	char *mount;	   /* "/sys/fs/cgroup/cpu,cpuacct" */
 	const char *name;  /* its last component */
 	char *controllers; /* "cpu,cpuacct", "name=systemd"; "" for the unified one */
 	bool unified;
@@ -26,16 +26,17 @@ const struct cgroup_host *cgroup_host(void);
 /* Parse a mountinfo text; for tests, too. */
 int cgroup_host_parse(const char *mountinfo, struct cgroup_host *ret);
 void cgroup_host_finish(struct cgroup_host *host);
-const struct cgroup_hierarchy *cgroup_host_find(const struct cgroup_host *host, const char *controller);
+const struct cgroup_hierarchy *cgroup_host_find(const struct cgroup_host *host,
+						const char *controller);
 /* Is word in the comma-separated list? */
 bool cgroup_list_has(const char *list, const char *word);
 
 struct launch_cgroup {
 	enum launch_cgroup_mode mode;
-	char *path;     /* "/cowherd/x" */
+	char *path; /* "/cowherd/x" */
 	unsigned flags;
 	bool own_above; /* the path is ours: directories above the last are removed when empty */
-	unsigned n;     /* [0] is the tracking one */
+	unsigned n;	/* [0] is the tracking one */
 	struct cgroup_dir {
 		const struct cgroup_hierarchy *hierarchy; /* NULL: known from a record only */
 		char *dir;

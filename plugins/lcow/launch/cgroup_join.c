@@ -29,8 +29,9 @@ static void join_describe(struct child *c, const struct cgroup_dir *d, bool v2)
 	g->dir = d->dir;
 	g->name = v2 ? "" : strrchr(d->hierarchy->mount, '/') + 1;
 	/* Only co-mounted ones have other names than the directory's. */
-	g->alias = strchr(d->controllers, ',') && strcmp(d->controllers, g->name) == 0 ? d->controllers
-										       : NULL;
+	g->alias = strchr(d->controllers, ',') && strcmp(d->controllers, g->name) == 0
+			   ? d->controllers
+			   : NULL;
 }
 
 int launch_cgroup_prepare_child(const struct launch_cgroup *cg, struct child *c, int *ret_dir,

@@ -17,8 +17,7 @@ static int record_dir(struct json_object *o, struct launch_cgroup *cg)
 	struct cgroup_dir *d = &cg->dirs[cg->n];
 	const char *text;
 
-	if (cg->n == CGROUP_HIERARCHIES_MAX ||
-	    !json_object_object_get_ex(o, "dir", &dir) ||
+	if (cg->n == CGROUP_HIERARCHIES_MAX || !json_object_object_get_ex(o, "dir", &dir) ||
 	    !json_object_object_get_ex(o, "controllers", &controllers) ||
 	    !json_object_object_get_ex(o, "unified", &unified) ||
 	    !json_object_object_get_ex(o, "made", &made))
@@ -41,11 +40,11 @@ static int record_parse(const char *record, struct launch_cgroup **ret)
 	struct launch_cgroup *cg = calloc(1, sizeof(*cg));
 	int r = cg ? 0 : -ENOMEM;
 
-	if (r == 0 && (!root || !json_object_object_get_ex(root, "dirs", &dirs) ||
-		       !json_object_object_get_ex(root, "path", &path) ||
-		       !json_object_object_get_ex(root, "mode", &mode) ||
-		       !json_object_is_type(dirs, json_type_array) ||
-		       json_object_array_length(dirs) == 0))
+	if (r == 0 &&
+	    (!root || !json_object_object_get_ex(root, "dirs", &dirs) ||
+	     !json_object_object_get_ex(root, "path", &path) ||
+	     !json_object_object_get_ex(root, "mode", &mode) ||
+	     !json_object_is_type(dirs, json_type_array) || json_object_array_length(dirs) == 0))
 		r = -EINVAL;
 	if (r == 0) {
 		cg->mode = (enum launch_cgroup_mode)json_object_get_int(mode);
@@ -108,7 +107,8 @@ static bool release_late(const struct timespec *start)
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000 > RELEASE_MS;
+	return (now.tv_sec - start->tv_sec) * 1000 + (now.tv_nsec - start->tv_nsec) / 1000000 >
+	       RELEASE_MS;
 }
 
 /* EBUSY: something still dies in it.  Kill again, wait a little. */

@@ -81,7 +81,8 @@ static bool stats_cpu(const struct launch_cgroup *cg, struct launch_cgroup_stats
 	uint64_t tick = 1000000000u / (uint64_t)sysconf(_SC_CLK_TCK);
 	char text[2048];
 
-	if (cg->mode != LAUNCH_CGROUP_V2 && dir && cgroup_read(dir, "cpu.stat", text, sizeof(text)) > 0) {
+	if (cg->mode != LAUNCH_CGROUP_V2 && dir &&
+	    cgroup_read(dir, "cpu.stat", text, sizeof(text)) > 0) {
 		key(text, "nr_periods", &s->cpu_periods);
 		key(text, "nr_throttled", &s->cpu_throttled);
 		key(text, "throttled_time", &s->cpu_throttled_ns);
@@ -169,7 +170,8 @@ static void stats_process(pid_t pid, unsigned want, struct launch_cgroup_stats *
 		s->memory_bytes += rss * (uint64_t)sysconf(_SC_PAGESIZE);
 	if (want & LAUNCH_STATS_CPU && cgroup_read(dir, "stat", text, sizeof(text)) > 0 &&
 	    (p = strrchr(text, ')')) &&
-	    sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2) {
+	    sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) ==
+		    2) {
 		s->cpu_user_ns += user * tick;
 		s->cpu_system_ns += system * tick;
 	}
@@ -185,8 +187,9 @@ static void stats_process(pid_t pid, unsigned want, struct launch_cgroup_stats *
 
 static void stats_estimate(const struct launch_cgroup *cg, struct launch_cgroup_stats *s)
 {
-	unsigned want = (LAUNCH_STATS_MEMORY | LAUNCH_STATS_CPU | LAUNCH_STATS_PIDS | LAUNCH_STATS_IO) &
-			~s->have;
+	unsigned want =
+		(LAUNCH_STATS_MEMORY | LAUNCH_STATS_CPU | LAUNCH_STATS_PIDS | LAUNCH_STATS_IO) &
+		~s->have;
 	pid_t *pids = NULL;
 	size_t n = 0;
 

@@ -43,7 +43,9 @@ static int tree_own_pids(const char *dir, pid_t **pids, size_t *n, size_t *cap)
 		if (pid > 0) /* 0: in a pid namespace that we do not see */
 			r = tree_add(pid, pids, n, cap);
 	}
-	/* ENODEV: removed while we read; ENOTSUP: a threaded cgroup, whose processes its root lists */
+	/*
+	 * ENODEV: removed while we read; ENOTSUP: a threaded cgroup, whose processes its root lists
+	 */
 	(void)fclose(f);
 	return r;
 }
@@ -63,7 +65,8 @@ static int tree_walk(const char *dir, int depth, int (*each)(const char *dir, vo
 	while (r == 0 && (e = readdir(d))) {
 		char path[PATH_MAX];
 
-		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
 			continue;
 		if (snprintf(path, sizeof(path), "%s/%s", dir, e->d_name) >= (int)sizeof(path))
 			r = -ENAMETOOLONG;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From clone3 to cowherd-init: executes the plan in a copy of the caller's process, with nothing but
- * raw system calls.  See docs in run.h; the steps are in internal.h.
+ * From clone3 to cowherd-init: executes the plan in a copy of the caller's process, with nothing
+ * but raw system calls.  See docs in run.h; the steps are in internal.h.
  */
 #include "child.h"
 #include "sys.h"
@@ -48,9 +48,9 @@ static int child_create(struct child *c)
 }
 
 /*
- * What the second child must be born into: joined namespaces where the user or the pid namespace is one of
- * them, a new user namespace after joining others, a time namespace (whose offsets must be set before
- * anything lives in it).
+ * What the second child must be born into: joined namespaces where the user or the pid namespace is
+ * one of them, a new user namespace after joining others, a time namespace (whose offsets must be
+ * set before anything lives in it).
  */
 static int child_first_stage(struct child *c)
 {
@@ -140,8 +140,9 @@ _Noreturn void child_main(struct child *c)
 	long r;
 
 	/*
-	 * Nobody in a joined namespace may look into this copy of the caller's memory.  (An unprivileged
-	 * caller must be able to write our id maps first; execve of the stub ends it then.)
+	 * Nobody in a joined namespace may look into this copy of the caller's memory.  (An
+	 * unprivileged caller must be able to write our id maps first; execve of the stub ends it
+	 * then.)
 	 */
 	if (!c->dumpable)
 		(void)sys(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The interpreter's state: filled in by the parent before the clone, then a private copy in the child. */
+/*
+ * The interpreter's state: filled in by the parent before the clone, then a private copy in the
+ * child.
+ */
 #ifndef LAUNCH_CHILD_H
 #define LAUNCH_CHILD_H
 
@@ -16,17 +19,18 @@
 /* One hierarchy of the container's cgroups, for its cgroup mounts. */
 struct child_cgroup {
 	const char *name;  /* what it is called below /sys/fs/cgroup; "" on a v2 host */
-	const char *alias; /* co-mounted controllers, "cpu,cpuacct", each to become a symlink; or NULL */
+	const char *alias; /* co-mounted controllers, "cpu,cpuacct", each to become a symlink; or
+			      NULL */
 	const char *dir;   /* the container's directory, as the host sees it */
 };
 
 struct child {
 	const struct launch_plan *plan; /* the container's; with exec, of the process */
 	bool exec, two_stage, no_pivot, keyring, terminal, dumpable;
-	bool userns;      /* in another user namespace than the parent */
-	bool netns;       /* in a new network namespace */
-	bool netns_to_come; /* which the parent makes meanwhile, and sends */
-	bool mount_by_fd; /* mount_setattr(2) is missing */
+	bool userns;	      /* in another user namespace than the parent */
+	bool netns;	      /* in a new network namespace */
+	bool netns_to_come;   /* which the parent makes meanwhile, and sends */
+	bool mount_by_fd;     /* mount_setattr(2) is missing */
 	uint64_t clone_flags; /* of the (second) clone */
 	uint64_t setns_flags; /* exec: what to join by container_pidfd */
 	uint32_t fail_step;
@@ -52,9 +56,9 @@ struct child {
 	uint32_t n_cgroups;
 
 	/* The interpreter's own. */
-	int root;       /* O_PATH of the rootfs, mounted */
+	int root;	/* O_PATH of the rootfs, mounted */
 	int masked_dir; /* the empty tmpfs that the masked directories share */
-	int node_dir;   /* where the last device or symlink was made, and its path in node_path */
+	int node_dir;	/* where the last device or symlink was made, and its path in node_path */
 	char node_path[256];
 	char buf[PATH_MAX], buf2[PATH_MAX];
 };

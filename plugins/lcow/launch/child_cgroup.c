@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cgroup mount: the container's own directories by bind mount, which shows the same as a mount inside
- * the cgroup namespace would, and never a hierarchy in which the container has no directory of its own.
+ * The cgroup mount: the container's own directories by bind mount, which shows the same as a mount
+ * inside the cgroup namespace would, and never a hierarchy in which the container has no directory
+ * of its own.
  */
 #include "child.h"
 #include "sys.h"
@@ -28,8 +29,8 @@ static int child_cgroup_tmpfs(void)
 }
 
 /* A tree of the host onto target, with the mount's attributes. */
-static int child_cgroup_bind(struct child *c, const struct launch_mount *m, const char *from, int target,
-			     uint64_t more, bool recursive)
+static int child_cgroup_bind(struct child *c, const struct launch_mount *m, const char *from,
+			     int target, uint64_t more, bool recursive)
 {
 	int tree = child_clone_tree(AT_FDCWD, from, recursive ? AT_RECURSIVE : 0);
 	int r = tree;

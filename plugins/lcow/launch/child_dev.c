@@ -60,8 +60,9 @@ static int child_existing_device(int dir, const char *name, const struct launch_
 }
 
 /*
- * The directory for a node, and its name in c->buf.  They nearly always share one, so the last is kept; what
- * a path leads to does not change between two of them, because nothing is mounted there in between.
+ * The directory for a node, and its name in c->buf.  They nearly always share one, so the last is
+ * kept; what a path leads to does not change between two of them, because nothing is mounted there
+ * in between.
  */
 static int child_node_dir(struct child *c, const char *path)
 {
@@ -139,12 +140,16 @@ int child_devices(struct child *c)
 	return r;
 }
 
-/* The other end of the terminal over /dev/console, by descriptor: no path of the container's is trusted. */
+/*
+ * The other end of the terminal over /dev/console, by descriptor: no path of the container's is
+ * trusted.
+ */
 static int child_bind_console(struct child *c, int slave)
 {
 	int tree = child_clone_tree(slave, "", AT_EMPTY_PATH);
-	int target = tree < 0 ? tree
-			      : resolve(c->root, "/dev/console", RESOLVE_MAKE_FILE | RESOLVE_NOFOLLOW);
+	int target =
+		tree < 0 ? tree
+			 : resolve(c->root, "/dev/console", RESOLVE_MAKE_FILE | RESOLVE_NOFOLLOW);
 	int r = target < 0 ? target : child_attach(tree, target);
 
 	if (target >= 0)
@@ -175,7 +180,9 @@ static int child_open_ptmx(struct child *c)
 	return (int)fd;
 }
 
-/* A pty of the container's own devpts; its master goes to the parent, its slave becomes 0, 1 and 2. */
+/*
+ * A pty of the container's own devpts; its master goes to the parent, its slave becomes 0, 1 and 2.
+ */
 int child_console(struct child *c)
 {
 	long r = child_step(c, LAUNCH_STEP_CONSOLE, 0);

@@ -13,8 +13,10 @@
 static uint32_t child_fd_slots(struct child *c, int **slots)
 {
 	uint32_t n = 0;
-	int *single[] = { &c->sock, &c->job,  &c->stub, &c->status, &c->in,      &c->out,
-			  &c->err,  &c->proc, &c->null, &c->root_fd, &c->container_pidfd };
+	int *single[] = {
+		&c->sock, &c->job,  &c->stub,	 &c->status,	     &c->in, &c->out, &c->err,
+		&c->proc, &c->null, &c->root_fd, &c->container_pidfd
+	};
 
 	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++)
 		slots[n++] = single[i];
@@ -26,8 +28,9 @@ static uint32_t child_fd_slots(struct child *c, int **slots)
 }
 
 /*
- * Close all that was not opened for this child.  First thing after the clone: a copy of some other child's
- * socket must not live on here, nor a client's connection, a log, another container's terminal.
+ * Close all that was not opened for this child.  First thing after the clone: a copy of some other
+ * child's socket must not live on here, nor a client's connection, a log, another container's
+ * terminal.
  */
 int child_keep_fds(struct child *c)
 {
@@ -158,32 +161,24 @@ static int child_place(int from, int to)
 /* 0 to 2, the user's own, then socket, job and status, in the order that struct launch_job says. */
 static int child_place_all(struct child *c, uint32_t *ret_base)
 {
-	int extra[CHILD_FDS_MAX];
-	int *ours[] = { &c->in, &c->out, &c->err, &c->sock, &c->job, &c->status, &c->stub, &c->proc,
-			&c->null };
-	int base = (int)(3 + c->n_fds), r = 0;
-	unsigned above = (unsigned)base + 3;
+	int base = (int)(3 + c->n_fds), r = 0, from[CHILD_FDS_MAX];
+	uint32_t n = 0, n_places = (uint32_t)base + 3;
+	int *moving[] = { &c->stub, &c->proc };
 
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]) && r == 0; i++)
-		r = child_lift(ours[i], above);
-	for (uint32_t i = 0; i < c->n_fds && r == 0; i++) {
-		extra[i] = c->fds[i];
-		r = child_lift(&extra[i], above);
-	}
-	if (r == 0)
-		r = child_place(c->in >= 0 ? c->in : c->null, 0);
-	if (r == 0)
-		r = child_place(c->out >= 0 ? c->out : c->null, 1);
-	if (r == 0)
-		r = child_place(c->err >= 0 ? c->err : c->null, 2);
-	for (uint32_t i = 0; i < c->n_fds && r == 0; i++)
-		r = child_place(extra[i], (int)(3 + i));
-	if (r == 0)
-		r = child_place(c->sock, base);
-	if (r == 0)
-		r = child_place(c->job, base + 1);
-	if (r == 0)
-		r = child_place(c->status, base + 2);
+	from[n++] = c->in >= 0 ? c->in : c->null;
+	from[n++] = c->out >= 0 ? c->out : c->null;
+	from[n++] = c->err >= 0 ? c->err : c->null;
+	for (uint32_t i = 0; i < c->n_fds; i++)
+		from[n++] = c->fds[i];
+	from[n++] = c->sock;
+	from[n++] = c->job;
+	from[n++] = c->status;
+	for (size_t i = 0; i < sizeof(moving) / sizeof(moving[0]) && r == 0; i++)
+		r = child_lift(moving[i], n_places);
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = child_lift(&from[i], n_places);
+	for (uint32_t i = 0; i < n && r == 0; i++)
+		r = child_place(from[i], (int)i);
 	*ret_base = (uint32_t)base;
 	return r;
 }

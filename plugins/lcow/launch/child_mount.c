@@ -52,8 +52,8 @@ static int child_get_attr(int fd, uint64_t *ret)
 	static const struct {
 		long st;
 		uint64_t attr;
-	} map[] = { { 1, MOUNT_ATTR_RDONLY },     { 2, MOUNT_ATTR_NOSUID },
-		    { 4, MOUNT_ATTR_NODEV },      { 8, MOUNT_ATTR_NOEXEC },
+	} map[] = { { 1, MOUNT_ATTR_RDONLY },	  { 2, MOUNT_ATTR_NOSUID },
+		    { 4, MOUNT_ATTR_NODEV },	  { 8, MOUNT_ATTR_NOEXEC },
 		    { 1024, MOUNT_ATTR_NOATIME }, { 2048, MOUNT_ATTR_NODIRATIME } };
 	struct statfs st;
 	long r = sys(fstatfs, fd, &st);
@@ -104,8 +104,8 @@ int child_set_attr(struct child *c, int fd, uint64_t set, uint64_t clear, bool r
 	if ((set | clear) & MOUNT_ATTR__ATIME)
 		attr.attr_clr |= MOUNT_ATTR__ATIME;
 	if (!c->mount_by_fd) {
-		r = sys(mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
-			sizeof(attr));
+		r = sys(mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
+			&attr, sizeof(attr));
 		if (r != -ENOSYS)
 			return (int)r;
 	}
@@ -124,7 +124,9 @@ int child_propagate(struct child *c, int fd, uint32_t flags)
 	return (int)sys(mount, NULL, c->buf2, NULL, flags & (MS_PROPAGATION | MS_REC), NULL);
 }
 
-/* The kernel's own words about a rejected option, if it has any: "e tmpfs: Bad value for 'size'". */
+/*
+ * The kernel's own words about a rejected option, if it has any: "e tmpfs: Bad value for 'size'".
+ */
 static void child_read_log(struct child *c, int fd)
 {
 	long n = sys(read, fd, c->text, sizeof(c->text) - 1);
@@ -193,8 +195,8 @@ static int child_configure(struct child *c, int fs, const struct launch_mount *m
 			return -E2BIG;
 		if (!c->buf[0])
 			continue;
-		r = sys(fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, c->buf, value,
-			0);
+		r = sys(fsconfig, fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, c->buf,
+			value, 0);
 	}
 	if (r == 0)
 		r = sys(fsconfig, fs, command, NULL, NULL, 0);
@@ -218,7 +220,9 @@ static int child_make_fs(struct child *c, const struct launch_mount *m, bool *re
 	return (int)fd;
 }
 
-/* In a user namespace without a network or ipc namespace of its own, the host's is what can be had. */
+/*
+ * In a user namespace without a network or ipc namespace of its own, the host's is what can be had.
+ */
 static int child_host_fs(struct child *c, const struct launch_mount *m, int code)
 {
 	static const char *const instead[][2] = { { "sysfs", "/sys" },
@@ -431,8 +435,8 @@ static int child_mount_remount(struct child *c, const struct launch_mount *m, ui
 }
 
 /*
- * What is the same in whatever network namespace it is mounted: these types, and not below /proc, where a
- * path may lead elsewhere once the namespace has changed.
+ * What is the same in whatever network namespace it is mounted: these types, and not below /proc,
+ * where a path may lead elsewhere once the namespace has changed.
  */
 static bool child_ignores_net(struct child *c, const struct launch_mount *m)
 {

@@ -68,7 +68,10 @@ static int child_keep_caps(void)
 	return (int)r;
 }
 
-/* In a user namespace, be its root: so that what is made belongs to it, and execve keeps our rights. */
+/*
+ * In a user namespace, be its root: so that what is made belongs to it, and execve keeps our
+ * rights.
+ */
 int child_identity(struct child *c)
 {
 	long r;
@@ -121,12 +124,13 @@ static int child_loopback(struct child *c)
 }
 
 /*
- * By the host's procfs, which shows a task its own namespaces' settings, and never by the container's,
- * over which something else may be mounted.
+ * By the host's procfs, which shows a task its own namespaces' settings, and never by the
+ * container's, over which something else may be mounted.
  */
 static int child_sysctl(struct child *c, uint32_t i)
 {
-	const struct launch_sysctl *s = launch_at(c->plan, c->plan->sysctls, struct launch_sysctl, i);
+	const struct launch_sysctl *s =
+		launch_at(c->plan, c->plan->sysctls, struct launch_sysctl, i);
 	const char *value = launch_text(c->plan, s->value);
 	struct open_how how = {
 		.flags = O_WRONLY | O_CLOEXEC,
@@ -137,7 +141,8 @@ static int child_sysctl(struct child *c, uint32_t i)
 
 	if (r < 0)
 		return (int)r;
-	if (sys_append(c->buf, sizeof(c->buf), pos, launch_text(c->plan, s->file)) >= sizeof(c->buf))
+	if (sys_append(c->buf, sizeof(c->buf), pos, launch_text(c->plan, s->file)) >=
+	    sizeof(c->buf))
 		return -ENAMETOOLONG;
 	fd = sys(openat2, c->proc, c->buf, &how, sizeof(how));
 	if (fd < 0)

@@ -39,9 +39,9 @@ static int child_mount_above(const char *path)
 }
 
 /*
- * The mounts are as shared with the host as the spec says; by default what the host mounts later is seen,
- * and nothing goes the other way.  What is mounted in the rootfs stays in the container in any case:
- * pivot_root, too, wants no shared mount around it.
+ * The mounts are as shared with the host as the spec says; by default what the host mounts later is
+ * seen, and nothing goes the other way.  What is mounted in the rootfs stays in the container in
+ * any case: pivot_root, too, wants no shared mount around it.
  */
 static int child_propagation(struct child *c)
 {
@@ -87,7 +87,10 @@ static int child_mount_root(struct child *c)
 			MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS);
 }
 
-/* The directory the process starts in is made where it is missing, as others do; its absence shows later. */
+/*
+ * The directory the process starts in is made where it is missing, as others do; its absence shows
+ * later.
+ */
 static int child_make_cwd(struct child *c)
 {
 	const char *cwd = launch_text(c->plan, c->plan->process.cwd);
@@ -146,7 +149,8 @@ static int child_mask_dir(struct child *c, int target)
 		r = sys(fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0);
 	fd = r < 0 ? r
 		   : sys(fsmount, fs, FSMOUNT_CLOEXEC,
-			 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+			 MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+				 MOUNT_ATTR_NOEXEC);
 	(void)sys(close, fs);
 	if (fd < 0)
 		return (int)fd;
@@ -231,7 +235,9 @@ static long child_pivot(void)
 {
 	long r = sys(pivot_root, ".", ".");
 
-	/* The old root now lies on top of the new one; unmounting it must not be told to the host. */
+	/*
+	 * The old root now lies on top of the new one; unmounting it must not be told to the host.
+	 */
 	if (r == 0)
 		r = sys(mount, NULL, ".", NULL, MS_SLAVE | MS_REC, NULL);
 	return r < 0 ? r : sys(umount2, ".", UMOUNT_DETACH);

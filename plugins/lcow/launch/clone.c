@@ -35,7 +35,9 @@ static long clone_call(struct launch *l, uint64_t flags)
 	return pid;
 }
 
-/* Some kernels and some cgroups (threaded, frozen) refuse to be cloned into: then it joins by file. */
+/*
+ * Some kernels and some cgroups (threaded, frozen) refuse to be cloned into: then it joins by file.
+ */
 static long clone_into_cgroup(struct launch *l)
 {
 	uint64_t flags = l->first_flags;
@@ -52,8 +54,8 @@ static long clone_into_cgroup(struct launch *l)
 }
 
 /*
- * With a pid namespace to join, this thread's next child is born there.  Only this thread is concerned, and
- * only between the two calls; the way back to its own namespace is always open.
+ * With a pid namespace to join, this thread's next child is born there.  Only this thread is
+ * concerned, and only between the two calls; the way back to its own namespace is always open.
  */
 static long clone_in_pid_ns(struct launch *l)
 {
@@ -95,7 +97,9 @@ int parent_clone(struct launch *l)
 	sigset_t all, old;
 	long pid;
 
-	/* The child inherits the mask: a signal to the process group must not reach it half-made. */
+	/*
+	 * The child inherits the mask: a signal to the process group must not reach it half-made.
+	 */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	pid = l->join_pid >= 0 ? clone_in_pid_ns(l) : clone_into_cgroup(l);

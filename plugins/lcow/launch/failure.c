@@ -21,14 +21,22 @@ static const char *failure_str(const struct launch_plan *p, launch_str s)
 static const char *failure_rlimit(uint32_t resource, char *buf, size_t size)
 {
 	static const char *const names[] = {
-		[RLIMIT_AS] = "AS",		    [RLIMIT_CORE] = "CORE",
-		[RLIMIT_CPU] = "CPU",		    [RLIMIT_DATA] = "DATA",
-		[RLIMIT_FSIZE] = "FSIZE",	    [RLIMIT_LOCKS] = "LOCKS",
-		[RLIMIT_MEMLOCK] = "MEMLOCK",	    [RLIMIT_MSGQUEUE] = "MSGQUEUE",
-		[RLIMIT_NICE] = "NICE",		    [RLIMIT_NOFILE] = "NOFILE",
-		[RLIMIT_NPROC] = "NPROC",	    [RLIMIT_RSS] = "RSS",
-		[RLIMIT_RTPRIO] = "RTPRIO",	    [RLIMIT_RTTIME] = "RTTIME",
-		[RLIMIT_SIGPENDING] = "SIGPENDING", [RLIMIT_STACK] = "STACK",
+		[RLIMIT_AS] = "AS",
+		[RLIMIT_CORE] = "CORE",
+		[RLIMIT_CPU] = "CPU",
+		[RLIMIT_DATA] = "DATA",
+		[RLIMIT_FSIZE] = "FSIZE",
+		[RLIMIT_LOCKS] = "LOCKS",
+		[RLIMIT_MEMLOCK] = "MEMLOCK",
+		[RLIMIT_MSGQUEUE] = "MSGQUEUE",
+		[RLIMIT_NICE] = "NICE",
+		[RLIMIT_NOFILE] = "NOFILE",
+		[RLIMIT_NPROC] = "NPROC",
+		[RLIMIT_RSS] = "RSS",
+		[RLIMIT_RTPRIO] = "RTPRIO",
+		[RLIMIT_RTTIME] = "RTTIME",
+		[RLIMIT_SIGPENDING] = "SIGPENDING",
+		[RLIMIT_STACK] = "STACK",
 	};
 
 	if (resource < sizeof(names) / sizeof(names[0]) && names[resource])
@@ -38,8 +46,8 @@ static const char *failure_rlimit(uint32_t resource, char *buf, size_t size)
 	return buf;
 }
 
-static const char *failure_mount(const struct launch_plan *p, const struct launch_msg *msg, char *buf,
-				 size_t size)
+static const char *failure_mount(const struct launch_plan *p, const struct launch_msg *msg,
+				 char *buf, size_t size)
 {
 	const struct launch_mount *m;
 	uint32_t i = msg->index;
@@ -75,9 +83,10 @@ static const char *failure_object(const struct launch *l, const struct launch_ms
 	case LAUNCH_STEP_COPY_UP:
 		return failure_mount(p, msg, buf, size);
 	case LAUNCH_STEP_JOIN:
-		return i < p->joins.n ? failure_str(p, launch_at(p, p->joins, struct launch_ns_join,
-								 i)->path)
-				      : "";
+		return i < p->joins.n
+			       ? failure_str(p,
+					     launch_at(p, p->joins, struct launch_ns_join, i)->path)
+			       : "";
 	case LAUNCH_STEP_DEVICE:
 		return failure_str(p, launch_at(p, p->devices, struct launch_device, i)->path);
 	case LAUNCH_STEP_SYMLINK:
@@ -93,8 +102,9 @@ static const char *failure_object(const struct launch *l, const struct launch_ms
 	case LAUNCH_STEP_CWD:
 		return failure_str(pp, process->cwd);
 	case LAUNCH_STEP_RLIMIT:
-		return failure_rlimit(launch_at(pp, process->rlimits, struct launch_rlimit, i)->resource,
-				      buf, size);
+		return failure_rlimit(
+			launch_at(pp, process->rlimits, struct launch_rlimit, i)->resource, buf,
+			size);
 	case LAUNCH_STEP_LABEL:
 		return failure_str(pp, process->apparmor ? process->apparmor : process->selinux);
 	default:
@@ -109,8 +119,8 @@ static int failure_exec(const struct launch *l, int code)
 	const char *name = failure_str(p, *launch_at(p, p->process.args, launch_str, 0));
 
 	if (code == -ENOENT && !strchr(name, '/'))
-		return parent_error(l->err, code, "exec: \"%s\": executable file not found in $PATH",
-				    name);
+		return parent_error(l->err, code,
+				    "exec: \"%s\": executable file not found in $PATH", name);
 	return parent_fail(l->err, code, "exec: \"%s\"", name);
 }
 
@@ -121,7 +131,8 @@ int parent_report(const struct launch *l, const struct launch_msg *msg)
 	int code = msg->code < 0 ? msg->code : -EIO;
 
 	if (msg->step >= LAUNCH_STEP_COUNT)
-		return parent_error(l->err, -EPROTO, "launch: the child's report is not understood");
+		return parent_error(l->err, -EPROTO,
+				    "launch: the child's report is not understood");
 	if (msg->step == LAUNCH_STEP_EXEC)
 		return failure_exec(l, code);
 	text = step_text[msg->step];
@@ -129,8 +140,10 @@ int parent_report(const struct launch *l, const struct launch_msg *msg)
 	if (name[0])
 		(void)snprintf(object, sizeof(object), " %s", name);
 	if (msg->text[0])
-		(void)snprintf(detail, sizeof(detail), ": %.*s", (int)sizeof(msg->text) - 1, msg->text);
+		(void)snprintf(detail, sizeof(detail), ": %.*s", (int)sizeof(msg->text) - 1,
+			       msg->text);
 	if (msg->step == LAUNCH_STEP_CWD && code == -EXDEV)
-		return parent_error(l->err, code, "%s%s: it is outside of the container", text, object);
+		return parent_error(l->err, code, "%s%s: it is outside of the container", text,
+				    object);
 	return parent_fail(l->err, code, "%s%s%s", text, object, detail);
 }

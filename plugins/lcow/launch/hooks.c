@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hooks.  The state on stdin and the hook's words on stdout and stderr are memory files: nothing blocks, and
- * a hook that ignores its input harms nobody.  A hook that takes too long is killed, with its group.
+ * Hooks.  The state on stdin and the hook's words on stdout and stderr are memory files: nothing
+ * blocks, and a hook that ignores its input harms nobody.  A hook that takes too long is killed,
+ * with its group.
  */
 #include "parent.h"
 #include "sys.h"
@@ -17,6 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* For what runs in the clone, see clone.c. */
+#define RAW __attribute__((no_sanitize("address", "undefined")))
 
 static const char *const hook_names[LAUNCH_HOOK_COUNT] = {
 	[LAUNCH_HOOK_PRESTART] = "prestart",
@@ -59,16 +63,12 @@ static int hook_file(const char *text)
 	return fd;
 }
 
-/* In the clone: raw calls only.  127: it could not be run. */
-__attribute__((noreturn, no_sanitize("address", "undefined"))) static void
-hook_child(const struct hook *h)
+/* Into the container: its namespaces, as its root, and its root directory. */
+RAW static long hook_enter(const struct hook *h)
 {
-	uint64_t none = 0;
-	long r = sys(setpgid, 0, 0);
+	long r = sys(setns, h->pidfd, h->ns_flags);
 
-	if (h->pidfd >= 0)
-		r = sys(setns, h->pidfd, h->ns_flags);
-	if (r == 0 && h->pidfd >= 0 && h->ns_flags & CLONE_NEWUSER) {
+	if (r == 0 && h->ns_flags & CLONE_NEWUSER) {
 		(void)sys(setresgid, 0, 0, 0);
 		(void)sys(setresuid, 0, 0, 0);
 	}
@@ -77,6 +77,17 @@ hook_child(const struct hook *h)
 		if (r == 0)
 			r = sys(chroot, ".");
 	}
+	return r;
+}
+
+/* In the clone: raw calls only.  127: it could not be run. */
+RAW __attribute__((noreturn)) static void hook_child(const struct hook *h)
+{
+	uint64_t none = 0;
+	long r = sys(setpgid, 0, 0);
+
+	if (r == 0 && h->pidfd >= 0)
+		r = hook_enter(h);
 	if (r == 0)
 		r = sys(chdir, "/");
 	if (r == 0)
@@ -87,6 +98,7 @@ hook_child(const struct hook *h)
 		r = sys(dup3, h->out, 2, 0);
 	if (r >= 0)
 		r = sys(close_range, 3, 0xffffffffu, 0);
+	sys_default_signals();
 	if (r == 0)
 		(void)sys(rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 	if (r == 0)
@@ -126,7 +138,8 @@ static int hook_wait(int pidfd, pid_t pid, uint32_t timeout_s, siginfo_t *info)
 			left_ms = (int64_t)timeout_s * 1000 - (now.tv_sec - start.tv_sec) * 1000 -
 				  (now.tv_nsec - start.tv_nsec) / 1000000;
 		}
-		n = timeout_s && left_ms <= 0 ? 0 : poll(&p, 1, left_ms > 60000 ? 60000 : (int)left_ms);
+		n = timeout_s && left_ms <= 0 ? 0
+					      : poll(&p, 1, left_ms > 60000 ? 60000 : (int)left_ms);
 		if (n > 0)
 			break;
 		if (n == 0 && left_ms <= 60000) {
@@ -160,8 +173,8 @@ static void hook_output(int fd, char *buf, size_t size)
 	}
 }
 
-static int hook_verdict(const struct hook *h, const char *point, const siginfo_t *info, int timed_out,
-			struct launch_error *err)
+static int hook_verdict(const struct hook *h, const char *point, const siginfo_t *info,
+			int timed_out, struct launch_error *err)
 {
 	char words[400] = "";
 
@@ -223,7 +236,8 @@ int parent_hooks(const struct launch_plan *plan, enum launch_hook_point point,
 	if (!state)
 		return parent_fail(err, -ENOMEM, "%s hooks", hook_names[point]);
 	for (uint32_t i = 0; i < vec.n && (all || first == 0); i++) {
-		struct hook h = { .pidfd = pidfd, .root_fd = root_fd,
+		struct hook h = { .pidfd = pidfd,
+				  .root_fd = root_fd,
 				  .ns_flags = parent_ns_flags(plan) };
 		int r = hook_run(plan, launch_at(plan, vec, struct launch_hook, i), &h,
 				 hook_names[point], state, first ? NULL : err);

@@ -44,7 +44,10 @@ int parent_write_maps(const struct launch_plan *plan, pid_t pid, const struct la
 	int r = idmap_write(plan, pid, "uid_map", uid, err);
 
 	if (r == 0 && gid->n && geteuid() != 0) {
-		/* Without privileges, a group map is only taken from who cannot drop groups any more. */
+		/*
+		 * Without privileges, a group map is only taken from who cannot drop groups any
+		 * more.
+		 */
 		r = parent_write_proc(pid, "setgroups", "deny");
 		if (r < 0)
 			return parent_fail(err, r, "setgroups");
@@ -65,7 +68,9 @@ __attribute__((noreturn, no_sanitize("address", "undefined"))) static void idmap
 		(void)sys(exit_group, 0);
 }
 
-/* A user namespace with a mount's own maps: made by a helper that lives until it has a descriptor. */
+/*
+ * A user namespace with a mount's own maps: made by a helper that lives until it has a descriptor.
+ */
 static int idmap_make_userns(const struct launch_plan *plan, const struct launch_mount *m,
 			     struct launch_error *err)
 {
@@ -128,9 +133,10 @@ static int idmap_apply(struct launch *l, const struct launch_mount *m, int tree)
 int parent_open_mount(struct launch *l, uint32_t i)
 {
 	static const struct launch_mount rootfs = { .opts = LAUNCH_MOUNT_REC };
-	const struct launch_mount *m = i == LAUNCH_MOUNT_ROOTFS
-					       ? &rootfs
-					       : launch_at(l->plan, l->plan->mounts, struct launch_mount, i);
+	const struct launch_mount *m =
+		i == LAUNCH_MOUNT_ROOTFS
+			? &rootfs
+			: launch_at(l->plan, l->plan->mounts, struct launch_mount, i);
 	launch_str source = i == LAUNCH_MOUNT_ROOTFS ? l->plan->rootfs : m->source;
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
 	int fd, r;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the launching process ("parent"), the interpreter in its clone ("child") and cowherd-init ("stub")
- * share.  They talk over one socket pair of sequenced packets: the child's requests and reports up, "go"
- * and answers down.  The parent's end exists in the parent only, so its death is an end of file for the
- * child; the child's end is closed by execve, so an end of file for the parent is success.
+ * What the launching process ("parent"), the interpreter in its clone ("child") and cowherd-init
+ * ("stub") share.  They talk over one socket pair of sequenced packets: the child's requests and
+ * reports up, "go" and answers down.  The parent's end exists in the parent only, so its death is
+ * an end of file for the child; the child's end is closed by execve, so an end of file for the
+ * parent is success.
  */
 #ifndef LAUNCH_INTERNAL_H
 #define LAUNCH_INTERNAL_H
@@ -12,7 +13,10 @@
 
 #include <stdint.h>
 
-/* What the child or the stub was doing: X(NAME, "words for people").  Objects are added by failure.c. */
+/*
+ * What the child or the stub was doing: X(NAME, "words for people").  Objects are added by
+ * failure.c.
+ */
 #define LAUNCH_STEPS(X)                                        \
 	X(NONE, "launch")                                      \
 	X(FDS, "set up descriptors")                           \
@@ -78,7 +82,7 @@ enum launch_msg_kind {
 	LAUNCH_MSG_MAP,      /* wants its user namespace's id maps written */
 	LAUNCH_MSG_OFFSETS,  /* wants its time namespace's offsets written */
 	LAUNCH_MSG_PID,      /* code: the pid of the real child */
-	LAUNCH_MSG_MOUNT,    /* index: wants the source of this mount, opened with the parent's rights */
+	LAUNCH_MSG_MOUNT,    /* index: wants this mount's source, opened with the parent's rights */
 	LAUNCH_MSG_CONSOLE,  /* with the pty master */
 	LAUNCH_MSG_HOOKS,    /* everything is set up but for pivot_root */
 	LAUNCH_MSG_READY,    /* the stub is at the gate */
@@ -96,8 +100,8 @@ struct launch_msg {
 	char text[112];
 };
 
-#define LAUNCH_JOB_INIT 0x1u         /* stay as PID 1 */
-#define LAUNCH_JOB_NO_GATE 0x2u      /* exec: go on at once */
+#define LAUNCH_JOB_INIT 0x1u	     /* stay as PID 1 */
+#define LAUNCH_JOB_NO_GATE 0x2u	     /* exec: go on at once */
 #define LAUNCH_JOB_NO_SETGROUPS 0x4u /* a user namespace that forbids it */
 #define LAUNCH_JOB_TERMINAL 0x8u
 
@@ -114,7 +118,9 @@ struct launch_job {
 	/* struct launch_plan follows */
 };
 
-/* What the program is called with when it is run as the stub: a word that has no file name's shape. */
+/*
+ * What the program is called with when it is run as the stub: a word that has no file name's shape.
+ */
 #define LAUNCH_STUB_NAME "cowherd-init"
 
 #endif

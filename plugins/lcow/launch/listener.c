@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* SCMP_ACT_NOTIFY: the listener goes to a socket, with the container process state that OCI describes. */
+/*
+ * SCMP_ACT_NOTIFY: the listener goes to a socket, with the container process state that OCI
+ * describes.
+ */
 #include "parent.h"
 
 #include <errno.h>
@@ -31,7 +34,7 @@ static char *listener_state(const struct launch *l)
 		json_object_object_add(root, "metadata", json_object_new_string(metadata));
 	json_object_object_add(root, "state", json_object_get(inner));
 	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
+								   JSON_C_TO_STRING_NOSLASHESCAPE));
 out:
 	json_object_put(inner);
 	json_object_put(fds);

@@ -14,18 +14,20 @@ struct launch {
 	const struct launch_run_options *options;
 	struct launch_error *err;
 	struct child child;
-	int sock;        /* the parent's end */
+	int sock; /* the parent's end */
 	int status, console;
-	int cgroup_dir;  /* what to clone into, or -1 */
+	int cgroup_dir;	      /* what to clone into, or -1 */
 	uint64_t first_flags; /* of the first clone */
-	int join_pid;    /* pid namespace that the calling thread's children go to, or -1 */
+	int join_pid;	      /* pid namespace that the calling thread's children go to, or -1 */
 	pid_t pid;
 	int pidfd;
 	uint64_t start_time;
-	bool ready;      /* the stub is at the gate */
+	bool ready; /* the stub is at the gate */
 };
 
-/* Set *err to code and "format: text of code" (parent_fail) or just the text (parent_error); code. */
+/*
+ * Set *err to code and "format: text of code" (parent_fail) or just the text (parent_error); code.
+ */
 int parent_fail(struct launch_error *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 int parent_error(struct launch_error *err, int code, const char *format, ...)
@@ -80,8 +82,8 @@ int parent_hooks(const struct launch_plan *plan, enum launch_hook_point point,
 		 const struct launch_run_options *options, pid_t pid, int pidfd, int root_fd,
 		 const char *status, struct launch_error *err);
 /* The container's state as OCI has it, to be freed; NULL: out of memory. */
-char *parent_state(const struct launch_plan *plan, const struct launch_run_options *options, pid_t pid,
-		   const char *status);
+char *parent_state(const struct launch_plan *plan, const struct launch_run_options *options,
+		   pid_t pid, const char *status);
 /* The namespaces that a process of this plan has for itself, as setns(2) flags. */
 uint64_t parent_ns_flags(const struct launch_plan *plan);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything that a launch needs is opened before the clone: what can fail for want of something, fails here. */
+/*
+ * Everything that a launch needs is opened before the clone: what can fail for want of something,
+ * fails here.
+ */
 #include "parent.h"
 
 #include <errno.h>
@@ -130,8 +133,8 @@ static int prepare_job(struct launch *l)
 }
 
 /*
- * The null device for streams that nobody gave.  Opened through a read-only mount of it alone where that can
- * be had: or the container's root could change the mode of the host's by descriptor.
+ * The null device for streams that nobody gave.  Opened through a read-only mount of it alone where
+ * that can be had: or the container's root could change the mode of the host's by descriptor.
  */
 static int prepare_open_null(void)
 {
@@ -210,8 +213,8 @@ static int prepare_join(struct launch *l, const struct launch_ns_join *j)
 	c->join_type[c->n_joins++] = j->type;
 	type = ioctl(fd, NS_GET_NSTYPE);
 	if (type < 0 || (uint32_t)type != j->type)
-		return parent_error(l->err, -EINVAL, "namespace %s: it is not a namespace of that type",
-				    path);
+		return parent_error(l->err, -EINVAL,
+				    "namespace %s: it is not a namespace of that type", path);
 	return 0;
 }
 
@@ -228,7 +231,10 @@ static void prepare_flags(struct launch *l)
 	}
 	c->userns = join_user || fresh & CLONE_NEWUSER;
 	c->netns = (fresh & CLONE_NEWNET) != 0;
-	/* Its maps are written by us from outside; an unprivileged writer may not if it is not dumpable. */
+	/*
+	 * Its maps are written by us from outside; an unprivileged writer may not if it is not
+	 * dumpable.
+	 */
 	c->dumpable = c->userns && geteuid() != 0;
 	c->two_stage = join_user || (fresh & CLONE_NEWUSER && c->n_joins) || fresh & CLONE_NEWTIME;
 	fresh &= ~(uint64_t)CLONE_NEWCGROUP;
@@ -238,14 +244,17 @@ static void prepare_flags(struct launch *l)
 		return;
 	}
 	/*
-	 * The network namespace takes as long as all the rest: made here while the child goes on.  It must
-	 * belong to the container's user namespace where that is another than ours.
+	 * The network namespace takes as long as all the rest: made here while the child goes on.
+	 * It must belong to the container's user namespace where that is another than ours.
 	 */
 	c->netns_to_come = c->netns && !c->userns;
 	if (c->netns_to_come)
 		fresh &= ~(uint64_t)CLONE_NEWNET;
 	c->clone_flags = l->first_flags = fresh;
-	/* The calling thread makes its next child in that pid namespace: this spares a second clone. */
+	/*
+	 * The calling thread makes its next child in that pid namespace: this spares a second
+	 * clone.
+	 */
 	for (uint32_t i = 0; join_pid && i < c->n_joins; i++) {
 		if (c->join_type[i] == CLONE_NEWPID)
 			l->join_pid = c->join_fd[i];
@@ -278,8 +287,10 @@ static int prepare_mount_count(struct launch *l)
 	(void)close(fd);
 	if (most == 0 || n < most)
 		return 0;
-	return parent_error(l->err, -ENOSPC, "mounts: %u of them, and a mount namespace takes fewer than %lu"
-			    " (fs.mount-max)", n, most);
+	return parent_error(l->err, -ENOSPC,
+			    "mounts: %u of them, and a mount namespace takes fewer than %lu"
+			    " (fs.mount-max)",
+			    n, most);
 }
 
 int parent_prepare(struct launch *l)

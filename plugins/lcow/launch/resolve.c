@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Paths inside a root that is not ours to trust.  The kernel resolves (openat2, RESOLVE_IN_ROOT, no magic
- * links); what is missing is made below a descriptor that it resolved, one component at a time, without
- * following anything.  So a symlink, or one that appears meanwhile, leads nowhere outside.
+ * Paths inside a root that is not ours to trust.  The kernel resolves (openat2, RESOLVE_IN_ROOT, no
+ * magic links); what is missing is made below a descriptor that it resolved, one component at a
+ * time, without following anything.  So a symlink, or one that appears meanwhile, leads nowhere
+ * outside.
  */
 #include "child.h"
 #include "sys.h"
@@ -70,8 +71,8 @@ static int resolve_make(int dir, const char *name, bool file)
 }
 
 /*
- * One component: open path[0..end), or make it in dir.  Returns the descriptor, or -EAGAIN where path was
- * changed or someone else was quicker.
+ * One component: open path[0..end), or make it in dir.  Returns the descriptor, or -EAGAIN where
+ * path was changed or someone else was quicker.
  */
 static int resolve_component(int root, int dir, char *path, size_t at, size_t end, bool file)
 {

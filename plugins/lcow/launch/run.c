@@ -29,11 +29,13 @@ static int run_check(const struct launch_plan *plan, struct launch_error *err)
 	if (!plan->has_process || !plan->process.args.n)
 		return parent_error(err, -EINVAL, "plan: no process to run");
 	for (uint32_t i = 0; i < plan->joins.n; i++)
-		mount_ns |= launch_at(plan, plan->joins, struct launch_ns_join, i)->type == CLONE_NEWNS;
+		mount_ns |=
+			launch_at(plan, plan->joins, struct launch_ns_join, i)->type == CLONE_NEWNS;
 	/* Without one, all mounts would be the host's. */
 	if (!mount_ns)
-		return parent_error(err, -ENOTSUP,
-				    "/linux/namespaces: a mount namespace is needed to change the root");
+		return parent_error(
+			err, -ENOTSUP,
+			"/linux/namespaces: a mount namespace is needed to change the root");
 	return 0;
 }
 
@@ -122,8 +124,9 @@ int launch_start(const struct launch_plan *plan, const struct launch_run_options
 
 int launch_open(pid_t pid, uint64_t start_time, struct launch_child *ret, struct launch_error *err)
 {
-	struct launch_child c = { .pid = pid, .pidfd = -1, .gate = -1, .status = -1, .console = -1,
-				  .root_fd = -1 };
+	struct launch_child c = {
+		.pid = pid, .pidfd = -1, .gate = -1, .status = -1, .console = -1, .root_fd = -1
+	};
 	int r;
 
 	c.pidfd = pidfd_open(pid, 0);
@@ -147,7 +150,8 @@ int launch_open(pid_t pid, uint64_t start_time, struct launch_child *ret, struct
 
 void launch_close(struct launch_child *child)
 {
-	int *fds[] = { &child->gate, &child->pidfd, &child->status, &child->console, &child->root_fd };
+	int *fds[] = { &child->gate, &child->pidfd, &child->status, &child->console,
+		       &child->root_fd };
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] >= 0)

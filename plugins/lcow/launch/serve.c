@@ -57,7 +57,9 @@ int parent_receive(int sock, struct launch_msg *ret, int *ret_fd)
 	ssize_t n;
 
 	*ret_fd = -1;
-	/* ECONNRESET, told once: it went without reading what we said; its last words come after. */
+	/*
+	 * ECONNRESET, told once: it went without reading what we said; its last words come after.
+	 */
 	do
 		n = recvmsg(sock, &head, MSG_CMSG_CLOEXEC);
 	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
@@ -126,7 +128,9 @@ static int serve_oom_score(struct launch *l)
 	return r < 0 ? parent_fail(l->err, r, "oom_score_adj %s", text) : 0;
 }
 
-/* The process that will be the user's exists: tell the caller, give it what only we can give, go. */
+/*
+ * The process that will be the user's exists: tell the caller, give it what only we can give, go.
+ */
 static int serve_born(struct launch *l)
 {
 	const struct launch_run_options *o = l->options;
@@ -218,8 +222,8 @@ static int serve_hooks(struct launch *l)
 		r = parent_hooks(l->plan, LAUNCH_HOOK_CREATE_RUNTIME, l->options, l->pid, -1, -1,
 				 "creating", l->err);
 	if (r == 0)
-		r = parent_hooks(l->plan, LAUNCH_HOOK_CREATE_CONTAINER, l->options, l->pid, l->pidfd,
-				 -1, "creating", l->err);
+		r = parent_hooks(l->plan, LAUNCH_HOOK_CREATE_CONTAINER, l->options, l->pid,
+				 l->pidfd, -1, "creating", l->err);
 	return r;
 }
 
@@ -279,20 +283,26 @@ static int serve_one(struct launch *l, const struct launch_msg *msg, int fd)
 	return r < 0 ? r : parent_send_go(l->sock, 0, -1);
 }
 
-/* It went without a word: say how, if it can be told (it stays a zombie, for whoever waits for it). */
+/*
+ * It went without a word: say how, if it can be told (it stays a zombie, for whoever waits for it).
+ */
 static int serve_silent_end(struct launch *l)
 {
 	siginfo_t info = { 0 };
 
 	if (waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	    info.si_pid && info.si_code != CLD_EXITED)
-		return parent_error(l->err, -ECHILD,
-				    "launch: the process was killed by signal %d while it was set up",
-				    info.si_status);
+		return parent_error(
+			l->err, -ECHILD,
+			"launch: the process was killed by signal %d while it was set up",
+			info.si_status);
 	return parent_error(l->err, -ECHILD, "launch: the process ended while it was set up");
 }
 
-/* With two stages, a first child that is killed leaves a second that waits: no end of file tells us. */
+/*
+ * With two stages, a first child that is killed leaves a second that waits: no end of file tells
+ * us.
+ */
 static int serve_wait(struct launch *l)
 {
 	struct pollfd fds[2] = { { .fd = l->sock, .events = POLLIN },

@@ -22,8 +22,8 @@ static int state_annotations(struct json_object *root, const struct launch_plan 
 	return json_object_object_add(root, "annotations", map);
 }
 
-char *parent_state(const struct launch_plan *plan, const struct launch_run_options *options, pid_t pid,
-		   const char *status)
+char *parent_state(const struct launch_plan *plan, const struct launch_run_options *options,
+		   pid_t pid, const char *status)
 {
 	struct json_object *root = json_object_new_object();
 	char *text = NULL;
@@ -38,8 +38,8 @@ char *parent_state(const struct launch_plan *plan, const struct launch_run_optio
 	json_object_object_add(root, "bundle",
 			       json_object_new_string(options->bundle ? options->bundle : ""));
 	if (plan->annotations.n == 0 || state_annotations(root, plan) == 0)
-		text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
-							  JSON_C_TO_STRING_NOSLASHESCAPE));
+		text = strdup(json_object_to_json_string_ext(
+			root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(root);
 	return text;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd-init is part of this library and is run from a sealed memory file: whatever a container does
- * with /proc/PID/exe, it finds neither the caller's binary nor anything that can be written.
+ * cowherd-init is part of this library and is run from a sealed memory file: whatever a container
+ * does with /proc/PID/exe, it finds neither the caller's binary nor anything that can be written.
  */
 #include "parent.h"
 

@@ -27,21 +27,21 @@
 #include "run.h"
 
 struct box {
-	char dir[64];    /* of this test: dir/rootfs, and what the test puts beside it */
+	char dir[64]; /* of this test: dir/rootfs, and what the test puts beside it */
 	char rootfs[80];
 	unsigned fds, mounts;
 };
 
 /* What makes one spec differ from another; NULL: the default. */
 struct box_spec {
-	const char *script;     /* run by sh -c; or: */
-	const char *args;       /* JSON array */
-	const char *process;    /* members of process, each with a comma before it: ",\"cwd\":\"/\"" */
+	const char *script;  /* run by sh -c; or: */
+	const char *args;    /* JSON array */
+	const char *process; /* members of process, each with a comma before it: ",\"cwd\":\"/\"" */
 	const char *namespaces; /* JSON array */
-	const char *mounts;     /* JSON array */
-	const char *linux_;     /* members of linux, as process */
-	const char *root;       /* members of root, as process */
-	const char *top;        /* members of the spec, as process */
+	const char *mounts;	/* JSON array */
+	const char *linux_;	/* members of linux, as process */
+	const char *root;	/* members of root, as process */
+	const char *top;	/* members of the spec, as process */
 	const char *rootfs;
 };
 
@@ -53,14 +53,14 @@ struct box_result {
 	char out[32768];
 };
 
-#define BOX_NAMESPACES                                                                          \
-	"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"         \
+#define BOX_NAMESPACES                                                                    \
+	"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}," \
 	"{\"type\":\"network\"}]"
 #define BOX_PROC "{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\"}"
 #define BOX_DEV                                                                                 \
-	"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["         \
-	"\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"                              \
-	"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":["   \
+	"{\"destination\":\"/dev\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["       \
+	"\"nosuid\",\"strictatime\",\"mode=755\",\"size=65536k\"]},"                            \
+	"{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\",\"options\":[" \
 	"\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\"]}"
 #define BOX_MOUNTS "[" BOX_PROC "," BOX_DEV "]"
 
@@ -138,11 +138,12 @@ static inline void box_copy_busybox(const char *to)
 static inline int box_setup(void **state)
 {
 	static const char *const dirs[] = { "", "/bin", "/proc", "/dev", "/sys", "/etc", "/tmp" };
-	static const char *const tools[] = { "sh",    "true", "false",    "cat",   "ls",   "id",
-					     "ps",    "echo", "sleep",    "grep",  "kill", "readlink",
-					     "stty",  "tty",  "hostname", "env",   "stat", "touch",
-					     "mkdir", "ip",   "umount",   "mount", "head", "wc",
-					     "dd",    "chmod", "ln",      "test" };
+	static const char *const tools[] = { "sh",     "true",	   "false", "cat",   "ls",
+					     "id",     "ps",	   "echo",  "sleep", "grep",
+					     "kill",   "readlink", "stty",  "tty",   "hostname",
+					     "env",    "stat",	   "touch", "mkdir", "ip",
+					     "umount", "mount",	   "head",  "wc",    "dd",
+					     "chmod",  "ln",	   "test" };
 	struct box *b = calloc(1, sizeof(*b));
 	char path[160];
 
@@ -241,7 +242,8 @@ static inline void box_read_all(int fd, char *text, size_t size)
 	size_t n = 0;
 	ssize_t got;
 
-	while (n + 1 < size && poll(&p, 1, 5000) > 0 && (got = read(fd, text + n, size - 1 - n)) > 0)
+	while (n + 1 < size && poll(&p, 1, 5000) > 0 &&
+	       (got = read(fd, text + n, size - 1 - n)) > 0)
 		n += (size_t)got;
 	text[n] = '\0';
 }
@@ -266,8 +268,8 @@ static inline void box_wait(struct launch_child *child, struct box_result *r)
 }
 
 /* Create, start, wait, with its output. */
-static inline void box_run_plan(const struct launch_plan *plan, const struct launch_run_options *more,
-				struct box_result *r)
+static inline void box_run_plan(const struct launch_plan *plan,
+				const struct launch_run_options *more, struct box_result *r)
 {
 	struct launch_run_options o = more ? *more : (struct launch_run_options){ 0 };
 	struct launch_child child;
@@ -297,21 +299,21 @@ static inline void box_run(const struct box *b, const struct box_spec *s,
 	free(plan);
 }
 
-#define assert_exit(r, want)                                                      \
-	do {                                                                      \
-		if ((r)->error)                                                   \
-			fail_msg("%d: %s", (r)->error, (r)->err.text);            \
-		if ((r)->code != CLD_EXITED || (r)->status != (want))             \
+#define assert_exit(r, want)                                                              \
+	do {                                                                              \
+		if ((r)->error)                                                           \
+			fail_msg("%d: %s", (r)->error, (r)->err.text);                    \
+		if ((r)->code != CLD_EXITED || (r)->status != (want))                     \
 			fail_msg("ended by %d/%d: %s", (r)->code, (r)->status, (r)->out); \
 	} while (0)
-#define assert_has(text, word)                                      \
-	do {                                                        \
-		if (!strstr(text, word))                            \
+#define assert_has(text, word)                                        \
+	do {                                                          \
+		if (!strstr(text, word))                              \
 			fail_msg("\"%s\" is not in: %s", word, text); \
 	} while (0)
-#define assert_has_not(text, word)                              \
-	do {                                                    \
-		if (strstr(text, word))                         \
+#define assert_has_not(text, word)                                \
+	do {                                                      \
+		if (strstr(text, word))                           \
 			fail_msg("\"%s\" is in: %s", word, text); \
 	} while (0)
 

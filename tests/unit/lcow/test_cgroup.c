@@ -24,7 +24,8 @@ static int sweep(void **state)
 	for (unsigned i = 0; i < host->n; i++) {
 		char path[256];
 
-		(void)snprintf(path, sizeof(path), "%s/%s", host->hierarchies[i].mount, cgroup_name);
+		(void)snprintf(path, sizeof(path), "%s/%s", host->hierarchies[i].mount,
+			       cgroup_name);
 		(void)cgroup_tree_remove(path);
 	}
 	return box_teardown(state);
@@ -38,7 +39,8 @@ static void none_left(void)
 	for (unsigned i = 0; i < host->n; i++) {
 		char path[256];
 
-		(void)snprintf(path, sizeof(path), "%s/%s", host->hierarchies[i].mount, cgroup_name);
+		(void)snprintf(path, sizeof(path), "%s/%s", host->hierarchies[i].mount,
+			       cgroup_name);
 		if (access(path, F_OK) == 0)
 			fail_msg("%s is left", path);
 	}
@@ -66,8 +68,9 @@ static void start(struct caged *c)
 	int pair[2];
 
 	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
-	c->options = (struct launch_run_options){ .id = "box", .init = true, .cgroup = c->cg,
-						  .stdio = { -1, pair[1], pair[1], 0, 0 } };
+	c->options = (struct launch_run_options){
+		.id = "box", .init = true, .cgroup = c->cg, .stdio = { -1, pair[1], pair[1], 0, 0 }
+	};
 	if (launch_create(c->plan, &c->options, &c->child, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(launch_start(c->plan, &c->options, &c->child, &err), 0);
@@ -131,7 +134,8 @@ static void test_release_kills(void **state)
 	struct box_result r;
 	struct caged c;
 
-	make(&c, *state, &(struct box_spec){ .script = "sleep 100 & sleep 100" }, LAUNCH_CGROUP_ALL);
+	make(&c, *state, &(struct box_spec){ .script = "sleep 100 & sleep 100" },
+	     LAUNCH_CGROUP_ALL);
 	start(&c);
 	assert_int_equal(launch_cgroup_release(c.record, NULL), 0);
 	finish(&c, &r);
@@ -235,8 +239,10 @@ static void test_memory_and_oom(void **state)
 
 static void test_pids_limit_and_update(void **state)
 {
-	struct box_spec s = { .script = "read x </tmp/fifo; for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; true",
-			      .linux_ = ",\"resources\":{\"pids\":{\"limit\":100}}" };
+	struct box_spec s = {
+		.script = "read x </tmp/fifo; for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; true",
+		.linux_ = ",\"resources\":{\"pids\":{\"limit\":100}}"
+	};
 	struct box_spec more = { .linux_ = ",\"resources\":{\"pids\":{\"limit\":5}}" };
 	struct launch_cgroup_stats stats;
 	struct launch_plan *update;
@@ -306,10 +312,12 @@ static void test_estimates(void **state)
 
 static void test_devices(void **state)
 {
-	struct box_spec s = { .script = "cat /dev/null; echo x >/dev/zero && echo fine; head -c 1 /dev/kmsg",
-			      .linux_ = ",\"devices\":[{\"path\":\"/dev/kmsg\",\"type\":\"c\",\"major\":1,"
-					"\"minor\":11,\"fileMode\":438}],\"resources\":{\"devices\":[{"
-					"\"allow\":false,\"access\":\"rwm\"}]}" };
+	struct box_spec s = {
+		.script = "cat /dev/null; echo x >/dev/zero && echo fine; head -c 1 /dev/kmsg",
+		.linux_ = ",\"devices\":[{\"path\":\"/dev/kmsg\",\"type\":\"c\",\"major\":1,"
+			  "\"minor\":11,\"fileMode\":438}],\"resources\":{\"devices\":[{"
+			  "\"allow\":false,\"access\":\"rwm\"}]}"
+	};
 	struct box_result r;
 	struct caged c;
 
@@ -326,7 +334,9 @@ static void test_devices(void **state)
 /* v2's program, tried on a unified hierarchy wherever there is one. */
 static void test_bpf(void **state)
 {
-	struct box_spec s = { .script = "head -c 1 /dev/zero | wc -c; echo x >/dev/zero; cat /dev/full" };
+	struct box_spec s = {
+		.script = "head -c 1 /dev/zero | wc -c; echo x >/dev/zero; cat /dev/full"
+	};
 	struct launch_cgroup_device rules[] = {
 		{ .allow = 0, .type = 'a', .major = -1, .minor = -1, .access = 7 },
 		{ .allow = 1, .type = 'c', .major = -1, .minor = -1, .access = 4 },
@@ -373,7 +383,9 @@ static void test_existing_is_refused(void **state)
 	release(&c);
 }
 
-/* A setting that the kernel refuses is named by its place in the spec, and what was made is undone. */
+/*
+ * A setting that the kernel refuses is named by its place in the spec, and what was made is undone.
+ */
 static void test_bad_setting(void **state)
 {
 	struct box_spec s = { .linux_ = ",\"resources\":{\"cpu\":{\"cpus\":\"4000\"}}" };
@@ -415,10 +427,15 @@ static void test_adoption(void **state)
 
 static void test_bad_records(void **state)
 {
-	static const char *const bad[] = { "", "{}", "{\"dirs\":[]}", "[1]",
-					   "{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"x\"}]}",
-					   "{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"/a/../b\","
-					   "\"controllers\":\"\",\"unified\":true,\"made\":1}]}" };
+	static const char *const bad[] = {
+		"",
+		"{}",
+		"{\"dirs\":[]}",
+		"[1]",
+		"{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"x\"}]}",
+		"{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"/a/../b\","
+		"\"controllers\":\"\",\"unified\":true,\"made\":1}]}"
+	};
 	struct launch_error err;
 
 	(void)state;
@@ -430,10 +447,13 @@ static void test_bad_records(void **state)
 static void test_mount(void **state)
 {
 	struct box_spec s = {
-		.script = "cd /sys/fs/cgroup; cat cgroup.procs */cgroup.procs; ls; grep cgroup /proc/mounts",
+		.script = "cd /sys/fs/cgroup; cat cgroup.procs */cgroup.procs; ls; grep cgroup "
+			  "/proc/mounts",
 		.namespaces = "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"cgroup\"}]",
-		.mounts = "[" BOX_PROC ",{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":"
-			  "\"cgroup\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"relatime\",\"ro\"]}]",
+		.mounts = "[" BOX_PROC
+			  ",{\"destination\":\"/sys/fs/cgroup\",\"type\":\"cgroup\",\"source\":"
+			  "\"cgroup\",\"options\":[\"nosuid\",\"noexec\",\"nodev\",\"relatime\","
+			  "\"ro\"]}]",
 	};
 	struct box_result r;
 	struct caged c;
@@ -462,21 +482,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, sweep)
-		T(test_life),
-		T(test_release_kills),
-		T(test_freeze),
-		T(test_watch),
-		T(test_memory_and_oom),
-		T(test_pids_limit_and_update),
-		T(test_cpu_settings),
-		T(test_estimates),
-		T(test_devices),
-		T(test_bpf),
-		T(test_existing_is_refused),
-		T(test_bad_setting),
-		T(test_adoption),
-		T(test_bad_records),
-		T(test_mount),
+		T(test_life),	      T(test_release_kills),	   T(test_freeze),
+		T(test_watch),	      T(test_memory_and_oom),	   T(test_pids_limit_and_update),
+		T(test_cpu_settings), T(test_estimates),	   T(test_devices),
+		T(test_bpf),	      T(test_existing_is_refused), T(test_bad_setting),
+		T(test_adoption),     T(test_bad_records),	   T(test_mount),
 	};
 
 	return cmocka_run_group_tests(tests, name_it, NULL);

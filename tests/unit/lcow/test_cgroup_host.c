@@ -4,9 +4,12 @@
 
 #include "cgroup_internal.h"
 
-#define V1 "30 24 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:7 - cgroup cgroup rw,cpu,cpuacct\n" \
-	   "31 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"                          \
-	   "32 24 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,release_agent=/x,name=systemd\n"
+#define V1                                                                            \
+	"30 24 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,nosuid shared:7 - cgroup cgroup " \
+	"rw,cpu,cpuacct\n"                                                            \
+	"31 24 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"           \
+	"32 24 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup "                     \
+	"rw,xattr,release_agent=/x,name=systemd\n"
 #define V2 "33 24 0:29 / /sys/fs/cgroup rw shared:1 - cgroup2 cgroup2 rw,nsdelegate\n"
 #define REST "24 1 8:1 / / rw,relatime - ext4 /dev/sda1 rw\n25 24 0:5 / /proc rw - proc proc rw\n"
 
@@ -16,12 +19,11 @@ static void test_modes(void **state)
 		const char *text;
 		enum launch_cgroup_mode mode;
 		unsigned n;
-	} cases[] = { { REST, LAUNCH_CGROUP_NONE, 0 },
-		      { "", LAUNCH_CGROUP_NONE, 0 },
-		      { REST V1, LAUNCH_CGROUP_V1, 3 },
-		      { REST V2, LAUNCH_CGROUP_V2, 1 },
-		      { REST V1 V2, LAUNCH_CGROUP_HYBRID, 4 },
-		      { V1 V1 V2 V2, LAUNCH_CGROUP_HYBRID, 4 } };
+	} cases[] = {
+		{ REST, LAUNCH_CGROUP_NONE, 0 },	 { "", LAUNCH_CGROUP_NONE, 0 },
+		{ REST V1, LAUNCH_CGROUP_V1, 3 },	 { REST V2, LAUNCH_CGROUP_V2, 1 },
+		{ REST V1 V2, LAUNCH_CGROUP_HYBRID, 4 }, { V1 V1 V2 V2, LAUNCH_CGROUP_HYBRID, 4 }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -48,17 +50,23 @@ static void test_controllers(void **state)
 	assert_ptr_equal(cgroup_host_find(&host, "cpu"), h);
 	assert_null(cgroup_host_find(&host, "cpua"));
 	assert_null(cgroup_host_find(&host, "pids"));
-	assert_string_equal(cgroup_host_find(&host, "name=systemd")->mount, "/sys/fs/cgroup/systemd");
+	assert_string_equal(cgroup_host_find(&host, "name=systemd")->mount,
+			    "/sys/fs/cgroup/systemd");
 	cgroup_host_finish(&host);
 }
 
-/* A part of a hierarchy, bound somewhere for a container, is no hierarchy; cut lines are none either. */
+/*
+ * A part of a hierarchy, bound somewhere for a container, is no hierarchy; cut lines are none
+ * either.
+ */
 static void test_others(void **state)
 {
-	static const char *const lines[] = {
-		"40 24 0:26 /a/b /run/x rw - cgroup cgroup rw,cpu\n", "40 24 0:26 / /run/x rw",
-		"40 24 0:26 / /run/x rw - cgroup", "-", " - cgroup2 a b", "40 24 0:26 - cgroup2 a b"
-	};
+	static const char *const lines[] = { "40 24 0:26 /a/b /run/x rw - cgroup cgroup rw,cpu\n",
+					     "40 24 0:26 / /run/x rw",
+					     "40 24 0:26 / /run/x rw - cgroup",
+					     "-",
+					     " - cgroup2 a b",
+					     "40 24 0:26 - cgroup2 a b" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

@@ -9,7 +9,8 @@ struct running {
 	struct launch_child child;
 };
 
-static void start(struct running *c, struct box *b, const struct box_spec *s, bool init, bool no_pivot)
+static void start(struct running *c, struct box *b, const struct box_spec *s, bool init,
+		  bool no_pivot)
 {
 	struct box_spec spec = s ? *s : (struct box_spec){ 0 };
 	struct launch_error err;
@@ -17,8 +18,9 @@ static void start(struct running *c, struct box *b, const struct box_spec *s, bo
 	spec.script = spec.script ? spec.script : "while :; do sleep 1000; done";
 	c->b = b;
 	c->plan = box_plan(b, &spec);
-	c->options = (struct launch_run_options){ .id = "box", .init = init, .no_pivot = no_pivot,
-						  .stdio = { -1, -1, -1, 0, 0 } };
+	c->options = (struct launch_run_options){
+		.id = "box", .init = init, .no_pivot = no_pivot, .stdio = { -1, -1, -1, 0, 0 }
+	};
 	if (launch_create(c->plan, &c->options, &c->child, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(launch_start(c->plan, &c->options, &c->child, &err), 0);
@@ -55,7 +57,8 @@ static void run_exec(struct running *c, const char *process, struct box_result *
 	free(plan);
 }
 
-#define SH(script) "{\"args\":[\"/bin/sh\",\"-c\",\"" script "\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}"
+#define SH(script) \
+	"{\"args\":[\"/bin/sh\",\"-c\",\"" script "\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}"
 
 static void test_exec(void **state)
 {
@@ -64,8 +67,11 @@ static void test_exec(void **state)
 
 	for (int i = 0; i < 2; i++) {
 		start(&c, *state, NULL, i, false);
-		run_exec(&c, SH("ps -o pid,args; busybox ls /proc/self/fd; grep CapInh /proc/self/status;"
-				"echo err >&2; exit 9"), &r);
+		run_exec(&c,
+			 SH("ps -o pid,args; busybox ls /proc/self/fd; grep CapInh "
+			    "/proc/self/status;"
+			    "echo err >&2; exit 9"),
+			 &r);
 		assert_exit(&r, 9);
 		assert_has(r.out, "while :");
 		assert_has(r.out, "0\n1\n2\n3\nCapInh:\t0000000000000000\nerr\n");
@@ -75,21 +81,25 @@ static void test_exec(void **state)
 		assert_int_equal(r.error, -ENOENT);
 		assert_string_equal(r.err.text,
 				    "exec: \"nothere\": executable file not found in $PATH");
-		run_exec(&c, "{\"args\":[\"true\"],\"cwd\":\"/not/there\",\"env\":[\"PATH=/bin\"]}", &r);
+		run_exec(&c, "{\"args\":[\"true\"],\"cwd\":\"/not/there\",\"env\":[\"PATH=/bin\"]}",
+			 &r);
 		assert_int_equal(r.error, -ENOENT);
-		assert_string_equal(r.err.text,
-				    "change to working directory /not/there: no such file or directory");
+		assert_string_equal(
+			r.err.text,
+			"change to working directory /not/there: no such file or directory");
 		stop(&c);
 	}
 }
 
 static void test_same_namespaces(void **state)
 {
-	static const char *const kinds[] = { "mnt", "pid", "net", "ipc", "uts", "cgroup", "user", "time" };
+	static const char *const kinds[] = { "mnt", "pid",    "net",  "ipc",
+					     "uts", "cgroup", "user", "time" };
 	struct box_spec s = {
-		.namespaces = "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":"
-			      "\"uts\"},{\"type\":\"network\"},{\"type\":\"cgroup\"},{\"type\":"
-			      "\"user\"},{\"type\":\"time\"}]",
+		.namespaces =
+			"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":"
+			"\"uts\"},{\"type\":\"network\"},{\"type\":\"cgroup\"},{\"type\":"
+			"\"user\"},{\"type\":\"time\"}]",
 		.linux_ = ",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"
 			  "\"gidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}]",
 	};
@@ -97,8 +107,10 @@ static void test_same_namespaces(void **state)
 	struct box_result r;
 
 	start(&c, *state, &s, true, false);
-	run_exec(&c, SH("for n in mnt pid net ipc uts cgroup user time; do readlink /proc/self/ns/$n;"
-			"done; id -u; cat /proc/self/uid_map"), &r);
+	run_exec(&c,
+		 SH("for n in mnt pid net ipc uts cgroup user time; do readlink /proc/self/ns/$n;"
+		    "done; id -u; cat /proc/self/uid_map"),
+		 &r);
 	assert_exit(&r, 0);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		char path[64], link[64] = "", own[64] = "";
@@ -113,7 +125,8 @@ static void test_same_namespaces(void **state)
 	}
 	assert_has(r.out, "\n0\n");
 	stop(&c);
-	assert_int_equal(system("true"), 0); /* the caller's next child is born where it should be */
+	assert_int_equal(system("true"),
+			 0); /* the caller's next child is born where it should be */
 }
 
 static void test_user_and_caps(void **state)
@@ -122,10 +135,13 @@ static void test_user_and_caps(void **state)
 	struct box_result r;
 
 	start(&c, *state, NULL, true, false);
-	run_exec(&c, "{\"args\":[\"/bin/sh\",\"-c\",\"id -u; id -g; grep Cap /proc/self/status; env\"],"
-		     "\"cwd\":\"/tmp\",\"env\":[\"PATH=/bin\",\"A=b c\"],\"user\":{\"uid\":1000,\"gid\":7},"
-		     "\"capabilities\":{\"bounding\":[\"CAP_NET_RAW\"],\"permitted\":[\"CAP_NET_RAW\"],"
-		     "\"effective\":[\"CAP_NET_RAW\"],\"inheritable\":[],\"ambient\":[]}}", &r);
+	run_exec(&c,
+		 "{\"args\":[\"/bin/sh\",\"-c\",\"id -u; id -g; grep Cap /proc/self/status; env\"],"
+		 "\"cwd\":\"/tmp\",\"env\":[\"PATH=/bin\",\"A=b "
+		 "c\"],\"user\":{\"uid\":1000,\"gid\":7},"
+		 "\"capabilities\":{\"bounding\":[\"CAP_NET_RAW\"],\"permitted\":[\"CAP_NET_RAW\"],"
+		 "\"effective\":[\"CAP_NET_RAW\"],\"inheritable\":[],\"ambient\":[]}}",
+		 &r);
 	assert_exit(&r, 0);
 	assert_has(r.out, "1000\n7\nCapInh:\t0000000000000000\n");
 	assert_has(r.out, "CapBnd:\t0000000000002000\n");
@@ -140,8 +156,12 @@ static void test_terminal(void **state)
 	struct box_result r;
 
 	start(&c, *state, NULL, true, false);
-	run_exec(&c, "{\"terminal\":true,\"consoleSize\":{\"height\":11,\"width\":22},\"args\":[\"/bin/sh\","
-		     "\"-c\",\"tty; stty size; echo x >/dev/tty\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}", &r);
+	run_exec(&c,
+		 "{\"terminal\":true,\"consoleSize\":{\"height\":11,\"width\":22},\"args\":[\"/bin/"
+		 "sh\","
+		 "\"-c\",\"tty; stty size; echo x "
+		 ">/dev/tty\"],\"cwd\":\"/\",\"env\":[\"PATH=/bin\"]}",
+		 &r);
 	assert_exit(&r, 0);
 	assert_string_equal(r.out, "/dev/pts/0\r\n11 22\r\nx\r\n");
 	stop(&c);
@@ -161,7 +181,8 @@ static void test_no_pivot_and_adoption(void **state)
 		assert_exit(&r, 0);
 		assert_has(r.out, "user:x");
 		assert_int_equal(access(box_path(c.b, "rootfs/here"), F_OK), 0);
-		assert_int_equal(launch_open(c.child.pid, c.child.start_time + 1, &adopted, &err), -ESRCH);
+		assert_int_equal(launch_open(c.child.pid, c.child.start_time + 1, &adopted, &err),
+				 -ESRCH);
 		assert_int_equal(launch_open(c.child.pid, c.child.start_time, &adopted, &err), 0);
 		launch_close(&c.child);
 		c.child = adopted;
@@ -178,7 +199,8 @@ static void test_container_is_gone(void **state)
 	struct box_result r;
 
 	start(&c, *state, &(struct box_spec){ .script = "exit 0" }, false, false);
-	assert_int_equal(waitid(P_PIDFD, (id_t)c.child.pidfd, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	assert_int_equal(waitid(P_PIDFD, (id_t)c.child.pidfd, &(siginfo_t){ 0 }, WEXITED | WNOWAIT),
+			 0);
 	run_exec(&c, SH("true"), &r);
 	assert_true(r.error < 0);
 	assert_true(r.err.text[0] != '\0');
@@ -210,7 +232,8 @@ static void test_born_and_fail(void **state)
 	start(&c, *state, NULL, true, false);
 	plan = box_exec_plan(c.b, c.plan, SH("true"));
 	for (unsigned step = 1; step < 60; step++) {
-		struct launch_run_options o = { .id = "box", .fail_step = step,
+		struct launch_run_options o = { .id = "box",
+						.fail_step = step,
 						.stdio = { -1, -1, -1, 0, 0 } };
 		struct launch_child child;
 		struct launch_error err;

@@ -34,8 +34,8 @@ static void test_state_on_stdin(void **state)
 	static const char *const points[] = { "prestart", "createRuntime", "createContainer" };
 
 	for (size_t i = 0; i < 3; i++) {
-		(void)snprintf(script, sizeof(script), "cat >%s/state; readlink /proc/self/ns/mnt >%s/ns",
-			       b->dir, b->dir);
+		(void)snprintf(script, sizeof(script),
+			       "cat >%s/state; readlink /proc/self/ns/mnt >%s/ns", b->dir, b->dir);
 		s.top = hook(points[i], script, "");
 		box_run(b, &s, NULL, &r);
 		assert_exit(&r, 0);
@@ -59,8 +59,10 @@ static void test_start_container(void **state)
 {
 	struct box *b = *state;
 	struct box_spec s = { .script = "cat /tmp/order",
-			      .top = hook("startContainer", "cat >/tmp/state; echo hook >>/tmp/order; "
-							    "test -e /bin/busybox", "") };
+			      .top = hook("startContainer",
+					  "cat >/tmp/state; echo hook >>/tmp/order; "
+					  "test -e /bin/busybox",
+					  "") };
 	struct box_result r;
 	char text[1024];
 
@@ -96,10 +98,14 @@ static void test_failures(void **state)
 	assert_string_equal(r.err.text, "createRuntime hook /not/there: exit status 127");
 }
 
-/* One that reads nothing, and one that writes a lot: neither blocks, nor is anybody killed by SIGPIPE. */
+/*
+ * One that reads nothing, and one that writes a lot: neither blocks, nor is anybody killed by
+ * SIGPIPE.
+ */
 static void test_careless(void **state)
 {
-	struct box_spec s = { .top = hook("createRuntime", "exec <&-; head -c 300000 /dev/zero", "") };
+	struct box_spec s = { .top = hook("createRuntime", "exec <&-; head -c 300000 /dev/zero",
+					  "") };
 	struct box_result r;
 
 	box_run(*state, &s, NULL, &r);
@@ -131,11 +137,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_state_on_stdin),
-		T(test_start_container),
-		T(test_failures),
-		T(test_careless),
-		T(test_poststop),
+		T(test_state_on_stdin), T(test_start_container), T(test_failures),
+		T(test_careless),	T(test_poststop),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);

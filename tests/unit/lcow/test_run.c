@@ -43,7 +43,9 @@ static void test_init_reaps(void **state)
 {
 	struct launch_run_options init = { .init = true };
 	struct box_result r;
-	struct box_spec s = { .script = "(sleep 0 & ) ; (sleep 0 &); sleep 0.1; ps -o pid,stat,comm" };
+	struct box_spec s = {
+		.script = "(sleep 0 & ) ; (sleep 0 &); sleep 0.1; ps -o pid,stat,comm"
+	};
 
 	box_run(*state, &s, &init, &r);
 	assert_exit(&r, 0);
@@ -51,7 +53,9 @@ static void test_init_reaps(void **state)
 	assert_has_not(r.out, "Z");
 }
 
-/* Signals to PID 1 reach the user's process, also those of job control's kind that one can catch. */
+/*
+ * Signals to PID 1 reach the user's process, also those of job control's kind that one can catch.
+ */
 static void test_init_forwards(void **state)
 {
 	static const int signals[] = { SIGTERM, SIGUSR1, SIGHUP, SIGWINCH, SIGTSTP };
@@ -143,8 +147,9 @@ static void test_capabilities(void **state)
 {
 	struct box_spec s = {
 		.script = "grep -E 'Cap|NoNew|Seccomp:' /proc/self/status; id -u; id -g; id -G",
-		.process = ",\"noNewPrivileges\":true,\"capabilities\":{\"bounding\":[\"CAP_KILL\","
-			   "\"CAP_CHOWN\"],\"permitted\":[\"CAP_KILL\"],\"effective\":[\"CAP_KILL\"]}",
+		.process =
+			",\"noNewPrivileges\":true,\"capabilities\":{\"bounding\":[\"CAP_KILL\","
+			"\"CAP_CHOWN\"],\"permitted\":[\"CAP_KILL\"],\"effective\":[\"CAP_KILL\"]}",
 	};
 	struct box_result r;
 
@@ -172,11 +177,13 @@ static void test_capabilities(void **state)
 
 static void test_environment(void **state)
 {
-	struct box_spec s = { .script = "env; umask; ulimit -n; readlink /proc/self/cwd; hostname;"
-					"cat /proc/self/oom_score_adj; cat /proc/sys/kernel/domainname",
-			      .process = ",\"cwd\":\"/made/here\",\"oomScoreAdj\":321,\"rlimits\":[{"
-					 "\"type\":\"RLIMIT_NOFILE\",\"soft\":100,\"hard\":200}]",
-			      .top = ",\"hostname\":\"cow\",\"domainname\":\"herd\"" };
+	struct box_spec s = {
+		.script = "env; umask; ulimit -n; readlink /proc/self/cwd; hostname;"
+			  "cat /proc/self/oom_score_adj; cat /proc/sys/kernel/domainname",
+		.process = ",\"cwd\":\"/made/here\",\"oomScoreAdj\":321,\"rlimits\":[{"
+			   "\"type\":\"RLIMIT_NOFILE\",\"soft\":100,\"hard\":200}]",
+		.top = ",\"hostname\":\"cow\",\"domainname\":\"herd\""
+	};
 	struct box_result r;
 
 	box_run(*state, &s, NULL, &r);
@@ -232,9 +239,11 @@ static void test_not_found(void **state)
 static void test_terminal(void **state)
 {
 	struct launch_run_options init = { .init = true };
-	struct box_spec s = { .script = "tty; stty size; readlink /proc/self/fd/0; readlink /proc/self/fd/2;"
-					"ls -l /dev/console; echo >/dev/tty; ps -o pid,tty,comm; exit 3",
-			      .process = ",\"terminal\":true,\"consoleSize\":{\"height\":30,\"width\":90}" };
+	struct box_spec s = {
+		.script = "tty; stty size; readlink /proc/self/fd/0; readlink /proc/self/fd/2;"
+			  "ls -l /dev/console; echo >/dev/tty; ps -o pid,tty,comm; exit 3",
+		.process = ",\"terminal\":true,\"consoleSize\":{\"height\":30,\"width\":90}"
+	};
 	struct box_result r;
 
 	for (int i = 0; i < 2; i++) {
@@ -325,9 +334,10 @@ static void test_seccomp(void **state)
 	struct box_spec s = {
 		.script = "grep Seccomp: /proc/self/status; mkdir /x; grep Seccomp: /proc/1/status",
 		.process = ",\"noNewPrivileges\":true",
-		.linux_ = ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":["
-			  "\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_AARCH64\"],\"syscalls\":[{\"names\":["
-			  "\"mkdir\",\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":122}]}",
+		.linux_ =
+			",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":["
+			"\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_AARCH64\"],\"syscalls\":[{\"names\":["
+			"\"mkdir\",\"mkdirat\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":122}]}",
 	};
 	struct box_result r;
 
@@ -359,7 +369,9 @@ static void *answer_notifications(void *arg)
 		char space[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = { n->state, sizeof(n->state) - 1 };
-	struct msghdr head = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr head = { .msg_iov = &iov,
+			       .msg_iovlen = 1,
+			       .msg_control = &control,
 			       .msg_controllen = sizeof(control) };
 	int fd = accept4(n->sock, NULL, NULL, SOCK_CLOEXEC);
 
@@ -391,11 +403,12 @@ static void test_seccomp_listener(void **state)
 	struct box_result r;
 
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", box_path(b, "socket"));
-	(void)snprintf(linux_, sizeof(linux_),
-		       ",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"%s\","
-		       "\"listenerMetadata\":\"meta\",\"syscalls\":[{\"names\":[\"mkdir\",\"mkdirat\","
-		       "\"sendmsg\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
-		       addr.sun_path);
+	(void)snprintf(
+		linux_, sizeof(linux_),
+		",\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"%s\","
+		"\"listenerMetadata\":\"meta\",\"syscalls\":[{\"names\":[\"mkdir\",\"mkdirat\","
+		"\"sendmsg\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}",
+		addr.sun_path);
 	for (int i = 0; i < 4; i++) {
 		struct notified n = { .listener = -1 };
 		pthread_t thread;
@@ -438,7 +451,9 @@ static void test_stub_is_closed(void **state)
 	assert_has(r.out, "/proc/1/mem': Permission denied");
 }
 
-/* /proc/self/exe as the program: what runs is the sealed stub at most, never the caller's binary. */
+/*
+ * /proc/self/exe as the program: what runs is the sealed stub at most, never the caller's binary.
+ */
 static void test_self_exe(void **state)
 {
 	struct box_result r;
@@ -446,7 +461,9 @@ static void test_self_exe(void **state)
 	box_run(*state, &(struct box_spec){ .args = "[\"/proc/self/exe\"]" }, NULL, &r);
 	if (r.error == 0)
 		assert_int_equal(r.status, 125); /* the stub, finding no plan */
-	box_run(*state, &(struct box_spec){ .script = "echo x >>/proc/self/exe || readlink /proc/self/exe" },
+	box_run(*state,
+		&(struct box_spec){ .script =
+					    "echo x >>/proc/self/exe || readlink /proc/self/exe" },
 		NULL, &r);
 	assert_has(r.out, "/bin/busybox");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Root file systems that want to get out: each case is a flaw that some runtime had.  Nothing outside of the
- * rootfs may be made, changed, mounted on or shown.
+ * Root file systems that want to get out: each case is a flaw that some runtime had.  Nothing
+ * outside of the rootfs may be made, changed, mounted on or shown.
  */
 #include "box.h"
 
@@ -92,7 +92,9 @@ static void test_dev_is_a_link(void **state)
 	host_check(b);
 }
 
-/* /dev/console, /dev/null and the like as links to a file of the host's, without a mount on /dev. */
+/*
+ * /dev/console, /dev/null and the like as links to a file of the host's, without a mount on /dev.
+ */
 static void test_device_is_a_link(void **state)
 {
 	struct box *b = *state;
@@ -116,7 +118,8 @@ static void test_device_is_a_link(void **state)
 	assert_int_equal(mkdir(box_path(b, "rootfs/dev/pts"), 0755), 0);
 	replace_by_link(b, "dev/console", link);
 	s.process = ",\"terminal\":true";
-	s.mounts = "[" BOX_PROC ",{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
+	s.mounts = "[" BOX_PROC
+		   ",{\"destination\":\"/dev/pts\",\"type\":\"devpts\",\"source\":\"devpts\","
 		   "\"options\":[\"newinstance\",\"ptmxmode=0666\"]}]";
 	s.script = "ls -l /dev/console; echo x >/dev/console";
 	box_run(b, &s, NULL, &r);
@@ -133,7 +136,8 @@ static void test_false_ptmx(void **state)
 	struct box_result r;
 
 	assert_int_equal(mkdir(box_path(b, "rootfs/dev/pts"), 0755), 0);
-	assert_int_equal(mknod(box_path(b, "rootfs/dev/pts/ptmx"), S_IFCHR | 0666, makedev(5, 2)), 0);
+	assert_int_equal(mknod(box_path(b, "rootfs/dev/pts/ptmx"), S_IFCHR | 0666, makedev(5, 2)),
+			 0);
 	box_run(b, &s, NULL, &r);
 	assert_int_equal(r.error, -ENODEV);
 	assert_has(r.err.text, "console");
@@ -145,15 +149,16 @@ static void test_mount_target(void **state)
 	struct box *b = *state;
 	char mounts[1024];
 	struct box_spec s = { .mounts = mounts, .script = "cat /proc/mounts; ls -la /in" };
-	const char *links[] = { host_link(b), "/nowhere/yet", "../../nowhere", "/proc/self/root/tmp",
-				"/proc/1/root/etc" };
+	const char *links[] = { host_link(b), "/nowhere/yet", "../../nowhere",
+				"/proc/self/root/tmp", "/proc/1/root/etc" };
 	struct box_result r;
 
 	host_make(b);
 	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
 		replace_by_link(b, "in", links[i]);
 		(void)snprintf(mounts, sizeof(mounts),
-			       "[" BOX_PROC ",{\"destination\":\"/in/new/dir\",\"type\":\"tmpfs\",\"source\":"
+			       "[" BOX_PROC
+			       ",{\"destination\":\"/in/new/dir\",\"type\":\"tmpfs\",\"source\":"
 			       "\"t\"},{\"destination\":\"/in/file\",\"type\":\"bind\",\"source\":"
 			       "\"/etc/hostname\",\"options\":[\"bind\"]}]");
 		box_run(b, &s, NULL, &r);
@@ -171,8 +176,10 @@ static void test_cwd(void **state)
 	int kept = open("/", O_RDONLY); /* not close-on-exec, on purpose */
 
 	for (int i = 0; i < 64; i++) {
-		struct box_spec s = { .script = "readlink /proc/self/cwd; ls -d ../../../../../../work",
-				      .process = process };
+		struct box_spec s = {
+			.script = "readlink /proc/self/cwd; ls -d ../../../../../../work",
+			.process = process
+		};
 
 		(void)snprintf(process, sizeof(process), ",\"cwd\":\"/proc/self/fd/%d\"", i);
 		box_run(b, &s, NULL, &r);
@@ -198,7 +205,10 @@ static void test_mask(void **state)
 	host_check(b);
 }
 
-/* Over procfs itself: settings go through the host's, so what covers the container's is not written to. */
+/*
+ * Over procfs itself: settings go through the host's, so what covers the container's is not written
+ * to.
+ */
 static void test_sysctl_is_covered(void **state)
 {
 	struct box *b = *state;
@@ -227,7 +237,8 @@ static void *flip(void *arg)
 	struct flipper *f = arg;
 
 	while (!f->stop)
-		(void)syscall(SYS_renameat2, AT_FDCWD, f->a, AT_FDCWD, f->b, 2 /* RENAME_EXCHANGE */);
+		(void)syscall(SYS_renameat2, AT_FDCWD, f->a, AT_FDCWD, f->b,
+			      2 /* RENAME_EXCHANGE */);
 	return NULL;
 }
 
@@ -248,12 +259,14 @@ static void test_race(void **state)
 	(void)snprintf(link, sizeof(link), "%s", box_path(b, "volume/link"));
 	assert_int_equal(mkdir(a, 0777), 0);
 	assert_int_equal(symlink(host_link(b), link), 0);
-	(void)snprintf(mounts, sizeof(mounts),
-		       "[" BOX_PROC ",{\"destination\":\"/v\",\"type\":\"bind\",\"source\":\"%s\",\"options\":["
-		       "\"bind\"]},{\"destination\":\"/v/dir/sub\",\"type\":\"tmpfs\",\"source\":\"t\"},"
-		       "{\"destination\":\"/v/link/file\",\"type\":\"bind\",\"source\":\"/etc/hostname\","
-		       "\"options\":[\"bind\"]}]",
-		       box_path(b, "volume"));
+	(void)snprintf(
+		mounts, sizeof(mounts),
+		"[" BOX_PROC
+		",{\"destination\":\"/v\",\"type\":\"bind\",\"source\":\"%s\",\"options\":["
+		"\"bind\"]},{\"destination\":\"/v/dir/sub\",\"type\":\"tmpfs\",\"source\":\"t\"},"
+		"{\"destination\":\"/v/link/file\",\"type\":\"bind\",\"source\":\"/etc/hostname\","
+		"\"options\":[\"bind\"]}]",
+		box_path(b, "volume"));
 	plan = box_plan(b, &(struct box_spec){ .mounts = mounts });
 	assert_int_equal(pthread_create(&thread, NULL, flip, &f), 0);
 	for (int i = 0; i < 150; i++) {
@@ -271,15 +284,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_proc_is_a_link),
-		T(test_dev_is_a_link),
-		T(test_device_is_a_link),
-		T(test_false_ptmx),
-		T(test_mount_target),
-		T(test_cwd),
-		T(test_mask),
-		T(test_sysctl_is_covered),
-		T(test_race),
+		T(test_proc_is_a_link), T(test_dev_is_a_link),	   T(test_device_is_a_link),
+		T(test_false_ptmx),	T(test_mount_target),	   T(test_cwd),
+		T(test_mask),		T(test_sysctl_is_covered), T(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);

@@ -1,25 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* Each step of the child and of the stub made to fail in turn: the error names it, and nothing is left. */
+/*
+ * Each step of the child and of the stub made to fail in turn: the error names it, and nothing is
+ * left.
+ */
 #include "box.h"
 #include "internal.h"
 
 static const struct box_spec everything = {
-	.process = ",\"terminal\":true,\"cwd\":\"/made\",\"noNewPrivileges\":true,\"rlimits\":[{"
-		   "\"type\":\"RLIMIT_NOFILE\",\"soft\":100,\"hard\":200}],\"ioPriority\":{\"class\":"
-		   "\"IOPRIO_CLASS_BE\",\"priority\":4},\"scheduler\":{\"policy\":\"SCHED_OTHER\"}",
-	.namespaces = "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
-		      "{\"type\":\"network\"},{\"type\":\"cgroup\"},{\"type\":\"time\"}]",
-	.mounts = "[" BOX_PROC "," BOX_DEV ",{\"destination\":\"/up\",\"type\":\"tmpfs\",\"options\":["
+	.process =
+		",\"terminal\":true,\"cwd\":\"/made\",\"noNewPrivileges\":true,\"rlimits\":[{"
+		"\"type\":\"RLIMIT_NOFILE\",\"soft\":100,\"hard\":200}],\"ioPriority\":{\"class\":"
+		"\"IOPRIO_CLASS_BE\",\"priority\":4},\"scheduler\":{\"policy\":\"SCHED_OTHER\"}",
+	.namespaces =
+		"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"
+		"{\"type\":\"network\"},{\"type\":\"cgroup\"},{\"type\":\"time\"}]",
+	.mounts = "[" BOX_PROC "," BOX_DEV
+		  ",{\"destination\":\"/up\",\"type\":\"tmpfs\",\"options\":["
 		  "\"tmpcopyup\"]},{\"destination\":\"/tmp\",\"type\":\"bind\",\"source\":\"/tmp\","
 		  "\"options\":[\"rbind\",\"ro\"]},{\"destination\":\"/sys/fs/cgroup\",\"type\":"
 		  "\"cgroup\",\"source\":\"cgroup\",\"options\":[\"ro\"]}]",
 	.linux_ = ",\"timeOffsets\":{\"boottime\":{\"secs\":100}},\"maskedPaths\":[\"/proc/kcore\","
 		  "\"/proc/keys\",\"/proc/acpi\"],\"readonlyPaths\":[\"/proc/sys\"],\"sysctl\":{"
-		  "\"net.ipv4.ip_forward\":\"1\"},\"personality\":{\"domain\":\"LINUX\"},\"seccomp\":{"
+		  "\"net.ipv4.ip_forward\":\"1\"},\"personality\":{\"domain\":\"LINUX\"},"
+		  "\"seccomp\":{"
 		  "\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"reboot\"],"
 		  "\"action\":\"SCMP_ACT_ERRNO\"}]}",
 	.root = ",\"readonly\":true",
-	.top = ",\"hostname\":\"cow\",\"domainname\":\"herd\",\"hooks\":{\"createRuntime\":[{\"path\":"
+	.top = ",\"hostname\":\"cow\",\"domainname\":\"herd\",\"hooks\":{\"createRuntime\":[{"
+	       "\"path\":"
 	       "\"/bin/true\"}]}",
 };
 
@@ -98,7 +106,8 @@ static void test_words(void **state)
 
 	box_run(*state, &s, NULL, &r);
 	assert_int_equal(r.error, -ENOENT);
-	assert_string_equal(r.err.text, "mount /data: source /not/there: no such file or directory");
+	assert_string_equal(r.err.text,
+			    "mount /data: source /not/there: no such file or directory");
 	s.mounts = "[{\"destination\":\"/data\",\"type\":\"nofs\",\"source\":\"x\"}]";
 	box_run(*state, &s, NULL, &r);
 	assert_string_equal(r.err.text, "mount /data: type nofs: no such device");
@@ -142,7 +151,8 @@ static void test_descriptor_limit(void **state)
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
 	for (rlim_t n = box_count_fds() + 1; n < 64; n++) {
-		struct launch_run_options o = { .id = "box", .init = true,
+		struct launch_run_options o = { .id = "box",
+						.init = true,
 						.stdio = { -1, -1, -1, 0, 0 } };
 		struct launch_child child;
 		struct launch_error err;
@@ -170,11 +180,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_no_step),
-		T(test_every_step),
-		T(test_every_step_with_init),
-		T(test_words),
-		T(test_descriptor_limit),
+		T(test_no_step), T(test_every_step),	   T(test_every_step_with_init),
+		T(test_words),	 T(test_descriptor_limit),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);

@@ -2,8 +2,9 @@
 /* Mounts as the container sees them. */
 #include "box.h"
 
-#define BIND(dest, options) \
-	"{\"destination\":\"" dest "\",\"type\":\"bind\",\"source\":\"%s\",\"options\":[" options "]}"
+#define BIND(dest, options)                                                                       \
+	"{\"destination\":\"" dest "\",\"type\":\"bind\",\"source\":\"%s\",\"options\":[" options \
+	"]}"
 
 static void run_with(struct box *b, struct box_spec *s, const char *more, const char *script,
 		     struct box_result *r)
@@ -40,11 +41,14 @@ static void test_bind(void **state)
 
 	assert_int_equal(mkdir(box_path(b, "data"), 0755), 0);
 	box_write(box_path(b, "data/file"), "content\n");
-	(void)snprintf(more, sizeof(more), BIND("/a", "\"bind\",\"ro\"") "," BIND(
+	(void)snprintf(more, sizeof(more),
+		       BIND("/a", "\"bind\",\"ro\"") "," BIND(
 			       "/b", "\"bind\",\"nosuid\",\"noexec\",\"nodev\",\"noatime\""),
 		       box_path(b, "data"), box_path(b, "data"));
-	run_with(b, &s, more, "cat /a/file; echo new >/b/made; cat /a/made; echo no >/a/file;"
-			      "grep -E ' /(a|b) ' /proc/mounts", &r);
+	run_with(b, &s, more,
+		 "cat /a/file; echo new >/b/made; cat /a/made; echo no >/a/file;"
+		 "grep -E ' /(a|b) ' /proc/mounts",
+		 &r);
 	assert_exit(&r, 0);
 	assert_has(r.out, "content\nnew\n");
 	assert_has(r.out, "Read-only file system");
@@ -68,12 +72,17 @@ static void test_recursive(void **state)
 
 	assert_int_equal(mkdir(box_path(b, "data"), 0755), 0);
 	assert_int_equal(mkdir(box_path(b, "data/sub"), 0755), 0);
-	/* In a mount namespace of the test's own would be cleaner; the runner's table is compared after. */
+	/*
+	 * In a mount namespace of the test's own would be cleaner; the runner's table is compared
+	 * after.
+	 */
 	(void)snprintf(command, sizeof(command), "mount -t tmpfs none %s/data/sub", b->dir);
 	assert_int_equal(system(command), 0);
-	(void)snprintf(more, sizeof(more), BIND("/a", "\"rbind\",\"rro\"") "," BIND("/b", "\"rbind\",\"ro\""),
+	(void)snprintf(more, sizeof(more),
+		       BIND("/a", "\"rbind\",\"rro\"") "," BIND("/b", "\"rbind\",\"ro\""),
 		       box_path(b, "data"), box_path(b, "data"));
-	run_with(b, &s, more, "touch /a/x; touch /a/sub/x; touch /b/x; touch /b/sub/y && echo wrote", &r);
+	run_with(b, &s, more,
+		 "touch /a/x; touch /a/sub/x; touch /b/x; touch /b/sub/y && echo wrote", &r);
 	(void)snprintf(command, sizeof(command), "umount %s/data/sub", b->dir);
 	assert_int_equal(system(command), 0);
 	assert_exit(&r, 0);
@@ -94,8 +103,9 @@ static void test_tmpcopyup(void **state)
 	assert_int_equal(chown(box_path(b, "rootfs/up/dir"), 5, 6), 0);
 	box_write(box_path(b, "rootfs/up/dir/file"), "content\n");
 	assert_int_equal(symlink("dir/file", box_path(b, "rootfs/up/link")), 0);
-	run_with(b, &s, "{\"destination\":\"/up\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
-			"\"tmpcopyup\"]}",
+	run_with(b, &s,
+		 "{\"destination\":\"/up\",\"type\":\"tmpfs\",\"source\":\"tmpfs\",\"options\":["
+		 "\"tmpcopyup\"]}",
 		 "cat /up/link; stat -c '%a %u %g' /up /up/dir; echo more >/up/new", &r);
 	assert_exit(&r, 0);
 	assert_string_equal(r.out, "content\n700 0 0\n751 5 6\n");
@@ -105,16 +115,19 @@ static void test_tmpcopyup(void **state)
 static void test_masked_and_readonly(void **state)
 {
 	struct box *b = *state;
-	struct box_spec s = { .linux_ = ",\"maskedPaths\":[\"/proc/keys\",\"/proc/acpi\",\"/secret\","
-					"\"/hidden\",\"/proc/not-there\"],\"readonlyPaths\":["
-					"\"/proc/sys\",\"/etc\",\"/not-there\"]" };
+	struct box_spec s = { .linux_ =
+				      ",\"maskedPaths\":[\"/proc/keys\",\"/proc/acpi\",\"/secret\","
+				      "\"/hidden\",\"/proc/not-there\"],\"readonlyPaths\":["
+				      "\"/proc/sys\",\"/etc\",\"/not-there\"]" };
 	struct box_result r;
 
 	assert_int_equal(mkdir(box_path(b, "rootfs/secret"), 0755), 0);
 	box_write(box_path(b, "rootfs/secret/key"), "secret");
 	box_write(box_path(b, "rootfs/hidden"), "secret");
-	run_with(b, &s, "", "cat /proc/keys /hidden; ls /secret; touch /etc/x /secret/x;"
-			    "echo 1 >/proc/sys/kernel/panic; chmod 0 /hidden; touch /tmp/fine", &r);
+	run_with(b, &s, "",
+		 "cat /proc/keys /hidden; ls /secret; touch /etc/x /secret/x;"
+		 "echo 1 >/proc/sys/kernel/panic; chmod 0 /hidden; touch /tmp/fine",
+		 &r);
 	assert_exit(&r, 0);
 	assert_has_not(r.out, "secret\n");
 	assert_has(r.out, "/etc/x: Read-only");
@@ -133,9 +146,10 @@ static void test_remount_and_long_option(void **state)
 	struct box_result r;
 	char more[2048], lower[600] = "";
 
-	run_with(*state, &s, "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"source\":\"t\"},"
-			     "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"source\":\"t\",\"options\":["
-			     "\"remount\",\"ro\",\"nosuid\"]}",
+	run_with(*state, &s,
+		 "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"source\":\"t\"},"
+		 "{\"destination\":\"/tmp\",\"type\":\"tmpfs\",\"source\":\"t\",\"options\":["
+		 "\"remount\",\"ro\",\"nosuid\"]}",
 		 "touch /tmp/x; grep ' /tmp ' /proc/mounts", &r);
 	assert_has(r.out, "/tmp/x: Read-only");
 	assert_has(r.out, "t /tmp tmpfs ro,nosuid");
@@ -145,14 +159,16 @@ static void test_remount_and_long_option(void **state)
 
 		(void)snprintf(name, sizeof(name), "rootfs/layer-number-%02d", i);
 		assert_int_equal(mkdir(box_path(*state, "%s", name), 0755), 0);
-		(void)snprintf(lower + strlen(lower), sizeof(lower) - strlen(lower), "%s%s", i ? ":" : "",
-			       box_path(*state, "%s", name));
+		(void)snprintf(lower + strlen(lower), sizeof(lower) - strlen(lower), "%s%s",
+			       i ? ":" : "", box_path(*state, "%s", name));
 		if (strlen(lower) > 400)
 			break;
 	}
-	(void)snprintf(more, sizeof(more),
-		       "{\"destination\":\"/mnt\",\"type\":\"overlay\",\"source\":\"o\",\"options\":["
-		       "\"lowerdir=%s\",\"nodev\"]}", lower);
+	(void)snprintf(
+		more, sizeof(more),
+		"{\"destination\":\"/mnt\",\"type\":\"overlay\",\"source\":\"o\",\"options\":["
+		"\"lowerdir=%s\",\"nodev\"]}",
+		lower);
 	run_with(*state, &s, more, "grep ' /mnt ' /proc/mounts", &r);
 	assert_exit(&r, 0);
 	assert_has(r.out, "overlay ro,nodev");
@@ -169,7 +185,8 @@ static void test_idmap(void **state)
 	box_write(box_path(b, "data/file"), "x");
 	assert_int_equal(chown(box_path(b, "data/file"), 1000, 1000), 0);
 	(void)snprintf(more, sizeof(more),
-		       "{\"destination\":\"/a\",\"type\":\"bind\",\"source\":\"%s\",\"options\":[\"bind\"],"
+		       "{\"destination\":\"/"
+		       "a\",\"type\":\"bind\",\"source\":\"%s\",\"options\":[\"bind\"],"
 		       "\"uidMappings\":[{\"containerID\":0,\"hostID\":5000,\"size\":2000}],"
 		       "\"gidMappings\":[{\"containerID\":0,\"hostID\":6000,\"size\":2000}]}",
 		       box_path(b, "data"));
@@ -178,11 +195,11 @@ static void test_idmap(void **state)
 	assert_string_equal(r.out, "6000 7000\n");
 }
 
-#define USER_NS                                                                                  \
-	"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"},"          \
+#define USER_NS                                                                           \
+	"[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":\"ipc\"},{\"type\":\"uts\"}," \
 	"{\"type\":\"network\"},{\"type\":\"user\"}]"
-#define USER_MAPS                                                                                \
-	",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}],"                 \
+#define USER_MAPS                                                                  \
+	",\"uidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}]," \
 	"\"gidMappings\":[{\"containerID\":0,\"hostID\":100000,\"size\":65536}]"
 
 static void test_user_namespace(void **state)
@@ -198,11 +215,15 @@ static void test_user_namespace(void **state)
 	assert_int_equal(chmod(b->dir, 0700), 0); /* what its root may not even reach */
 	assert_int_equal(mkdir(box_path(b, "data"), 0700), 0);
 	assert_int_equal(chown(box_path(b, "data"), 100000, 100000), 0);
-	(void)snprintf(more, sizeof(more),
-		       "{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":["
-		       "\"ro\"]}," BIND("/a", "\"bind\""), box_path(b, "data"));
-	run_with(b, &s, more, "id -u; cat /proc/self/uid_map; echo x >/dev/null; ls -l /dev/zero;"
-			      "touch /a/x; stat -c '%u' /a/x /proc/1; ip link show lo", &r);
+	(void)snprintf(
+		more, sizeof(more),
+		"{\"destination\":\"/sys\",\"type\":\"sysfs\",\"source\":\"sysfs\",\"options\":["
+		"\"ro\"]}," BIND("/a", "\"bind\""),
+		box_path(b, "data"));
+	run_with(b, &s, more,
+		 "id -u; cat /proc/self/uid_map; echo x >/dev/null; ls -l /dev/zero;"
+		 "touch /a/x; stat -c '%u' /a/x /proc/1; ip link show lo",
+		 &r);
 	assert_exit(&r, 0);
 	assert_has(r.out, "0\n         0     100000      65536\n");
 	assert_has(r.out, "1,   5");
@@ -213,18 +234,22 @@ static void test_user_namespace(void **state)
 /* Joining by path: the second container shares what it names, and only that. */
 static void test_joins(void **state)
 {
-	static const char *const kinds[][2] = { { "network", "net" }, { "ipc", "ipc" }, { "uts", "uts" },
-						{ "pid", "pid" }, { "user", "user" },
-						{ "cgroup", "cgroup" }, { "time", "time" } };
+	static const char *const kinds[][2] = { { "network", "net" }, { "ipc", "ipc" },
+						{ "uts", "uts" },     { "pid", "pid" },
+						{ "user", "user" },   { "cgroup", "cgroup" },
+						{ "time", "time" } };
 	struct box *b = *state;
 	struct box_spec first = { .script = "sleep 100",
-				  .namespaces = "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":"
-						"\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"},"
-						"{\"type\":\"cgroup\"},{\"type\":\"time\"},{\"type\":"
-						"\"user\"}]",
+				  .namespaces =
+					  "[{\"type\":\"pid\"},{\"type\":\"mount\"},{\"type\":"
+					  "\"ipc\"},{\"type\":\"uts\"},{\"type\":\"network\"},"
+					  "{\"type\":\"cgroup\"},{\"type\":\"time\"},{\"type\":"
+					  "\"user\"}]",
 				  .linux_ = USER_MAPS };
 	struct launch_plan *plan = box_plan(b, &first);
-	struct launch_run_options o = { .id = "first", .init = true, .stdio = { -1, -1, -1, 0, 0 } };
+	struct launch_run_options o = { .id = "first",
+					.init = true,
+					.stdio = { -1, -1, -1, 0, 0 } };
 	struct launch_child child;
 	struct launch_error err;
 	struct box_result r;
@@ -244,9 +269,10 @@ static void test_joins(void **state)
 		n = readlink(path, want, sizeof(want) - 1);
 		assert_true(n > 0);
 		want[n] = '\0';
-		(void)snprintf(list, sizeof(list), "[{\"type\":\"mount\"}%s,{\"type\":\"%s\",\"path\":\"%s\"}]",
-			       strcmp(kinds[i][1], "pid") == 0 ? "" : ",{\"type\":\"pid\"}", kinds[i][0],
-			       path);
+		(void)snprintf(list, sizeof(list),
+			       "[{\"type\":\"mount\"}%s,{\"type\":\"%s\",\"path\":\"%s\"}]",
+			       strcmp(kinds[i][1], "pid") == 0 ? "" : ",{\"type\":\"pid\"}",
+			       kinds[i][0], path);
 		box_run(b, &s, NULL, &r);
 		assert_exit(&r, 0);
 		assert_has(r.out, want);
@@ -259,9 +285,11 @@ static void test_joins(void **state)
 
 static void test_time_namespace(void **state)
 {
-	struct box_spec s = { .namespaces = "[{\"type\":\"mount\"},{\"type\":\"time\"},{\"type\":\"pid\"}]",
-			      .linux_ = ",\"timeOffsets\":{\"boottime\":{\"secs\":100000000}}",
-			      .script = "head -c 5 /proc/uptime" };
+	struct box_spec s = {
+		.namespaces = "[{\"type\":\"mount\"},{\"type\":\"time\"},{\"type\":\"pid\"}]",
+		.linux_ = ",\"timeOffsets\":{\"boottime\":{\"secs\":100000000}}",
+		.script = "head -c 5 /proc/uptime"
+	};
 	struct box_result r;
 
 	box_run(*state, &s, NULL, &r);
@@ -283,7 +311,7 @@ static void test_no_pivot(void **state)
 /* What is mounted in the container is never seen outside, whatever propagation it asks for. */
 static void test_propagation(void **state)
 {
-	static const char *const kinds[] = { "private", "rprivate", "slave",  "rslave",
+	static const char *const kinds[] = { "private", "rprivate", "slave",	  "rslave",
 					     "shared",	"rshared",  "unbindable", "runbindable" };
 	struct box *b = *state;
 	struct box_result r;
