@@ -16,6 +16,7 @@
 
 #define JOB_BYTES (8u << 20)  /* then others get their turn */
 #define BULK_BYTES (64u << 10) /* in one job: then larger pipes pay */
+#define BULK_WAIT_MS 1
 #define PIPE_BYTES (1 << 20)
 
 /* ---- buffers, lent to jobs */
@@ -233,15 +234,24 @@ void io_close(struct container *c)
 
 /* ---- the job */
 
+/* In the middle of much: a moment's wait is cheaper than the way over the loop and back. */
+static bool more_soon(const struct stream *s, size_t total)
+{
+	struct pollfd look = { .fd = s->fd, .events = POLLIN };
+
+	return total >= BULK_BYTES && poll(&look, 1, BULK_WAIT_MS) > 0;
+}
+
 /* 0: nothing there now; 1: more than its share; 2: at its end. */
 static int pump_stream(struct io *io, struct stream *s)
 {
+	char *data = (char *)io->buffer + sizeof(struct log_frame);
 	size_t total = 0;
 
 	while (total < JOB_BYTES) {
-		ssize_t n = read(s->fd, io->buffer, BUFFER_BYTES);
+		ssize_t n = read(s->fd, data, log_room(io->log, BUFFER_BYTES));
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && more_soon(s, total))))
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return 0;

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 struct log *log_new(const char *dir, uint64_t max_bytes, uint32_t files)
 {
@@ -157,38 +156,41 @@ static void log_rotate(struct log *log)
 	log_rest(log);
 }
 
-static bool log_write(struct log *log, const struct log_frame *frame, const void *data)
+static bool log_write(struct log *log, const void *data, size_t len)
 {
-	const struct iovec iov[2] = { { (void *)(uintptr_t)frame, sizeof(*frame) },
-				      { (void *)(uintptr_t)data, frame->length } };
-	size_t want = sizeof(*frame) + frame->length;
-	ssize_t n = pwritev(log->fd, iov, 2, (off_t)log->size);
+	ssize_t n = pwrite(log->fd, data, len, (off_t)log->size);
 
-	if (n >= 0 && (size_t)n == want) {
-		log->size += want;
+	if (n >= 0 && (size_t)n == len) {
+		log->size += len;
 		return true;
 	}
 	(void)ftruncate(log->fd, (off_t)log->size); /* readers never take half a chunk */
 	return false;
 }
 
-void log_append(struct log *log, uint8_t stream, const void *data, size_t len)
+size_t log_room(const struct log *log, size_t size)
 {
-	const struct log_frame frame = { .length = (uint32_t)len, .stream = stream,
-					 .time_ns = cow_realtime_ns() };
+	uint64_t at = log->fd >= 0 ? log->size : sizeof(struct log_head);
 
-	if (log->fd < 0 && !log_open(log)) {
-		log->dropped_bytes += len;
-		return;
-	}
-	if (log->max_bytes && log->size > sizeof(struct log_head) &&
-	    log->size + sizeof(frame) + len > log->max_bytes) {
-		log_rotate(log);
-		if (!log_open(log)) {
-			log->dropped_bytes += len;
-			return;
-		}
-	}
-	if (!log_write(log, &frame, data))
+	return size - sizeof(struct log_frame) - at % 4096;
+}
+
+static bool log_ready(struct log *log, size_t len)
+{
+	if (log->fd < 0)
+		return log_open(log);
+	if (!log->max_bytes || log->size == sizeof(struct log_head) || log->size + len <= log->max_bytes)
+		return true;
+	log_rotate(log);
+	return log_open(log);
+}
+
+void log_append(struct log *log, uint8_t stream, void *buffer, size_t len)
+{
+	struct log_frame *frame = buffer;
+
+	*frame = (struct log_frame){ .length = (uint32_t)len, .stream = stream,
+				     .time_ns = cow_realtime_ns() };
+	if (!log_ready(log, sizeof(*frame) + len) || !log_write(log, buffer, sizeof(*frame) + len))
 		log->dropped_bytes += len;
 }

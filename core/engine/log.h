@@ -45,8 +45,13 @@ struct log {
 struct log *log_new(const char *dir, uint64_t max_bytes, uint32_t files);
 struct log *log_ref(struct log *log);
 void log_unref(struct log *log); /* NULL is fine; files stay */
-/* Any thread, one at a time.  Never fails: what cannot be written is dropped and counted. */
-void log_append(struct log *log, uint8_t stream, const void *data, size_t len);
+/*
+ * Append the len bytes that follow the room for a struct log_frame in buffer, with one write.  Any
+ * thread, one at a time.  Never fails: what cannot be written is dropped and counted.
+ */
+void log_append(struct log *log, uint8_t stream, void *buffer, size_t len);
+/* How many bytes of the next chunk make it end with a page, given a buffer of size: measured to pay. */
+size_t log_room(const struct log *log, size_t size);
 /* Close the file until the next append; loop, no job. */
 void log_rest(struct log *log);
 /* "log.N", "log" for 0, to be freed. */
