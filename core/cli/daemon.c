@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "cli/commands.h"
+#include "cli/supervise_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,7 +140,10 @@ int cow_cmd_daemon(const struct cow_args *args)
 	options.config = cow_args_string(args, "config");
 	if (!cow_args_flag(args, "foreground-log", false))
 		return cow_daemon_detach(args, &options);
-	options.log_fd = STDERR_FILENO;
+	/* A log that nobody reads must not stop the supervisor. */
+	options.log_fd = cow_process_reopen(STDERR_FILENO);
+	if (options.log_fd < 0)
+		options.log_fd = STDERR_FILENO;
 	if (supervise(&options, &why) == 0)
 		return 0;
 	cow_daemon_complain(why.data);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -176,6 +177,17 @@ void cow_process_prepare(void)
 	/* Launching waits in the kernel more than it computes. */
 	(void)setenv("UV_THREADPOOL_SIZE", "8", 0);
 	(void)umask(022);
+}
+
+int cow_process_reopen(int fd)
+{
+	char path[64];
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)))
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 }
 
 void cow_process_notify(const char *state)

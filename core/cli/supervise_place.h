@@ -25,6 +25,12 @@ void cow_place_finish(struct cow_place *place);
 
 /* Limits, allocator and threads of this process. */
 void cow_process_prepare(void);
+/*
+ * A description of our own of the pipe or terminal that fd is, which does not block: O_NONBLOCK set on
+ * fd itself would be shared with the shell and with whoever writes beside us.  -1: fd is something
+ * else, or cannot be opened anew.
+ */
+int cow_process_reopen(int fd);
 /* "READY=1" and the like to $NOTIFY_SOCKET, where there is one. */
 void cow_process_notify(const char *state);
 

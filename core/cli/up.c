@@ -4,7 +4,7 @@
 #include "base/ids.h"
 #include "cli/commands.h"
 #include "cli/daemon.h"
-#include "cli/supervise.h"
+#include "cli/supervise_place.h"
 #include "cli/up_stream.h"
 
 #include <errno.h>
@@ -26,6 +26,7 @@ struct up_container {
 
 struct up {
 	const char *exit_from; /* NULL: end when all have ended */
+	int errors; /* standard error: what it does not take at once is lost, and nobody waits */
 	struct cow_supervisor *supervisor;
 	struct cow_subscription *subscription;
 	struct cow_list containers;
@@ -171,12 +172,16 @@ static void follow_new(struct up *up)
 	cow_list_for(l, &up->containers) {
 		struct up_container *c = cow_container_of(l, struct up_container, link);
 		struct up_stream *stream;
+		int r;
 
 		if (!c->created && !c->started)
 			continue;
 		stream = up_stream_get(&up->screen, c->name);
-		if (stream)
-			(void)up_stream_follow(stream, c->created, c->created ? 0 : c->died_ns + 1);
+		r = stream ? up_stream_follow(stream, c->created, c->created ? 0 : c->died_ns + 1) :
+			     -ENOMEM;
+		if (r < 0)
+			(void)dprintf(up->errors, "%s: its output cannot be shown: %s\n", c->name,
+				      cow_errno_text(r));
 		c->created = c->started = false;
 	}
 }
@@ -266,7 +271,7 @@ static void on_failed(void *arg, const char *container, const char *message)
 {
 	struct up *up = arg;
 
-	(void)fprintf(stderr, "%s: %s\n", container, message);
+	(void)dprintf(up->errors, "%s: %s\n", container, message);
 	if (up->exit_from && strcmp(up->exit_from, container) == 0) {
 		decide(up, 1);
 		cow_supervisor_stop(up->supervisor, -1, false, NULL, NULL);
@@ -282,7 +287,7 @@ static void on_stopping(void *arg, bool killing)
 
 	up->stopping = true;
 	if (isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "%s\n", killing ? "Killing" : "Stopping; once more kills");
+		(void)dprintf(up->errors, "%s\n", killing ? "Killing" : "Stopping; once more kills");
 }
 
 static void drained_late(struct cow_timer *timer, void *arg)
@@ -367,7 +372,10 @@ int cow_cmd_up(const struct cow_args *args)
 	up.screen.colors = wants_colors(args);
 	up.screen.ended = on_stream_end;
 	up.screen.arg = &up;
-	options.log_fd = STDERR_FILENO;
+	up.errors = cow_process_reopen(STDERR_FILENO);
+	if (up.errors < 0)
+		up.errors = STDERR_FILENO;
+	options.log_fd = up.errors;
 	options.log_default = COW_LOG_WARN;
 	options.remove = true;
 	options.ready = on_ready;

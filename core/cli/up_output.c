@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/up_output.h"
 
+#include "cli/supervise_place.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,27 +12,18 @@
 #define FULL_BYTES (64u << 10)
 
 /*
- * O_NONBLOCK belongs to the open file, which we share with the shell and with whoever writes beside
- * us.  A pipe or terminal is opened anew through /proc; a socket is told for each write; a regular
- * file never blocks for long, and opened anew would lose its position.
+ * A pipe or terminal is opened anew; a socket is told for each write; a regular file never blocks for
+ * long, and opened anew would lose its position.
  */
 static void open_anew(struct up_output *o, int fd)
 {
-	char path[64];
 	struct stat st;
 
-	o->fd = fd;
-	if (fstat(fd, &st) < 0)
-		return;
-	o->socket = S_ISSOCK(st.st_mode);
-	if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
-		return;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return;
-	o->fd = fd;
-	o->own = true;
+	o->fd = cow_process_reopen(fd);
+	o->own = o->fd >= 0;
+	if (!o->own)
+		o->fd = fd;
+	o->socket = fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
 int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg),
