@@ -85,7 +85,8 @@ static int create_announce(struct create *c)
 		r = lcow.host->intend(lcow.self, c->reply.op, LCOW_RECORD_KEY, record);
 	free(record);
 	if (r < 0)
-		(void)snprintf(c->err.text, sizeof(c->err.text), "ledger: %s", strerror(-r));
+		(void)snprintf(c->err.text, sizeof(c->err.text), "ledger of %s: %s", c->container,
+			       strerror(-r));
 	return r;
 }
 
