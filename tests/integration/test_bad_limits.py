@@ -5,7 +5,7 @@ import contextlib
 import errno
 import os
 import pathlib
-import time
+import resource
 
 import bad
 import cow
@@ -114,15 +114,45 @@ def test_no_descriptors():
             with contextlib.suppress(cow.RpcError):
                 h.client.call("container.exec", container=names[0], args=["true"])
             with contextlib.suppress(cow.RpcError):
-                h.client.call("container.logs", container=names[0])
-                for fd in h.client.take_fds():
-                    os.close(fd)
+                logs(h, names[0])
         assert starved_client(h)
         states = {c["id"]: c["state"] for c in h.client.call("container.list", all=True)}
         assert states[names[0]] == "running", states
         for name in states:
             h.client.call("container.delete", container=name, force=True)
         h.check()
+
+
+def test_no_descriptors_at_each_moment():
+    """With so many descriptors left, a life and an exec work, or fail for want of them and leave nothing."""
+    with bad.herd() as h:
+        pid = h.supervisor.process.pid
+        name = h.create(spec=h.spec("sleep", "1000"))
+        h.client.call("container.start", container=name)
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        highest = max(map(int, os.listdir("/proc/%d/fd" % pid)))
+        usual = h.open_fds()
+        told = worked = 0
+        for spare in range(48):
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest - 10 + spare, limits[1]))
+            for do in h.run, lambda: h.client.call("container.exec", container=name, args=["true"]), lambda: logs(h, name):
+                try:
+                    do()
+                    worked += 1
+                except cow.RpcError as e:
+                    assert e.code == -errno.EMFILE and "oo many open files" in str(e), e
+                    told += 1
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            cow.wait_for(lambda: h.open_fds() <= usual and len(h.client.call("container.list", all=True)) == 1,
+                         "nothing left with %d" % spare)
+        assert told > 10 and worked > 10, (told, worked)
+        h.client.call("container.delete", container=name, force=True)
+
+
+def logs(h, name):
+    h.client.call("container.logs", container=name)
+    for fd in h.client.take_fds():
+        os.close(fd)
 
 
 def starved_client(h):
@@ -185,4 +215,4 @@ def test_no_processes():
 
 if __name__ == "__main__":
     cow.main([test_disk_full_at_each_moment, test_disk_full_while_running, test_disk_full_at_delete, test_no_descriptors,
-              test_no_processes])
+              test_no_descriptors_at_each_moment, test_no_processes])
