@@ -231,16 +231,21 @@ static long child_move_root(struct child *c)
 	return r < 0 ? r : sys(chroot, ".");
 }
 
+/* The old root then lies on top of the new one; unmounting it must not be told to the host. */
 static long child_pivot(void)
 {
-	long r = sys(pivot_root, ".", ".");
+	int old = (int)sys(openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	long r = old < 0 ? old : sys(pivot_root, ".", ".");
 
-	/*
-	 * The old root now lies on top of the new one; unmounting it must not be told to the host.
-	 */
+	if (r == 0)
+		r = sys(fchdir, old);
 	if (r == 0)
 		r = sys(mount, NULL, ".", NULL, MS_SLAVE | MS_REC, NULL);
-	return r < 0 ? r : sys(umount2, ".", UMOUNT_DETACH);
+	if (r == 0)
+		r = sys(umount2, ".", UMOUNT_DETACH);
+	if (old >= 0)
+		(void)sys(close, old);
+	return r;
 }
 
 static int child_enter_root(struct child *c)

@@ -107,16 +107,30 @@ RAW __attribute__((noreturn)) static void hook_child(const struct hook *h)
 		(void)sys(exit_group, 127);
 }
 
+/*
+ * In the container's PID namespace, or its /proc/self would lead nowhere: as in clone.c, by way of this
+ * thread.  What may not enter it like that (it has no rights but in its user namespace) stays outside.
+ */
 static int hook_clone(const struct hook *h, pid_t *ret_pid)
 {
-	int pidfd = -1;
+	int pidfd = -1, own = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
 				   .pidfd = (uint64_t)(uintptr_t)&pidfd,
 				   .exit_signal = SIGCHLD };
-	long pid = sys(clone3, &args, sizeof(args));
+	bool inside = false;
+	long pid;
 
+	if (h->pidfd >= 0 && h->ns_flags & CLONE_NEWPID)
+		own = open("/proc/thread-self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
+	if (own >= 0)
+		inside = sys(setns, h->pidfd, CLONE_NEWPID) == 0;
+	pid = sys(clone3, &args, sizeof(args));
 	if (pid == 0)
 		hook_child(h);
+	if (inside && sys(setns, own, CLONE_NEWPID) < 0)
+		abort(); /* every later child would be the container's */
+	if (own >= 0)
+		(void)close(own);
 	*ret_pid = (pid_t)pid;
 	return pid < 0 ? (int)pid : pidfd;
 }
