@@ -80,7 +80,7 @@ def test_disk_full_while_running():
         # Output that has no place is lost; the container is not held up by it, and its exit code is exact.
         assert h.client.call("container.wait", container=name)["exit_code"] == 7
         (h.rootfs / "go").unlink()
-        h.client.call("container.inspect", container=name)
+        assert "log.dropped" in [e["event"] for e in h.client.call("container.inspect", container=name)["last_events"]]
         h.client.call("container.delete", container=name)
         disk.free()
         h.check()
