@@ -167,7 +167,7 @@ int launch_cgroup_new(const struct launch_plan *plan, const char *path, unsigned
 		return parent_fail(err, -ENOMEM, "cgroup");
 	if (plan->cgroup_path)
 		path = launch_text(plan, plan->cgroup_path);
-	cg->own_above = !plan->cgroup_path;
+	cg->own_above = !plan->cgroup_path && !(flags & LAUNCH_CGROUP_KEEP_PARENT);
 	cg->mode = host->mode;
 	cg->path = new_path(path);
 	if (!cg->path)
@@ -215,6 +215,8 @@ int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
 			depth += *p == '/';
 		if (cg->own_above)
 			made = depth;
+		else if (cg->flags & LAUNCH_CGROUP_KEEP_PARENT)
+			made = 1;
 		json_object_object_add(o, "dir", json_object_new_string(d->dir));
 		json_object_object_add(o, "controllers", json_object_new_string(d->controllers));
 		json_object_object_add(o, "unified", json_object_new_boolean(d->unified));

@@ -36,6 +36,11 @@ enum launch_cgroup_mode launch_cgroup_mode(void);
 #define LAUNCH_CGROUP_IO 0x8u
 #define LAUNCH_CGROUP_FREEZER 0x10u /* v1 and hybrid: the v1 freezer too */
 #define LAUNCH_CGROUP_ALL 0x100u    /* every controller there is, as runc and crun do */
+/*
+ * A release leaves the directories above, which a supervisor shares between its containers: making and
+ * removing them each time costs as much as the container's own.  See launch_cgroup_remove_parent().
+ */
+#define LAUNCH_CGROUP_KEEP_PARENT 0x200u
 
 /*
  * path is used where the plan names none.  -EEXIST: it is there already; -ENOTSUP: a setting needs
@@ -54,6 +59,9 @@ int launch_cgroup_open(const char *record, struct launch_cgroup **ret, struct la
 void launch_cgroup_free(struct launch_cgroup *cg);
 /* End what is left in them and remove them, from the record alone; "already gone" is success. */
 int launch_cgroup_release(const char *record, struct launch_error *err);
+
+/* Remove path ("cowherd") from all hierarchies, where nothing is in it; never fails. */
+void launch_cgroup_remove_parent(const char *path);
 
 /* Where the tracking cgroup is: "/sys/fs/cgroup/unified/cowherd/x".  Valid as long as cg. */
 const char *launch_cgroup_path(const struct launch_cgroup *cg);

@@ -81,6 +81,8 @@ static void make_undo(const struct launch_cgroup *cg, unsigned n)
 		char path[PATH_MAX];
 		unsigned up = cg->own_above ? UINT_MAX : cg->dirs[i].missing;
 
+		if (cg->flags & LAUNCH_CGROUP_KEEP_PARENT)
+			up = 1;
 		(void)snprintf(path, sizeof(path), "%s", cg->dirs[i].dir);
 		while (up-- && strlen(path) > strlen(cg->dirs[i].hierarchy->mount) &&
 		       rmdir(path) == 0)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -162,4 +163,16 @@ int launch_cgroup_release(const char *record, struct launch_error *err)
 	}
 	launch_cgroup_free(cg);
 	return first;
+}
+
+void launch_cgroup_remove_parent(const char *path)
+{
+	const struct cgroup_host *host = cgroup_host();
+
+	for (unsigned i = 0; i < host->n; i++) {
+		char dir[PATH_MAX];
+
+		if (snprintf(dir, sizeof(dir), "%s/%s", host->hierarchies[i].mount, path) < PATH_MAX)
+			(void)rmdir(dir);
+	}
 }

@@ -425,6 +425,24 @@ static void test_adoption(void **state)
 	release(&c);
 }
 
+/* A parent that many share stays until it is asked for, and while anybody is in it. */
+static void test_kept_parent(void **state)
+{
+	struct caged c;
+	char path[256];
+
+	make(&c, *state, &(struct box_spec){ 0 }, LAUNCH_CGROUP_KEEP_PARENT);
+	launch_cgroup_remove_parent(cgroup_name);
+	(void)snprintf(path, sizeof(path), "%s", launch_cgroup_path(c.cg));
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(launch_cgroup_release(c.record, NULL), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(access(path, F_OK), 0);
+	launch_cgroup_remove_parent(cgroup_name);
+	release(&c);
+}
+
 static void test_bad_records(void **state)
 {
 	static const char *const bad[] = {
@@ -482,11 +500,22 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, sweep)
-		T(test_life),	      T(test_release_kills),	   T(test_freeze),
-		T(test_watch),	      T(test_memory_and_oom),	   T(test_pids_limit_and_update),
-		T(test_cpu_settings), T(test_estimates),	   T(test_devices),
-		T(test_bpf),	      T(test_existing_is_refused), T(test_bad_setting),
-		T(test_adoption),     T(test_bad_records),	   T(test_mount),
+		T(test_life),
+		T(test_release_kills),
+		T(test_freeze),
+		T(test_watch),
+		T(test_memory_and_oom),
+		T(test_pids_limit_and_update),
+		T(test_cpu_settings),
+		T(test_estimates),
+		T(test_devices),
+		T(test_bpf),
+		T(test_existing_is_refused),
+		T(test_bad_setting),
+		T(test_adoption),
+		T(test_kept_parent),
+		T(test_bad_records),
+		T(test_mount),
 	};
 
 	return cmocka_run_group_tests(tests, name_it, NULL);

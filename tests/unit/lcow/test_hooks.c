@@ -137,8 +137,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_state_on_stdin), T(test_start_container), T(test_failures),
-		T(test_careless),	T(test_poststop),
+		T(test_state_on_stdin),
+		T(test_start_container),
+		T(test_failures),
+		T(test_careless),
+		T(test_poststop),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);

@@ -143,6 +143,32 @@ static void test_descriptors(void **state)
 		(void)close(extra[i]);
 }
 
+/* Whatever the caller blocks and ignores, the program starts with none of it. */
+static void test_signals_are_fresh(void **state)
+{
+	struct launch_run_options init = { .init = true };
+	struct box_spec s = {
+		.args = "[\"grep\",\"-E\",\"Sig(Blk|Ign|Pnd)\",\"/proc/self/status\"]",
+	};
+	struct box_result r;
+	sigset_t set, old;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR2);
+	(void)sigprocmask(SIG_BLOCK, &set, &old);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	for (int i = 0; i < 2; i++) {
+		box_run(*state, &s, i ? &init : NULL, &r);
+		assert_exit(&r, 0);
+		assert_string_equal(r.out, "SigPnd:\t0000000000000000\nSigBlk:\t0000000000000000\n"
+					   "SigIgn:\t0000000000000000\n");
+	}
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)signal(SIGHUP, SIG_DFL);
+	(void)sigprocmask(SIG_SETMASK, &old, NULL);
+}
+
 static void test_capabilities(void **state)
 {
 	struct box_spec s = {
@@ -478,6 +504,7 @@ int main(void)
 		T(test_init_forwards),
 		T(test_init_holds_no_stream),
 		T(test_descriptors),
+		T(test_signals_are_fresh),
 		T(test_capabilities),
 		T(test_environment),
 		T(test_sysctl_and_loopback),

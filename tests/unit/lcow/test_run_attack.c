@@ -284,9 +284,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_proc_is_a_link), T(test_dev_is_a_link),	   T(test_device_is_a_link),
-		T(test_false_ptmx),	T(test_mount_target),	   T(test_cwd),
-		T(test_mask),		T(test_sysctl_is_covered), T(test_race),
+		T(test_proc_is_a_link),
+		T(test_dev_is_a_link),
+		T(test_device_is_a_link),
+		T(test_false_ptmx),
+		T(test_mount_target),
+		T(test_cwd),
+		T(test_mask),
+		T(test_sysctl_is_covered),
+		T(test_race),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);

@@ -180,8 +180,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, box_setup, box_teardown)
-		T(test_no_step), T(test_every_step),	   T(test_every_step_with_init),
-		T(test_words),	 T(test_descriptor_limit),
+		T(test_no_step),
+		T(test_every_step),
+		T(test_every_step_with_init),
+		T(test_words),
+		T(test_descriptor_limit),
 	};
 
 	return cmocka_run_group_tests(tests, box_warm_up, NULL);
