@@ -36,6 +36,7 @@ struct conn {
 	} handle;
 	int fd;
 	uid_t uid;
+	int polled; /* the events that the loop looks for */
 	bool doomed;
 	struct cow_list requests;
 
@@ -311,7 +312,10 @@ static void conn_poll(struct conn *c)
 {
 	int events = UV_READABLE | (cow_list_empty(&c->out) ? 0 : UV_WRITABLE);
 
-	(void)uv_poll_start(&c->handle.poll, events, conn_poll_cb);
+	/* libuv goes to the kernel each time it is told. */
+	if (events != c->polled)
+		(void)uv_poll_start(&c->handle.poll, events, conn_poll_cb);
+	c->polled = events;
 }
 
 static void conn_flush(struct conn *c)

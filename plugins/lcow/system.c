@@ -411,13 +411,10 @@ static void system_over(struct system *s)
 	system_job_done(s);
 }
 
-static void settle_done(void *arg, int result)
+static void settle_judge(struct system *s, const struct settle *w)
 {
-	struct settle *w = arg;
-	struct system *s = w->system;
 	uint64_t ms = s->tries < 6 ? 4u << s->tries : SETTLE_MAX_MS;
 
-	(void)result;
 	if (w->oom > s->oom_base)
 		s->exit.oom = 1;
 	s->tries++;
@@ -425,15 +422,49 @@ static void settle_done(void *arg, int result)
 		system_over(s);
 	else if (!s->closed)
 		(void)lcow.host->timer_start(lcow.self, ms, 0, settle_timer_cb, s, &s->timer);
+}
+
+static void settle_done(void *arg, int result)
+{
+	struct settle *w = arg;
+	struct system *s = w->system;
+
+	(void)result;
+	settle_judge(s, w);
 	free(w);
 	system_job_done(s);
+}
+
+/*
+ * The usual case, PID 1 of its own namespace has taken everything with it, without a detour by the
+ * pool: the unified hierarchy tells in one small file.
+ */
+static bool settle_now(struct system *s)
+{
+	struct settle w = { .system = s };
+
+	if (launch_cgroup_mode() == LAUNCH_CGROUP_V1 || s->tries > 0)
+		return false;
+	if (launch_cgroup_populated(s->cgroup, &w.populated) == 0 && w.populated)
+		return false;
+	if (launch_cgroup_oom_kills(s->cgroup, &w.oom) < 0)
+		w.oom = 0;
+	settle_judge(s, &w);
+	return true;
 }
 
 /* What is left in the cgroup is ended, and looked at until it is gone. */
 static void system_settle(struct system *s)
 {
-	struct settle *w = s->cgroup ? calloc(1, sizeof(*w)) : NULL;
+	struct settle *w;
 
+	if (!s->cgroup) {
+		system_over(s);
+		return;
+	}
+	if (settle_now(s))
+		return;
+	w = calloc(1, sizeof(*w));
 	if (w) {
 		w->system = s;
 		s->jobs++;
