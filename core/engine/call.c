@@ -135,7 +135,6 @@ static int durable_ledger(struct container *c)
 	if (c->durable)
 		return 0;
 	path = cow_asprintf("%s/ledger", c->state_dir);
-	c->durable_file = true;
 	return path ? cow_ledger_open(path, &c->durable, NULL) : -ENOMEM;
 }
 

@@ -35,6 +35,9 @@ struct log;
 struct health;
 
 struct event;
+enum dir_kind { DIR_RUN, DIR_STATE, DIR_KINDS };
+#define SPARES_MAX 16u
+
 struct cow_engine {
 	struct cow_engine_setup setup; /* strings are the engine's own */
 	struct cow_list containers;    /* in order of creation */
@@ -44,6 +47,7 @@ struct cow_engine {
 	struct cow_list dirty;         /* sync.c */
 	struct cow_timer reply_timer, sync_timer;
 	uint64_t next_wait, next_exec, next_start;
+	uint32_t spares[DIR_KINDS];    /* dirs.c */
 	/* events.c */
 	struct event *ring;            /* EVENT_RING of them */
 	uint64_t events;               /* so many were told; the newest is (events - 1) % EVENT_RING */
@@ -156,7 +160,6 @@ struct container {
 	char *run_dir, *state_dir;
 	struct cow_ledger *ledger, *durable; /* durable: NULL until something durable is taken */
 	uint32_t states_bytes;           /* record.c: appended to its record */
-	bool durable_file;               /* there is, or was, a durable ledger */
 
 	/* the machine */
 	enum cow_state state;
@@ -281,7 +284,14 @@ void release_start(struct container *c, const char *only, unsigned flags, releas
 void release_abandon(struct container *c);
 uint32_t container_held(const struct container *c);
 
+/* ---- dirs.c */
+int dirs_make(struct container *c, struct cow_error *err);
+int dirs_drop(struct container *c, struct cow_error *err);
+/* The spare ones; all: also those of a predecessor. */
+void dirs_sweep(struct cow_engine *e, bool all);
+
 /* ---- record.c, sync.c: on disk */
+#define RECORD_TEMPORARY ".record.tmp"
 int definition_make(struct cow_create *create, struct json_object *params, uint32_t windows_build,
 		    struct definition **ret, struct cow_error *err);
 void definition_destroy(struct definition *def); /* NULL is fine */
@@ -298,7 +308,6 @@ struct state_record {
 /* -ENOENT: there is none.  ret_state is filled in any case; its ending is the caller's. */
 int record_open(const char *state_dir, struct definition **ret, char **ret_backend, bool *ret_failed,
 		struct state_record *ret_state, struct cow_error *err);
-int record_remove(struct container *c, struct cow_error *err);
 void ending_finish(struct ending *ending);
 int ending_set(struct ending *ending, const struct cowherd_exit *status);
 void record_dirty(struct container *c); /* to disk soon, off the loop */

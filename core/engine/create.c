@@ -25,14 +25,12 @@ struct compile_job {
 int container_dirs(struct container *c, struct cow_error *err)
 {
 	_cleanup_free_ char *ledger = cow_fs_join(c->run_dir, "ledger");
+	int rc;
 
 	if (!ledger)
 		return cow_error_set(err, -ENOMEM, "container: out of memory");
-	if (mkdir(c->run_dir, 0700) < 0 && errno != EEXIST)
-		return cow_error_errno(err, -errno, "%s", c->run_dir);
-	if (mkdir(c->state_dir, 0700) < 0 && errno != EEXIST)
-		return cow_error_errno(err, -errno, "%s", c->state_dir);
-	return c->ledger ? 0 : cow_ledger_open(ledger, &c->ledger, err);
+	rc = dirs_make(c, err);
+	return rc < 0 || c->ledger ? rc : cow_ledger_open(ledger, &c->ledger, err);
 }
 
 static void create_done(void *arg, const struct cow_txn_result *result)
@@ -46,7 +44,7 @@ static void create_done(void *arg, const struct cow_txn_result *result)
 	c->tree = NULL;
 	c->made = !failed;
 	if (failed && !container_held(c) && !c->keep)
-		(void)record_remove(c, NULL);
+		(void)dirs_drop(c, NULL);
 	container_answered(c, failed ? &result->error : NULL);
 	if (c->state == COW_STATE_FAILED)
 		(void)record_write_definition(c, NULL);
@@ -87,7 +85,7 @@ static int create_begin(struct cow_engine *e, struct definition *def, struct wai
 			cow_list_del(&w->link);
 	}
 	if (rc < 0) {
-		(void)record_remove(c, NULL);
+		(void)dirs_drop(c, NULL);
 		c->state = COW_STATE_DELETED;
 		container_bury(c);
 	}

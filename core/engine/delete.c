@@ -21,7 +21,7 @@ static void delete_released(void *arg, const struct cow_error *err)
 	c->ledger = NULL;
 	cow_ledger_close(c->durable);
 	c->durable = NULL;
-	(void)record_remove(c, &why);
+	(void)dirs_drop(c, &why);
 	if (why.code == 0)
 		hooks_run(c->engine, COWHERD_HOOK_CONTAINER_DELETED, c->def->id, NULL, NULL);
 	container_answered(c, &why);

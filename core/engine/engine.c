@@ -245,6 +245,8 @@ void cow_engine_destroy(struct cow_engine *e)
 	cow_timer_stop(e->setup.timers, &e->reply_timer);
 	buffers_finish(e);
 	events_finish(e);
+	if (e->setup.state_root)
+		dirs_sweep(e, false);
 	hash_finish(&e->ids);
 	hash_finish(&e->names);
 	hash_finish(&e->systems);

@@ -161,16 +161,36 @@ static int part_of(const struct container *c, const char *kind,
 	return out->error;
 }
 
+/*
+ * By rename, and back: the temporary file stays for the next record, so that it is the same inode
+ * each time.  It is cut to length after it is written, not before: emptying a file makes ext4 flush it.
+ */
+static int put_whole(const char *dir, const struct cow_strbuf *data)
+{
+	_cleanup_free_ char *path = cow_fs_join(dir, "record"), *tmp = cow_fs_join(dir, RECORD_TEMPORARY);
+	_cleanup_close_ int fd = -1;
+	int rc;
+
+	if (!path || !tmp)
+		return -ENOMEM;
+	fd = open(tmp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	rc = cow_fs_write_all(fd, data->data, data->len);
+	if (rc == 0 && (ftruncate(fd, (off_t)data->len) < 0 || rename(tmp, path) < 0))
+		rc = -errno;
+	return rc;
+}
+
 int record_write_definition(struct container *c, struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
-	_cleanup_free_ char *path = cow_fs_join(c->state_dir, "record");
-	int rc = path ? part_of(c, "definition", definition_body, &b) : -ENOMEM;
+	int rc = part_of(c, "definition", definition_body, &b);
 
 	if (rc == 0 && c->ran)
 		rc = part_of(c, "state", state_body, &b);
 	if (rc == 0)
-		rc = cow_fs_write_atomic(path, b.data, b.len, 0600, 0);
+		rc = put_whole(c->state_dir, &b);
 	if (rc < 0)
 		return cow_error_errno(err, rc, "%s/record", c->state_dir);
 	c->recorded = true;
@@ -240,43 +260,15 @@ void record_take_state(struct json_object *o, struct state_record *ret)
 	read_ending(json_object_object_get(o, "exit"), &ret->ending);
 }
 
-static int remove_file(const char *dir, const char *name)
-{
-	_cleanup_free_ char *path = cow_fs_join(dir, name);
-
-	if (!path)
-		return -ENOMEM;
-	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-/* Usually empty by now; whatever a plugin or an older version left goes too. */
-static int remove_dir(const char *dir)
-{
-	if (rmdir(dir) == 0 || errno == ENOENT)
-		return 0;
-	return cow_fs_remove_tree(dir);
-}
-
-int record_remove(struct container *c, struct cow_error *err)
-{
-	int rc, r;
-
-	if (c->durable_file)
-		(void)remove_file(c->state_dir, "ledger");
-	(void)remove_file(c->run_dir, "ledger");
-	rc = remove_dir(c->state_dir);
-	if (rc < 0)
-		(void)cow_error_errno(err, rc, "%s", c->state_dir);
-	r = remove_dir(c->run_dir);
-	if (r < 0)
-		(void)cow_error_errno(err, r, "%s", c->run_dir);
-	return rc < 0 ? rc : r;
-}
-
 int record_remove_definition(struct container *c)
 {
+	_cleanup_free_ char *path = cow_fs_join(c->state_dir, "record");
+	_cleanup_free_ char *tmp = cow_fs_join(c->state_dir, RECORD_TEMPORARY);
+
 	c->recorded = false;
-	return remove_file(c->state_dir, "record");
+	if (!path || !tmp)
+		return -ENOMEM;
+	return rename(path, tmp) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 void ending_finish(struct ending *end)

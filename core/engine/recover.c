@@ -261,7 +261,6 @@ static int open_ledgers(struct container *c, struct cow_error *err)
 		return rc;
 	if (!path || access(path, F_OK) < 0)
 		return 0;
-	c->durable_file = true;
 	return cow_ledger_open(path, &c->durable, err);
 }
 
@@ -419,6 +418,7 @@ void cow_engine_recover(struct cow_engine *e, cow_engine_cb done, void *arg)
 	r->engine = e;
 	r->waiter = w;
 	r->open = 1;
+	dirs_sweep(e, true);
 	recover_in(r, e->setup.state_root);
 	recover_in(r, e->setup.run_root);
 	put_in_order(e);

@@ -653,7 +653,8 @@ static int fake_setup(void **state)
 {
 	(void)state;
 	memset(&fake, 0, sizeof(fake));
-	(void)snprintf(fake.root, sizeof(fake.root), "/tmp/cow-engine-XXXXXX");
+	(void)snprintf(fake.root, sizeof(fake.root), "%s/cow-engine-XXXXXX",
+		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(fake.root));
 	(void)snprintf(fake.run, sizeof(fake.run), "%s/run", fake.root);
 	(void)snprintf(fake.state, sizeof(fake.state), "%s/state", fake.root);
