@@ -445,14 +445,16 @@ static void test_kept_parent(void **state)
 
 static void test_bad_records(void **state)
 {
+	static const char upwards[] =
+		"{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"/a/../b\","
+		"\"controllers\":\"\",\"unified\":true,\"made\":1}]}";
 	static const char *const bad[] = {
 		"",
 		"{}",
 		"{\"dirs\":[]}",
 		"[1]",
 		"{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"x\"}]}",
-		"{\"mode\":3,\"path\":\"/x\",\"dirs\":[{\"dir\":\"/a/../b\","
-		"\"controllers\":\"\",\"unified\":true,\"made\":1}]}"
+		upwards,
 	};
 	struct launch_error err;
 
