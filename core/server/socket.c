@@ -109,7 +109,7 @@ static int socket_bind(int dirfd, const char *path, const char *name, struct cow
 	if (fchmod(fd, 0600) < 0 ||
 	    bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return cow_error_errno(err, -errno, "%s: bind", path);
-	if (listen(fd, 128) < 0) {
+	if (listen(fd, SOMAXCONN) < 0) {
 		r = -errno;
 		(void)unlinkat(dirfd, name, 0);
 		return cow_error_errno(err, r, "%s: listen", path);
