@@ -79,7 +79,8 @@ void call_returned(struct cow_engine *e, cow_op op, int rc)
 {
 	/* An operation that was answered already is not found: harmless. */
 	if (rc != COW_LATER)
-		(void)cow_ops_answer(e->setup.ops, op, &(struct cow_answer){ .code = rc > 0 ? -EPROTO : rc });
+		(void)cow_ops_answer(e->setup.ops, op,
+				     &(struct cow_answer){ .code = rc > 0 ? -EPROTO : rc });
 }
 
 void call_abandon(struct cow_engine *e, cow_op op)
@@ -138,7 +139,8 @@ static int durable_ledger(struct container *c)
 	return path ? cow_ledger_open(path, &c->durable, NULL) : -ENOMEM;
 }
 
-static int on_intend(void *arg, cow_op op, const char *allocator, const char *key, const char *record)
+static int on_intend(void *arg, cow_op op, const char *allocator, const char *key,
+		     const char *record)
 {
 	struct call *call;
 	struct container *c = container_behind(arg, op, &call);
@@ -199,9 +201,11 @@ static int on_progress(void *arg, cow_op op, const char *json)
 	return e->progress ? e->progress(e->progress_arg, op, json) : -ENOENT;
 }
 
-static struct container *container_of_system(struct cow_engine *e, const char *backend, uint64_t system)
+static struct container *container_of_system(struct cow_engine *e, const char *backend,
+					     uint64_t system)
 {
-	for (struct hash_node *n = hash_first(&e->systems, hash_number(system)); n; n = hash_next(n)) {
+	for (struct hash_node *n = hash_first(&e->systems, hash_number(system)); n;
+	     n = hash_next(n)) {
 		struct container *c = cow_container_of(n, struct container, system_node);
 
 		if (c->system == system && strcmp(c->backend, backend) == 0)
@@ -276,7 +280,8 @@ static uint32_t on_held(void *arg, const char *allocator, struct cow_strbuf *out
 		uint32_t n = held_in(c->ledger, allocator) + held_in(c->durable, allocator);
 
 		if (n)
-			cow_strbuf_addf(out, "%scontainer %s: %u", all ? ", " : "", c->def->name, n);
+			cow_strbuf_addf(out, "%scontainer %s: %u", all ? ", " : "", c->def->name,
+					n);
 		all += n;
 	}
 	return all;

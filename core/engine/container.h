@@ -50,14 +50,14 @@ struct cow_engine {
 	uint32_t spares[DIR_KINDS];    /* dirs.c */
 	/* events.c */
 	struct event *ring;            /* EVENT_RING of them */
-	uint64_t events;               /* so many were told; the newest is (events - 1) % EVENT_RING */
+	uint64_t events; /* so many were told; the newest is (events - 1) % EVENT_RING */
 	struct cow_list subscriptions;
 	uint32_t telling;              /* events being told now: subscriptions stay in memory */
 	unsigned chance;               /* restart.c */
 	/* io.c */
 	struct cow_list buffers;       /* bulk buffers not in use */
 	struct cow_list follows;
-	uint32_t jobs;                 /* pool jobs and closing handles that still need the engine */
+	uint32_t jobs; /* pool jobs and closing handles that still need the engine */
 	struct cow_timer buffer_timer;
 	/* recover.c, shutdown.c */
 	struct recovery *recovery;     /* under way */
@@ -72,7 +72,7 @@ struct definition {
 	char *id, *name, *owner, *image;
 	char *bundle, *rootfs, *backend, *isolation; /* each may be NULL */
 	char *labels, *annotations, *args;           /* JSON */
-	char *options;                               /* the create parameters without the spec, JSON */
+	char *options; /* the create parameters without the spec, JSON */
 	char *spec;                                  /* OCI runtime spec, JSON */
 	uint64_t created_ns;
 	uint32_t schema_major, schema_minor;
@@ -185,7 +185,7 @@ struct container {
 	int64_t pid;
 	uint64_t start_time;
 	bool made;                       /* the allocators' resources are held */
-	bool started, ended;             /* of this compute system: init was let go; its end is proved */
+	bool started, ended; /* of this compute system: init was let go; its end is proved */
 	char *patched;                   /* the spec as the phases changed it; NULL: as defined */
 	struct json_object *tree;        /* while it is being changed */
 	bool tree_changed;
@@ -263,7 +263,8 @@ void call_error(const struct cow_answer *answer, struct cow_error *err);
 void container_request(struct container *c, struct cowherd_request *ret);
 void container_drop_system(struct container *c);
 void container_take_system(struct container *c, uint64_t system, int64_t pid);
-void hooks_run(struct cow_engine *e, int hook, const char *container, void (*done)(void *), void *arg);
+void hooks_run(struct cow_engine *e, int hook, const char *container, void (*done)(void *),
+	       void *arg);
 
 /* ---- parts.c: the steps of create and start */
 #define PARTS_STALE 0x1u  /* release the compute system of an earlier life */
@@ -280,7 +281,8 @@ int merge_patch(struct json_object *target, struct json_object *patch);
 typedef void (*release_done)(void *arg, const struct cow_error *err);
 #define RELEASE_FORCE 0x1u /* entries that no loaded plugin can release are dropped */
 /* only: one allocator's or backend's; NULL: all.  done may be called before this returns. */
-void release_start(struct container *c, const char *only, unsigned flags, release_done done, void *arg);
+void release_start(struct container *c, const char *only, unsigned flags, release_done done,
+		   void *arg);
 void release_abandon(struct container *c);
 uint32_t container_held(const struct container *c);
 
@@ -306,8 +308,8 @@ struct state_record {
 	struct ending ending;
 };
 /* -ENOENT: there is none.  ret_state is filled in any case; its ending is the caller's. */
-int record_open(const char *state_dir, struct definition **ret, char **ret_backend, bool *ret_failed,
-		struct state_record *ret_state, struct cow_error *err);
+int record_open(const char *state_dir, struct definition **ret, char **ret_backend,
+		bool *ret_failed, struct state_record *ret_state, struct cow_error *err);
 void ending_finish(struct ending *ending);
 int ending_set(struct ending *ending, const struct cowherd_exit *status);
 void record_dirty(struct container *c); /* to disk soon, off the loop */
@@ -336,7 +338,8 @@ void container_cycle(struct container *c, int64_t timeout_ms); /* end, if it liv
 /* ---- events.c */
 void event_state(struct container *c, enum cow_state from, enum cow_state to, bool failed);
 /* detail: JSON members to add, "\"key\":value,...", or NULL. */
-void event_tell(struct cow_engine *e, const struct container *c, const char *event, const char *detail);
+void event_tell(struct cow_engine *e, const struct container *c, const char *event,
+		const char *detail);
 void events_finish(struct cow_engine *e);
 void events_last(struct cow_engine *e, const char *container, struct cow_strbuf *out);
 
@@ -357,7 +360,8 @@ void health_destroy(struct container *c);
 
 /* ---- io.c, stdin.c, log.c, follow.c: output and input */
 int io_prepare(struct container *c, struct cowherd_stdio *ret, struct cow_error *err);
-int io_made(struct container *c, int master); /* the backend has its ends; takes over master, or -1 */
+/* The backend has its ends.  Takes over master, the terminal's, or -1. */
+int io_made(struct container *c, int master);
 bool io_open(const struct container *c);
 void io_close(struct container *c);
 uint64_t log_dropped(const struct container *c);

@@ -92,8 +92,8 @@ static int create_begin(struct cow_engine *e, struct definition *def, struct wai
 	return rc;
 }
 
-static void create_compiled(struct cow_engine *e, struct cow_create *create, struct json_object *params,
-			    struct waiter *w, struct cow_error *err)
+static void create_compiled(struct cow_engine *e, struct cow_create *create,
+			    struct json_object *params, struct waiter *w, struct cow_error *err)
 {
 	struct definition *def;
 	int rc = err->code;
@@ -130,14 +130,15 @@ static void compile_done(uv_work_t *work, int status)
 
 static bool is_large(const struct cow_create *create)
 {
-	_cleanup_free_ char *path = create->bundle ? cow_fs_join(create->bundle, "config.json") : NULL;
+	_cleanup_free_ char *path =
+		create->bundle ? cow_fs_join(create->bundle, "config.json") : NULL;
 	struct stat st;
 
 	return path && stat(path, &st) == 0 && st.st_size > COMPILE_ON_LOOP_MAX;
 }
 
-static int create_offload(struct cow_engine *e, struct cow_create *create, struct json_object *params,
-			  struct waiter *w)
+static int create_offload(struct cow_engine *e, struct cow_create *create,
+			  struct json_object *params, struct waiter *w)
 {
 	struct compile_job *job = calloc(1, sizeof(*job));
 	int rc = job ? 0 : -ENOMEM;
@@ -192,7 +193,8 @@ static void release_verb_done(void *arg, const struct cow_error *err)
 	container_look(c);
 }
 
-void cow_engine_container_release(struct cow_engine *e, const char *key, cow_engine_cb cb, void *arg)
+void cow_engine_container_release(struct cow_engine *e, const char *key, cow_engine_cb cb,
+				  void *arg)
 {
 	struct waiter *w = waiter_new(e, WAIT_RELEASE, cb, arg);
 	struct cow_error err = { 0 };
@@ -204,7 +206,8 @@ void cow_engine_container_release(struct cow_engine *e, const char *key, cow_eng
 	if (!c) {
 		waiter_fail(w, &err);
 	} else if (c->state != COW_STATE_FAILED && c->state != COW_STATE_DEAD) {
-		waiter_refuse(w, -EBUSY, "container %s: is %s: only what a failed create kept is released",
+		waiter_refuse(w, -EBUSY,
+			      "container %s: is %s: only what a failed create kept is released",
 			      c->def->name, cow_state_info(c->state)->name);
 	} else {
 		cow_list_add(&c->waiters, &w->link);

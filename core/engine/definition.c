@@ -68,7 +68,8 @@ static char *options_text(struct json_object *params)
 
 static struct json_object *member(struct json_object *o, const char *key)
 {
-	return o && json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) : NULL;
+	return o && json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) :
+							       NULL;
 }
 
 static int stop_signal_of(const struct cow_create *create, struct json_object *annotations)
@@ -104,13 +105,16 @@ static int sandbox_check(struct json_object *annotations, struct cow_error *err)
 {
 	struct json_object *type = member(annotations, "io.kubernetes.cri.container-type");
 	struct json_object *id = member(annotations, "io.kubernetes.cri.sandbox-id");
-	const char *t = type ? json_object_get_string(type) : "", *i = id ? json_object_get_string(id) : "";
+	const char *t = type ? json_object_get_string(type) : "",
+		   *i = id ? json_object_get_string(id) : "";
 
 	if (*t && !sandbox_type_known(t))
-		return cow_error_set(err, -EINVAL, "invalid 'io.kubernetes.cri.container-type': '%s'", t);
+		return cow_error_set(err, -EINVAL,
+				     "invalid 'io.kubernetes.cri.container-type': '%s'", t);
 	if (*t && !*i)
-		return cow_error_set(err, -EINVAL, "cannot specify 'io.kubernetes.cri.container-type' "
-						   "without 'io.kubernetes.cri.sandbox-id'");
+		return cow_error_set(err, -EINVAL,
+				     "cannot specify 'io.kubernetes.cri.container-type' "
+				     "without 'io.kubernetes.cri.sandbox-id'");
 	if (*i && !*t)
 		return cow_error_set(err, -EINVAL, "cannot specify 'io.kubernetes.cri.sandbox-id' "
 						   "without 'io.kubernetes.cri.container-type'");
@@ -120,7 +124,8 @@ static int sandbox_check(struct json_object *annotations, struct cow_error *err)
 /* What core reads of the spec: the rest is for the backend. */
 static void take_spec(struct definition *d, struct json_object *spec)
 {
-	struct json_object *process = member(spec, "process"), *path = member(member(spec, "root"), "path");
+	struct json_object *process = member(spec, "process"),
+			   *path = member(member(spec, "root"), "path");
 
 	d->args = text_of(member(process, "args"));
 	d->annotations = text_of(member(spec, "annotations"));
@@ -204,8 +209,10 @@ static int read_definition(struct json_object *record, struct definition **ret, 
 	struct definition *d;
 	int rc;
 
-	if (!json_object_is_type(options, json_type_object) || !json_object_is_type(spec, json_type_object))
-		return cow_error_set(err, -EBADMSG, "definition record: options or spec are missing");
+	if (!json_object_is_type(options, json_type_object) ||
+	    !json_object_is_type(spec, json_type_object))
+		return cow_error_set(err, -EBADMSG,
+				     "definition record: options or spec are missing");
 	rc = cow_create_parse(&at, NULL, &create, err);
 	if (rc < 0)
 		return rc;
@@ -218,21 +225,24 @@ static int read_definition(struct json_object *record, struct definition **ret, 
 	if (rc < 0)
 		return rc;
 	if (read_string(record, "id", &d->id) < 0 || read_string(record, "name", &d->name) < 0 ||
-	    read_string(record, "owner", &d->owner) < 0 || read_string(record, "backend", ret_backend) < 0) {
+	    read_string(record, "owner", &d->owner) < 0 ||
+	    read_string(record, "backend", ret_backend) < 0) {
 		definition_destroy(d);
 		return cow_error_set(err, -ENOMEM, "definition record: out of memory");
 	}
 	d->created_ns = (uint64_t)json_object_get_int64(member(record, "created_ns"));
 	if (json_object_is_type(schema, json_type_array) && json_object_array_length(schema) == 2) {
-		d->schema_major = (uint32_t)json_object_get_int(json_object_array_get_idx(schema, 0));
-		d->schema_minor = (uint32_t)json_object_get_int(json_object_array_get_idx(schema, 1));
+		d->schema_major =
+			(uint32_t)json_object_get_int(json_object_array_get_idx(schema, 0));
+		d->schema_minor =
+			(uint32_t)json_object_get_int(json_object_array_get_idx(schema, 1));
 	}
 	*ret = d;
 	return 0;
 }
 
-int record_open(const char *state_dir, struct definition **ret, char **ret_backend, bool *ret_failed,
-		struct state_record *ret_state, struct cow_error *err)
+int record_open(const char *state_dir, struct definition **ret, char **ret_backend,
+		bool *ret_failed, struct state_record *ret_state, struct cow_error *err)
 {
 	struct json_object *record, *state;
 	int rc = record_read(state_dir, &record, &state, err);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Delete: the definition goes first, which commits it; then what is held, newest first; then the rest. */
+/*
+ * Delete: the definition goes first, which commits it; then what is held, newest first; then the
+ * rest.
+ */
 #include "engine/container.h"
 
 #include "base/log.h"
@@ -52,8 +55,8 @@ static bool needs_force(const struct container *c)
 	}
 }
 
-void cow_engine_container_delete(struct cow_engine *e, const char *key, bool force, cow_engine_cb cb,
-				 void *arg)
+void cow_engine_container_delete(struct cow_engine *e, const char *key, bool force,
+				 cow_engine_cb cb, void *arg)
 {
 	struct waiter *w = waiter_new(e, WAIT_DELETE, cb, arg);
 	struct cow_error err = { 0 };
@@ -67,8 +70,8 @@ void cow_engine_container_delete(struct cow_engine *e, const char *key, bool for
 		return;
 	}
 	if (!force && needs_force(c)) {
-		waiter_refuse(w, -EBUSY, "cannot delete container %s that is not stopped: %s", c->def->name,
-			      cow_state_info(c->state)->name);
+		waiter_refuse(w, -EBUSY, "cannot delete container %s that is not stopped: %s",
+			      c->def->name, cow_state_info(c->state)->name);
 		return;
 	}
 	cow_list_add(&c->waiters, &w->link);

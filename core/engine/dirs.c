@@ -2,8 +2,8 @@
 /*
  * A container's two directories.  Making and removing inodes is the dearest thing a file system can
  * be asked for (3 ms for the four of a short-lived container on ext4, which looks for one that was
- * not deleted lately), so a few directories that are done with are kept, with the files in them, and
- * renamed for the next container.  They are called ".spareN", which no container is.
+ * not deleted lately), so a few directories that are done with are kept, with the files in them,
+ * and renamed for the next container.  They are called ".spareN", which no container is.
  */
 #include "engine/container.h"
 
@@ -29,7 +29,8 @@ static char *spare_path(const struct cow_engine *e, enum dir_kind kind, uint32_t
 
 static int dir_make(struct cow_engine *e, enum dir_kind kind, const char *path)
 {
-	_cleanup_free_ char *spare = e->spares[kind] ? spare_path(e, kind, e->spares[kind] - 1) : NULL;
+	_cleanup_free_ char *spare =
+		e->spares[kind] ? spare_path(e, kind, e->spares[kind] - 1) : NULL;
 
 	if (spare) {
 		e->spares[kind]--;
@@ -45,7 +46,8 @@ static bool dir_clean(const char *path, const char *file)
 	_cleanup_closedir_ DIR *dir = opendir(path);
 	struct stat st;
 
-	if (!dir || fstat(dirfd(dir), &st) < 0 || (st.st_mode & 07777) != 0700 || st.st_uid != geteuid())
+	if (!dir || fstat(dirfd(dir), &st) < 0 || (st.st_mode & 07777) != 0700 ||
+	    st.st_uid != geteuid())
 		return false;
 	for (struct dirent *d = readdir(dir); d; d = readdir(dir))
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&

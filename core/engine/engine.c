@@ -47,7 +47,8 @@ struct container *container_find(struct cow_engine *e, const char *key, struct c
 			continue;
 		if (c) {
 			(void)cow_error_set(err, -EINVAL,
-					    "container %s: the ids of several containers begin so", key);
+					    "container %s: the ids of several containers begin so",
+					    key);
 			return NULL;
 		}
 		c = o;
@@ -178,7 +179,8 @@ static int engine_dirs(struct cow_engine *e, struct cow_error *err)
 	return 0;
 }
 
-static int engine_fill(struct cow_engine *e, const struct cow_engine_setup *setup, struct cow_error *err)
+static int engine_fill(struct cow_engine *e, const struct cow_engine_setup *setup,
+		       struct cow_error *err)
 {
 	e->setup = *setup;
 	e->setup.run_root = strdup(setup->run_root);
@@ -186,8 +188,9 @@ static int engine_fill(struct cow_engine *e, const struct cow_engine_setup *setu
 	e->setup.owner = strdup(setup->owner ? setup->owner : "cowherd");
 	if (!e->setup.windows_build)
 		e->setup.windows_build = COW_WINDOWS_BUILD;
-	if (!e->setup.run_root || !e->setup.state_root || !e->setup.owner || hash_init(&e->ids) < 0 ||
-	    hash_init(&e->names) < 0 || hash_init(&e->systems) < 0 || hash_init(&e->calls) < 0)
+	if (!e->setup.run_root || !e->setup.state_root || !e->setup.owner ||
+	    hash_init(&e->ids) < 0 || hash_init(&e->names) < 0 || hash_init(&e->systems) < 0 ||
+	    hash_init(&e->calls) < 0)
 		return cow_error_set(err, -ENOMEM, "engine: out of memory");
 	return engine_dirs(e, err);
 }

@@ -35,7 +35,9 @@ static void ring_put(struct cow_engine *e, uint64_t now, const struct container 
 	slot = &e->ring[e->events++ % EVENT_RING];
 	free(slot->container);
 	free(slot->json);
-	*slot = (struct event){ .time_ns = now, .container = c ? strdup(c->def->id) : NULL, .json = json };
+	*slot = (struct event){ .time_ns = now,
+				.container = c ? strdup(c->def->id) : NULL,
+				.json = json };
 }
 
 static void subscriptions_sweep(struct cow_engine *e)
@@ -63,7 +65,8 @@ static void publish(struct cow_engine *e, const struct container *c, const char 
 		subscriptions_sweep(e);
 }
 
-void event_tell(struct cow_engine *e, const struct container *c, const char *event, const char *detail)
+void event_tell(struct cow_engine *e, const struct container *c, const char *event,
+		const char *detail)
 {
 	struct cow_strbuf b = COW_STRBUF_INIT;
 	uint64_t now = cow_realtime_ns();
@@ -100,7 +103,9 @@ static const char *event_name(enum cow_state from, enum cow_state to)
 	case COW_STATE_CREATED:
 		return from == COW_STATE_CREATING ? "create" : "state";
 	case COW_STATE_RUNNING:
-		return from == COW_STATE_STARTING ? "start" : from == COW_STATE_RESUMING ? "unpause" : "state";
+		return from == COW_STATE_STARTING ? "start" :
+		       from == COW_STATE_RESUMING ? "unpause" :
+						    "state";
 	case COW_STATE_PAUSED:
 		return from == COW_STATE_PAUSING ? "pause" : "state";
 	case COW_STATE_STOPPING:
@@ -134,8 +139,8 @@ void event_state(struct container *c, enum cow_state from, enum cow_state to, bo
 		event_tell(c->engine, c, event_name(from, to), b.data);
 }
 
-struct cow_subscription *cow_engine_subscribe(struct cow_engine *e, uint64_t since_ns, cow_event_cb cb,
-					      void *arg)
+struct cow_subscription *cow_engine_subscribe(struct cow_engine *e, uint64_t since_ns,
+					      cow_event_cb cb, void *arg)
 {
 	struct cow_subscription *s = calloc(1, sizeof(*s));
 	uint64_t first = e->events > EVENT_RING ? e->events - EVENT_RING : 0;

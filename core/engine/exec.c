@@ -72,8 +72,8 @@ static void process_look(struct process *p)
 		if (p->ended)
 			p->ended(p->arg, p); /* forgets it */
 		else
-			(void)cow_timer_start(p->container->engine->setup.timers, &p->linger, LINGER_MS,
-					      process_linger, p);
+			(void)cow_timer_start(p->container->engine->setup.timers, &p->linger,
+					      LINGER_MS, process_linger, p);
 		return;
 	}
 	process_look(p);
@@ -145,7 +145,8 @@ static int exec_begin(struct container *c, const char *process, const struct cow
 		return cow_error_errno(err, rc, "exec");
 	}
 	cow_list_add(&c->processes, &p->link);
-	call_returned(c->engine, op, backend->table.exec(backend->arg, op, c->system, process, stdio));
+	call_returned(c->engine, op,
+		      backend->table.exec(backend->arg, op, c->system, process, stdio));
 	return 0;
 }
 
@@ -241,8 +242,8 @@ static int exec_go(struct exec_call *x, struct container *c, struct json_object 
 	return rc;
 }
 
-void cow_engine_exec(struct cow_engine *e, const char *key, struct json_object *params, int in, int out,
-		     int errfd, cow_engine_exec_cb cb, void *arg)
+void cow_engine_exec(struct cow_engine *e, const char *key, struct json_object *params, int in,
+		     int out, int errfd, cow_engine_exec_cb cb, void *arg)
 {
 	const struct cow_error no_memory = { .code = -ENOMEM, .message = "exec: out of memory" };
 	struct cowherd_stdio stdio = { .size = sizeof(stdio), .in = in, .out = out, .err = errfd };
@@ -274,7 +275,9 @@ int exec_internal(struct container *c, const char *process, int out,
 		  void (*cb)(void *arg, const struct cow_answer *answer), void *arg,
 		  struct process **ret)
 {
-	const struct cowherd_stdio stdio = { .size = sizeof(stdio), .in = -1, .out = out, .err = out };
+	const struct cowherd_stdio stdio = {
+		.size = sizeof(stdio), .in = -1, .out = out, .err = out
+	};
 	int rc = exec_begin(c, process, &stdio, cb, arg, ret, NULL);
 
 	if (rc < 0)
@@ -293,7 +296,8 @@ void process_take(struct process *p, const struct cow_answer *answer,
 
 /* ---- verbs on a process */
 
-static struct process *verb_process(struct cow_engine *e, const char *key, uint64_t exec, struct waiter *w)
+static struct process *verb_process(struct cow_engine *e, const char *key, uint64_t exec,
+				    struct waiter *w)
 {
 	struct cow_error err = { 0 };
 	struct container *c = container_find(e, key, &err);
@@ -306,8 +310,8 @@ static struct process *verb_process(struct cow_engine *e, const char *key, uint6
 	return p;
 }
 
-void cow_engine_exec_wait(struct cow_engine *e, const char *key, uint64_t exec, cow_engine_cb cb, void *arg,
-			  uint64_t *ret_wait)
+void cow_engine_exec_wait(struct cow_engine *e, const char *key, uint64_t exec, cow_engine_cb cb,
+			  void *arg, uint64_t *ret_wait)
 {
 	struct waiter *w = waiter_new(e, WAIT_CALL, cb, arg);
 	struct process *p = w ? verb_process(e, key, exec, w) : NULL;
@@ -325,8 +329,8 @@ void cow_engine_exec_wait(struct cow_engine *e, const char *key, uint64_t exec, 
 	cow_list_add(&p->waiters, &w->link);
 }
 
-void cow_engine_exec_kill(struct cow_engine *e, const char *key, uint64_t exec, int signo, cow_engine_cb cb,
-			  void *arg)
+void cow_engine_exec_kill(struct cow_engine *e, const char *key, uint64_t exec, int signo,
+			  cow_engine_cb cb, void *arg)
 {
 	struct waiter *w = waiter_new(e, WAIT_CALL, cb, arg);
 	struct process *p = w ? verb_process(e, key, exec, w) : NULL;
@@ -346,6 +350,7 @@ void cow_engine_exec_kill(struct cow_engine *e, const char *key, uint64_t exec, 
 		return;
 	}
 	cow_list_add(&p->container->waiters, &w->link);
-	call_returned(e, op, backend->table.signal(backend->arg, op, p->container->system, p->handle,
-						   signo ? signo : SIGKILL, 0));
+	call_returned(e, op,
+		      backend->table.signal(backend->arg, op, p->container->system, p->handle,
+					    signo ? signo : SIGKILL, 0));
 }

@@ -303,9 +303,10 @@ static void follow_take(struct cow_follow *f, unsigned i, int fd)
 		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-int cow_engine_follow(struct cow_engine *e, const char *key, const struct cow_follow_options *options,
-		      int out_fd, int err_fd, void (*done)(void *arg, int code), void *arg,
-		      struct cow_follow **ret, struct cow_error *err)
+int cow_engine_follow(struct cow_engine *e, const char *key,
+		      const struct cow_follow_options *options, int out_fd, int err_fd,
+		      void (*done)(void *arg, int code), void *arg, struct cow_follow **ret,
+		      struct cow_error *err)
 {
 	_cleanup_close_ int out = out_fd, errfd = err_fd;
 	struct container *c = container_find(e, key, err);

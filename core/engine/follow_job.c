@@ -27,12 +27,14 @@ static bool wanted(const struct cow_follow *f, const struct log_frame *frame)
 
 /* ---- where to begin */
 
-static uint64_t lines_of(int fd, const struct log_frame *frame, uint64_t at, char *buffer, bool *mid_line)
+static uint64_t lines_of(int fd, const struct log_frame *frame, uint64_t at, char *buffer,
+			 bool *mid_line)
 {
 	uint64_t lines = 0;
 
 	for (uint32_t done = 0; done < frame->length;) {
-		size_t want = frame->length - done < PIECE_BYTES ? frame->length - done : PIECE_BYTES;
+		size_t want =
+			frame->length - done < PIECE_BYTES ? frame->length - done : PIECE_BYTES;
 		ssize_t n = pread(fd, buffer, want, (off_t)(at + done));
 
 		if (n <= 0)
@@ -79,7 +81,8 @@ static void begin(struct cow_follow *f, char *buffer)
 	if (f->options.tail > 0) {
 		uint64_t lines = count_lines(f, buffer);
 
-		f->skip_lines = lines > (uint64_t)f->options.tail ? lines - (uint64_t)f->options.tail : 0;
+		f->skip_lines =
+			lines > (uint64_t)f->options.tail ? lines - (uint64_t)f->options.tail : 0;
 	}
 	if (f->options.tail == 0) {
 		f->generation = f->begin_generation;
@@ -92,7 +95,8 @@ static void begin(struct cow_follow *f, char *buffer)
 static bool open_next(struct cow_follow *f)
 {
 	uint64_t generation;
-	int fd = log_open_from(f->log->path, f->log->files, f->generation + (f->fd >= 0), &generation);
+	int fd = log_open_from(f->log->path, f->log->files, f->generation + (f->fd >= 0),
+			       &generation);
 
 	if (fd < 0)
 		return false;
@@ -137,7 +141,8 @@ static size_t stamp(char *to, uint64_t time_ns)
 
 	(void)gmtime_r(&s, &tm);
 	n = strftime(to, STAMP_BYTES, "%Y-%m-%dT%H:%M:%S", &tm);
-	return n + (size_t)snprintf(to + n, STAMP_BYTES - n, ".%09uZ ", (unsigned)(time_ns % 1000000000u));
+	return n + (size_t)snprintf(to + n, STAMP_BYTES - n, ".%09uZ ",
+				    (unsigned)(time_ns % 1000000000u));
 }
 
 /* Bytes of one chunk as they are to be written; pending has room for a stamp on each. */
@@ -151,7 +156,8 @@ static void format(struct cow_follow *f, const char *data, size_t len)
 
 		if (f->skip_lines == 0) {
 			if (f->options.timestamps && !out->mid_line)
-				f->pending_len += stamp(f->pending + f->pending_len, f->frame.time_ns);
+				f->pending_len +=
+					stamp(f->pending + f->pending_len, f->frame.time_ns);
 			memcpy(f->pending + f->pending_len, data, n);
 			f->pending_len += n;
 		} else if (newline) {
@@ -208,7 +214,8 @@ static bool flush(struct cow_follow *f)
 			f->result = FOLLOW_BLOCKED;
 			return false;
 		}
-		if (n < 0) { /* the reader of this stream left; its descriptor is closed by the loop */
+		if (n <
+		    0) { /* the reader of this stream left; its descriptor is closed by the loop */
 			f->result = FOLLOW_LEFT;
 			f->code = -errno;
 			return false;

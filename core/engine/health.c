@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Health checks: a command in the container every so often, and what to do when it keeps failing. */
+/* Health checks: a command in the container every so often, and what to do when it keeps failing.
+ */
 #include "engine/container.h"
 
 #include "base/cleanup.h"
@@ -144,7 +145,8 @@ static void probe_answered(void *arg, const struct cow_answer *answer)
 	if (!p->failed)
 		return;
 	process_forget(p);
-	probe_judge(h, -1, strdup(answer->message ? answer->message : cow_errno_text(answer->code)));
+	probe_judge(h, -1,
+		    strdup(answer->message ? answer->message : cow_errno_text(answer->code)));
 }
 
 static void probe_late(struct cow_timer *timer, void *arg)
@@ -159,8 +161,9 @@ static void probe_late(struct cow_timer *timer, void *arg)
 	if (!h->process || !h->process->alive || !backend ||
 	    call_open(c, backend->table.name, 0, call_ignored, NULL, &op) < 0)
 		return;
-	call_returned(c->engine, op,
-		      backend->table.signal(backend->arg, op, c->system, h->process->handle, SIGKILL, 0));
+	call_returned(
+		c->engine, op,
+		backend->table.signal(backend->arg, op, c->system, h->process->handle, SIGKILL, 0));
 }
 
 static char *probe_process(const struct container *c)
@@ -190,10 +193,14 @@ static void probe(struct cow_timer *timer, void *arg)
 		probe_judge(h, -1, strdup("no memory or descriptors for a probe"));
 		return;
 	}
-	/* The probe's own end blocks, as programs expect; what it writes beyond a pipe's size waits for its kill. */
+	/*
+	 * The probe's own end blocks, as programs expect; what it writes beyond a pipe's size waits
+	 * for its kill.
+	 */
 	(void)fcntl(fds[1], F_SETFL, 0);
 	h->out = fds[0];
-	(void)cow_timer_start(c->engine->setup.timers, &h->limit, c->def->health.timeout_ms, probe_late, h);
+	(void)cow_timer_start(c->engine->setup.timers, &h->limit, c->def->health.timeout_ms,
+			      probe_late, h);
 	rc = exec_internal(c, process, fds[1], probe_answered, h, &h->process);
 	(void)close(fds[1]);
 	if (rc < 0)
@@ -205,7 +212,8 @@ static void probe_next(struct health *h)
 	struct container *c = h->container;
 
 	if (c->state == COW_STATE_RUNNING)
-		(void)cow_timer_start(c->engine->setup.timers, &h->next, c->def->health.interval_ms, probe, h);
+		(void)cow_timer_start(c->engine->setup.timers, &h->next, c->def->health.interval_ms,
+				      probe, h);
 }
 
 /* A short first interval: what is up at once is healthy at once. */

@@ -32,7 +32,8 @@ static void hook_answered(void *arg, cow_op op, const struct cow_answer *answer)
 	round_leave(arg);
 }
 
-void hooks_run(struct cow_engine *e, int hook, const char *container, void (*done)(void *), void *arg)
+void hooks_run(struct cow_engine *e, int hook, const char *container, void (*done)(void *),
+	       void *arg)
 {
 	const struct cow_hook *const *hooks;
 	uint32_t n = cow_host_hooks(e->setup.host, &hooks);

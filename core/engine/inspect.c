@@ -43,7 +43,8 @@ static void add_command(struct cow_strbuf *b, const struct definition *d)
 /* Stopped on the way to its next life: whoever looks now is not to take it for the end. */
 static const struct cow_state_info *shown_state(const struct container *c)
 {
-	bool goes_on = c->state == COW_STATE_STOPPED && c->wishes & (COW_FACT_RESTART | COW_FACT_RUN);
+	bool goes_on =
+		c->state == COW_STATE_STOPPED && c->wishes & (COW_FACT_RESTART | COW_FACT_RUN);
 
 	return cow_state_info(goes_on ? COW_STATE_RESTARTING : c->state);
 }
@@ -137,18 +138,21 @@ static void add_definition(struct cow_strbuf *b, const struct container *c)
 	add_member(b, "rootfs", rootfs ? rootfs : "");
 	add_member(b, "backend", c->backend ? c->backend : d->backend);
 	add_member(b, "isolation", d->isolation ? d->isolation : "process");
-	cow_strbuf_addf(b, ",\"schema_version\":\"%u.%u\",\"created_ns\":%" PRIu64 ",\"terminal\":%s",
-			d->schema_major, d->schema_minor, d->created_ns, d->terminal ? "true" : "false");
-	cow_strbuf_addf(b, ",\"open_stdin\":%s,\"auto_remove\":%s,\"stop_signal\":%d,\"stop_timeout_s\":%g",
-			d->open_stdin ? "true" : "false", d->auto_remove ? "true" : "false",
-			d->stop_signal, d->stop_ms / 1e3);
+	cow_strbuf_addf(
+		b, ",\"schema_version\":\"%u.%u\",\"created_ns\":%" PRIu64 ",\"terminal\":%s",
+		d->schema_major, d->schema_minor, d->created_ns, d->terminal ? "true" : "false");
+	cow_strbuf_addf(
+		b, ",\"open_stdin\":%s,\"auto_remove\":%s,\"stop_signal\":%d,\"stop_timeout_s\":%g",
+		d->open_stdin ? "true" : "false", d->auto_remove ? "true" : "false", d->stop_signal,
+		d->stop_ms / 1e3);
 	add_raw(b, "annotations", d->annotations, "{}");
 	add_raw(b, "args", d->args, "[]");
 	add_raw(b, "options", d->options, "{}");
 	free(rootfs);
 }
 
-int cow_engine_inspect(struct cow_engine *e, const char *key, struct cow_strbuf *out, struct cow_error *err)
+int cow_engine_inspect(struct cow_engine *e, const char *key, struct cow_strbuf *out,
+		       struct cow_error *err)
 {
 	struct container *c = container_find(e, key, err);
 	const char *between = "";
@@ -162,8 +166,8 @@ int cow_engine_inspect(struct cow_engine *e, const char *key, struct cow_strbuf 
 	add_member(out, "txn", c->txn_id);
 	add_definition(out, c);
 	cow_strbuf_addf(out,
-			",\"start_time\":%" PRIu64 ",\"started_ns\":%" PRIu64 ",\"finished_ns\":%" PRIu64
-			",\"exit_signal\":%d",
+			",\"start_time\":%" PRIu64 ",\"started_ns\":%" PRIu64
+			",\"finished_ns\":%" PRIu64 ",\"exit_signal\":%d",
 			c->start_time, c->started_ns, c->ending.time_ns, c->ending.signal);
 	add_member(out, "exit_reason", c->ending.reason);
 	add_restart(out, c);

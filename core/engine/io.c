@@ -168,8 +168,11 @@ int io_prepare(struct container *c, struct cowherd_stdio *ret, struct cow_error 
 		io_close(c);
 		return cow_error_errno(err, rc, "stdio: pipe");
 	}
-	*ret = (struct cowherd_stdio){ .size = sizeof(*ret), .in = io->child[0], .out = io->child[1],
-				       .err = io->child[2], .terminal = io->terminal };
+	*ret = (struct cowherd_stdio){ .size = sizeof(*ret),
+				       .in = io->child[0],
+				       .out = io->child[1],
+				       .err = io->child[2],
+				       .terminal = io->terminal };
 	return 0;
 }
 
@@ -177,7 +180,8 @@ static void stream_readable(uv_poll_t *poll, int status, int events);
 
 static int stream_open(struct stream *s)
 {
-	int rc = uv_poll_init(s->io->engine->setup.loop, &s->poll, s->fd); /* makes it non-blocking */
+	int rc = uv_poll_init(s->io->engine->setup.loop, &s->poll,
+			      s->fd); /* makes it non-blocking */
 
 	if (rc < 0)
 		return rc;
@@ -339,7 +343,8 @@ static void pump_start(struct io *io)
 	if (io->busy)
 		return;
 	io->buffer = buffer_get(io->engine);
-	if (!io->buffer || uv_queue_work(io->engine->setup.loop, &io->work, pump_work, pump_done) < 0) {
+	if (!io->buffer ||
+	    uv_queue_work(io->engine->setup.loop, &io->work, pump_work, pump_done) < 0) {
 		buffer_put(io->engine, io->buffer); /* the poll stays armed: it is tried again */
 		io->buffer = NULL;
 		return;

@@ -6,7 +6,8 @@
 #include "engine/container.h"
 #include "engine/log.h"
 
-#define BUFFER_BYTES (128u << 10) /* stays in a processor's cache between read and write: measured */
+#define BUFFER_BYTES                                                                               \
+	(128u << 10) /* stays in a processor's cache between read and write: measured */
 
 struct stream {
 	struct io *io;

@@ -70,7 +70,8 @@ uint64_t log_end(int fd)
 	if (fstat(fd, &st) < 0)
 		return at;
 	while (pread(fd, &frame, sizeof(frame), (off_t)at) == (ssize_t)sizeof(frame) &&
-	       frame.length <= LOG_CHUNK && at + sizeof(frame) + frame.length <= (uint64_t)st.st_size)
+	       frame.length <= LOG_CHUNK &&
+	       at + sizeof(frame) + frame.length <= (uint64_t)st.st_size)
 		at += sizeof(frame) + frame.length;
 	return at;
 }
@@ -79,7 +80,10 @@ int log_open_from(const char *path, uint32_t files, uint64_t generation, uint64_
 {
 	int best = -1;
 
-	/* A rotation meanwhile only moves files to higher numbers: going down cannot miss one twice. */
+	/*
+	 * A rotation meanwhile only moves files to higher numbers: going down cannot miss one
+	 * twice.
+	 */
 	for (uint32_t n = files; n-- > 0;) {
 		_cleanup_free_ char *name = log_name(path, n);
 		_cleanup_close_ int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
@@ -144,7 +148,8 @@ static bool log_open(struct log *log)
 static void log_rotate(struct log *log)
 {
 	for (uint32_t n = log->files; n-- > 0;) {
-		_cleanup_free_ char *from = log_name(log->path, n), *to = log_name(log->path, n + 1);
+		_cleanup_free_ char *from = log_name(log->path, n),
+				    *to = log_name(log->path, n + 1);
 
 		if (!from || !to)
 			continue;
@@ -179,7 +184,8 @@ static bool log_ready(struct log *log, size_t len)
 {
 	if (log->fd < 0)
 		return log_open(log);
-	if (!log->max_bytes || log->size == sizeof(struct log_head) || log->size + len <= log->max_bytes)
+	if (!log->max_bytes || log->size == sizeof(struct log_head) ||
+	    log->size + len <= log->max_bytes)
 		return true;
 	log_rotate(log);
 	return log_open(log);

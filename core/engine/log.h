@@ -50,7 +50,10 @@ void log_unref(struct log *log); /* NULL is fine; files stay */
  * thread, one at a time.  Never fails: what cannot be written is dropped and counted.
  */
 void log_append(struct log *log, uint8_t stream, void *buffer, size_t len);
-/* How many bytes of the next chunk make it end with a page, given a buffer of size: measured to pay. */
+/*
+ * How many bytes of the next chunk make it end with a page, given a buffer of size: measured to
+ * pay.
+ */
 size_t log_room(const struct log *log, size_t size);
 /* Close the file until the next append; loop, no job. */
 void log_rest(struct log *log);

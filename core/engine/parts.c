@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps that create and start are made of: release what an earlier life left, every allocator in
- * its phase, the backend's create, the record, the backend's start.  Which of them run is the
+ * The steps that create and start are made of: release what an earlier life left, every allocator
+ * in its phase, the backend's create, the record, the backend's start.  Which of them run is the
  * caller's choice; each undoes itself by releasing what the ledger has under its name.
  */
 #include "engine/container.h"
@@ -126,8 +126,9 @@ static int run_make(void *arg, cow_op op, struct cow_error *err)
 		return rc;
 	call_enter(c, &p->call, op, backend->table.name, false);
 	rc = backend->table.create(backend->arg, op, &request, &stdio);
-	return rc ? rc : cow_error_set(err, -EPROTO, "backend %s: returned without a compute system",
-				       c->backend);
+	return rc ? rc :
+		    cow_error_set(err, -EPROTO, "backend %s: returned without a compute system",
+				  c->backend);
 }
 
 static int answered_make(void *arg, const struct cow_answer *answer, struct cow_error *err)
@@ -167,7 +168,8 @@ static int run_stale(void *arg, cow_op op, struct cow_error *err)
 	io_close(p->container);
 	container_drop_system(p->container);
 	p->undo = op;
-	release_start(p->container, p->container->made ? p->container->backend : NULL, 0, part_released, p);
+	release_start(p->container, p->container->made ? p->container->backend : NULL, 0,
+		      part_released, p);
 	return COW_LATER;
 }
 
@@ -211,27 +213,31 @@ static int choose_backend(struct container *c, struct cow_error *err)
 	struct cowherd_request request;
 
 	if (c->backend)
-		return container_backend(c) ? 0 : cow_error_set(err, -ENOENT, "backend %s: not loaded",
-								c->backend);
+		return container_backend(c) ?
+			       0 :
+			       cow_error_set(err, -ENOENT, "backend %s: not loaded", c->backend);
 	container_request(c, &request);
 	if (c->def->backend) {
 		backend = cow_host_backend(host, c->def->backend);
 		if (!backend)
-			return cow_error_set(err, -ENOENT, "backend %s: no such backend", c->def->backend);
+			return cow_error_set(err, -ENOENT, "backend %s: no such backend",
+					     c->def->backend);
 		if (backend->table.supports(backend->arg, &request) <= 0)
 			return cow_error_set(err, -ENOTSUP, "backend %s: cannot run this spec",
 					     c->def->backend);
 	} else {
 		backend = cow_host_choose_backend(host, &request);
 		if (!backend)
-			return cow_error_set(err, -ENOTSUP, "container %s: no backend can run this spec",
+			return cow_error_set(err, -ENOTSUP,
+					     "container %s: no backend can run this spec",
 					     c->def->name);
 	}
 	c->backend = strdup(backend->table.name);
 	return c->backend ? 0 : cow_error_set(err, -ENOMEM, "backend: out of memory");
 }
 
-static int parts_add(struct container *c, const struct cow_step *proto, const struct cow_allocator *a)
+static int parts_add(struct container *c, const struct cow_step *proto,
+		     const struct cow_allocator *a)
 {
 	struct part *p = &c->parts->part[c->parts->count++];
 	struct cow_step step = *proto;
@@ -278,7 +284,9 @@ static uint32_t backend_ms(struct container *c, size_t member)
 
 static int parts_fill(struct container *c, unsigned which)
 {
-	const struct cow_step stale = { .name = "release", .phase = COW_PHASE_IDENTITY, .run = run_stale };
+	const struct cow_step stale = { .name = "release",
+					.phase = COW_PHASE_IDENTITY,
+					.run = run_stale };
 	const struct cow_step make = {
 		.name = "create",
 		.phase = COW_PHASE_COMPUTE,
@@ -289,7 +297,9 @@ static int parts_fill(struct container *c, unsigned which)
 		.answered = answered_make,
 		.cancel = cancel_backend,
 	};
-	const struct cow_step record = { .name = "record", .phase = COW_PHASE_COMPUTE, .run = run_record };
+	const struct cow_step record = { .name = "record",
+					 .phase = COW_PHASE_COMPUTE,
+					 .run = run_record };
 	const struct cow_step start = {
 		.name = "start",
 		.phase = COW_PHASE_COMPUTE,
@@ -321,7 +331,8 @@ int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_d
 
 	if (rc < 0)
 		return rc;
-	c->txn = cow_txn_create(c->engine->setup.ops, c->engine->setup.timers, c->txn_id, txn_flags);
+	c->txn =
+		cow_txn_create(c->engine->setup.ops, c->engine->setup.timers, c->txn_id, txn_flags);
 	c->parts = calloc(1, sizeof(*c->parts) + (n + 4) * sizeof(struct part));
 	if (!c->txn || !c->parts || parts_fill(c, which) < 0) {
 		cow_txn_destroy(c->txn);

@@ -19,7 +19,8 @@ static int merge_member(struct json_object *target, const char *key, struct json
 			return -ENOMEM;
 		return json_object_object_add(target, key, fresh) < 0 ? -ENOMEM : 0;
 	}
-	if (!json_object_object_get_ex(target, key, &old) || !json_object_is_type(old, json_type_object)) {
+	if (!json_object_object_get_ex(target, key, &old) ||
+	    !json_object_is_type(old, json_type_object)) {
 		/* Also below: what is absent starts as {}, so that nulls in the patch vanish. */
 		old = json_object_new_object();
 		if (!old || json_object_object_add(target, key, old) < 0)

@@ -2,10 +2,10 @@
 /*
  * What stands on disk about a container: <state_root>/containers/<id>/record.
  *
- * The file begins with the definition, which is put there whole, by rename: its appearance commits a
- * create, its disappearance a delete.  States of its life are appended to it, each with a single
- * write, and the last one that checks counts.  Every part is a line with its kind, version, checksum
- * and length, and then JSON.
+ * The file begins with the definition, which is put there whole, by rename: its appearance commits
+ * a create, its disappearance a delete.  States of its life are appended to it, each with a single
+ * write, and the last one that checks counts.  Every part is a line with its kind, version,
+ * checksum and length, and then JSON.
  */
 #include "engine/container.h"
 
@@ -35,8 +35,8 @@ static uint64_t checksum(const char *data, size_t len)
 
 static void part_add(struct cow_strbuf *out, const char *kind, const struct cow_strbuf *body)
 {
-	cow_strbuf_addf(out, "cowherd-%s 1 %016" PRIx64 " %zu\n", kind, checksum(body->data, body->len),
-			body->len);
+	cow_strbuf_addf(out, "cowherd-%s 1 %016" PRIx64 " %zu\n", kind,
+			checksum(body->data, body->len), body->len);
 	cow_strbuf_addn(out, body->data, body->len);
 	cow_strbuf_add(out, "\n");
 }
@@ -54,17 +54,20 @@ static int part_read(const char *kind, const char *at, const char *end, const ch
 	if (at == end)
 		return -ENODATA;
 	(void)snprintf(head, sizeof(head), "%.*s", (int)((newline ? newline : end) - at), at);
-	if (!newline || sscanf(head, "cowherd-%23s %u %16" SCNx64 " %zu", found, &version, &sum, &len) != 4 ||
+	if (!newline ||
+	    sscanf(head, "cowherd-%23s %u %16" SCNx64 " %zu", found, &version, &sum, &len) != 4 ||
 	    strcmp(found, kind) != 0)
 		return cow_error_set(err, -EBADMSG, "%s record: torn, or not a record", kind);
 	if (version != 1)
-		return cow_error_set(err, -EPROTONOSUPPORT, "%s record: version %u is not known", kind,
-				     version);
+		return cow_error_set(err, -EPROTONOSUPPORT, "%s record: version %u is not known",
+				     kind, version);
 	left = (size_t)(end - newline - 1);
 	if (left < len)
-		return cow_error_set(err, -EBADMSG, "%s record: torn: %zu of %zu bytes", kind, left, len);
+		return cow_error_set(err, -EBADMSG, "%s record: torn: %zu of %zu bytes", kind, left,
+				     len);
 	if (checksum(newline + 1, len) != sum)
-		return cow_error_set(err, -EBADMSG, "%s record: damaged: its checksum differs", kind);
+		return cow_error_set(err, -EBADMSG, "%s record: damaged: its checksum differs",
+				     kind);
 	*ret_body = newline + 1;
 	*ret_len = len;
 	*ret_end = newline + 1 + len + (left > len);
@@ -87,8 +90,8 @@ static struct json_object *last_state(const char *at, const char *end)
 	return state;
 }
 
-int record_read(const char *dir, struct json_object **ret_definition, struct json_object **ret_state,
-		struct cow_error *err)
+int record_read(const char *dir, struct json_object **ret_definition,
+		struct json_object **ret_state, struct cow_error *err)
 {
 	_cleanup_free_ char *path = cow_fs_join(dir, "record"), *text = NULL;
 	const char *body, *next;
@@ -141,8 +144,9 @@ static void state_body(const struct container *c, struct cow_strbuf *b)
 			cow_boot_id(), c->ran ? "true" : "false", paused ? "true" : "false",
 			c->stopped_by_user ? "true" : "false", c->started_ns, c->restarts);
 	if (end->known) {
-		cow_strbuf_addf(b, ",\"exit\":{\"code\":%d,\"signal\":%d,\"oom\":%s,\"time_ns\":%" PRIu64,
-				end->code, end->signal, end->oom ? "true" : "false", end->time_ns);
+		cow_strbuf_addf(
+			b, ",\"exit\":{\"code\":%d,\"signal\":%d,\"oom\":%s,\"time_ns\":%" PRIu64,
+			end->code, end->signal, end->oom ? "true" : "false", end->time_ns);
 		add_string(b, "reason", end->reason);
 		cow_strbuf_add(b, "}");
 	}
@@ -150,7 +154,8 @@ static void state_body(const struct container *c, struct cow_strbuf *b)
 }
 
 static int part_of(const struct container *c, const char *kind,
-		   void (*body)(const struct container *c, struct cow_strbuf *b), struct cow_strbuf *out)
+		   void (*body)(const struct container *c, struct cow_strbuf *b),
+		   struct cow_strbuf *out)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 
@@ -163,11 +168,13 @@ static int part_of(const struct container *c, const char *kind,
 
 /*
  * By rename, and back: the temporary file stays for the next record, so that it is the same inode
- * each time.  It is cut to length after it is written, not before: emptying a file makes ext4 flush it.
+ * each time.  It is cut to length after it is written, not before: emptying a file makes ext4 flush
+ * it.
  */
 static int put_whole(const char *dir, const struct cow_strbuf *data)
 {
-	_cleanup_free_ char *path = cow_fs_join(dir, "record"), *tmp = cow_fs_join(dir, RECORD_TEMPORARY);
+	_cleanup_free_ char *path = cow_fs_join(dir, "record"),
+			    *tmp = cow_fs_join(dir, RECORD_TEMPORARY);
 	_cleanup_close_ int fd = -1;
 	int rc;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a predecessor left, judged container by container: what lives is adopted, the rest is released
- * from the ledger, newest first; nothing is started while the old one's death is not proved.
+ * What a predecessor left, judged container by container: what lives is adopted, the rest is
+ * released from the ledger, newest first; nothing is started while the old one's death is not
+ * proved.
  *
  * Output of a container that outlived its supervisor goes nowhere from here on: its pipes died with
  * their reader.  A keeper that holds them would hand them over in adopt_answered().
@@ -41,8 +42,8 @@ static void recovery_leave(struct recovery *r)
 	if (--r->open > 0)
 		return;
 	waiter_ok(r->waiter,
-		  cow_asprintf("{\"adopted\":%u,\"lost\":%u,\"released\":%u,\"broken\":%u}", r->adopted,
-			       r->lost, r->released, r->broken));
+		  cow_asprintf("{\"adopted\":%u,\"lost\":%u,\"released\":%u,\"broken\":%u}",
+			       r->adopted, r->lost, r->released, r->broken));
 	e->recovery = NULL;
 	free(r);
 }
@@ -73,8 +74,10 @@ static void lose(struct judgement *j)
 {
 	struct container *c = j->container;
 	bool down = strcmp(j->was.boot, cow_boot_id()) != 0;
-	const struct cowherd_exit lost = { .size = sizeof(lost), .code = -1,
-					   .reason = down ? "host went down" : "supervisor was not there" };
+	const struct cowherd_exit lost = { .size = sizeof(lost),
+					   .code = -1,
+					   .reason = down ? "host went down" :
+							    "supervisor was not there" };
 
 	(void)ending_set(&c->ending, &lost);
 	c->started = c->ended = false;
@@ -150,7 +153,8 @@ static void judge_unknown(struct judgement *j, int code, const char *why)
 	struct container *c = j->container;
 
 	(void)snprintf(j->error.step, sizeof(j->error.step), "adopt");
-	(void)cow_error_set(&j->error, code, "container %s: its death is not proved: %s", c->def->name, why);
+	(void)cow_error_set(&j->error, code, "container %s: its death is not proved: %s",
+			    c->def->name, why);
 	c->started = true;
 	c->ended = false;
 	judged(j);
@@ -196,7 +200,8 @@ static void adopt_ask(struct judgement *j, const struct cow_backend *backend,
 	j->seq = entry->seq;
 	free(c->backend);
 	c->backend = strdup(backend->table.name);
-	rc = c->backend ? call_open(c, backend->table.name, backend->table.create_ms, adopt_answered, j, &op) :
+	rc = c->backend ? call_open(c, backend->table.name, backend->table.create_ms,
+				    adopt_answered, j, &op) :
 			  -ENOMEM;
 	if (rc < 0)
 		judge_unknown(j, rc, cow_errno_text(rc));
@@ -271,7 +276,8 @@ static void note_damage(struct container *c)
 
 	if (lines)
 		cow_log(.level = COW_LOG_ERROR, .event = "ledger.damaged", .container = c->def->id,
-			.msg = "lines of its ledger do not check: what they named may be left over");
+			.msg = "lines of its ledger do not check: what they named may be left "
+			       "over");
 }
 
 static void take_state(struct container *c, const struct state_record *was)
@@ -286,7 +292,8 @@ static void take_state(struct container *c, const struct state_record *was)
 	}
 }
 
-static struct container *read_container(struct cow_engine *e, const char *id, struct state_record *was)
+static struct container *read_container(struct cow_engine *e, const char *id,
+					struct state_record *was)
 {
 	_cleanup_free_ char *state_dir = cow_asprintf("%s/containers/%s", e->setup.state_root, id);
 	_cleanup_free_ char *backend = NULL;
@@ -297,7 +304,8 @@ static struct container *read_container(struct cow_engine *e, const char *id, st
 	int rc = state_dir ? record_open(state_dir, &def, &backend, &failed, was, &err) : -ENOMEM;
 
 	if (rc == 0 && strcmp(def->id, id) != 0)
-		rc = cow_error_set(&err, -EBADMSG, "definition record: is another container's: %s", def->id);
+		rc = cow_error_set(&err, -EBADMSG, "definition record: is another container's: %s",
+				   def->id);
 	if (rc < 0) {
 		definition_destroy(def);
 		def = placeholder(id);
@@ -310,7 +318,8 @@ static struct container *read_container(struct cow_engine *e, const char *id, st
 	c->broken = rc < 0 && rc != -ENOENT;
 	c->wishes = rc == -ENOENT ? COW_FACT_DELETE : 0;
 	c->backend = cow_take_ptr(backend);
-	c->states_bytes = UINT32_MAX; /* its end may be torn: the next state goes into a fresh file */
+	c->states_bytes =
+		UINT32_MAX; /* its end may be torn: the next state goes into a fresh file */
 	take_state(c, was);
 	rc = open_ledgers(c, &err);
 	if (rc < 0)
@@ -364,16 +373,19 @@ static void recover_in(struct recovery *r, const char *root)
 
 static int by_start(const void *a, const void *b)
 {
-	const struct container *x = *(struct container *const *)a, *y = *(struct container *const *)b;
+	const struct container *x = *(struct container *const *)a,
+			       *y = *(struct container *const *)b;
 
 	return (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
 }
 
 static int by_creation(const void *a, const void *b)
 {
-	const struct container *x = *(struct container *const *)a, *y = *(struct container *const *)b;
+	const struct container *x = *(struct container *const *)a,
+			       *y = *(struct container *const *)b;
 
-	return (x->def->created_ns > y->def->created_ns) - (x->def->created_ns < y->def->created_ns);
+	return (x->def->created_ns > y->def->created_ns) -
+	       (x->def->created_ns < y->def->created_ns);
 }
 
 /* A directory has no order: creation orders the list, start the shutdown. */
@@ -411,7 +423,8 @@ void cow_engine_recover(struct cow_engine *e, cow_engine_cb done, void *arg)
 	r = calloc(1, sizeof(*r));
 	if (!r || e->recovery) {
 		free(r);
-		waiter_refuse(w, r ? -EALREADY : -ENOMEM, "recover: %s", r ? "under way" : "out of memory");
+		waiter_refuse(w, r ? -EALREADY : -ENOMEM, "recover: %s",
+			      r ? "under way" : "out of memory");
 		return;
 	}
 	e->recovery = r;

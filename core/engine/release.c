@@ -2,8 +2,8 @@
 /*
  * Giving back what the ledger names, newest first, from the records alone.
  *
- * A compute system that cannot be released stops the run: what lies below it may be in use by living
- * processes.  Any other failure is kept (the first one) and the rest goes on.
+ * A compute system that cannot be released stops the run: what lies below it may be in use by
+ * living processes.  Any other failure is kept (the first one) and the rest goes on.
  */
 #include "engine/container.h"
 
@@ -67,8 +67,9 @@ static void release_failed(struct release *r, int code, const char *who, const c
 {
 	struct container *c = r->container;
 
-	cow_log(.level = COW_LOG_WARN, .event = "release.failed", .msg = why, .container = c->def->id,
-		.txn = c->txn_id, .step = who, .code = code, .has_code = true);
+	cow_log(.level = COW_LOG_WARN, .event = "release.failed", .msg = why,
+		.container = c->def->id, .txn = c->txn_id, .step = who, .code = code,
+		.has_code = true);
 	if (r->error.code == 0)
 		(void)snprintf(r->error.step, sizeof(r->error.step), "%s", who);
 	(void)cow_error_set(&r->error, code, "%s", why);
@@ -100,16 +101,21 @@ static int release_ask(struct release *r, const struct cow_ledger_entry *entry, 
 	const struct cow_backend *backend = cow_host_backend(host, entry->allocator);
 	const struct cow_allocator *allocator =
 		backend ? NULL : cow_host_allocator(host, entry->allocator);
-	struct cowherd_record record = { .size = sizeof(record), .container = c->def->id, .key = entry->key,
-					 .record = entry->record, .other_boot = entry->other_boot };
-	uint32_t ms = backend ? backend->table.release_ms : allocator ? allocator->table.release_ms : 0;
+	struct cowherd_record record = { .size = sizeof(record),
+					 .container = c->def->id,
+					 .key = entry->key,
+					 .record = entry->record,
+					 .other_boot = entry->other_boot };
+	uint32_t ms = backend   ? backend->table.release_ms :
+		      allocator ? allocator->table.release_ms :
+				  0;
 	int rc;
 
 	r->compute = backend != NULL;
 	if (!backend && !allocator)
 		return -ENOENT;
-	rc = call_open(c, backend ? backend->table.name : allocator->table.name, ms, release_answered, r,
-		       ret_op);
+	rc = call_open(c, backend ? backend->table.name : allocator->table.name, ms,
+		       release_answered, r, ret_op);
 	if (rc < 0)
 		return rc;
 	r->op = *ret_op;
@@ -132,7 +138,8 @@ static void release_one(struct release *r, const struct cow_ledger_entry *entry)
 		call_returned(r->container->engine, op, rc);
 	} else if (rc == -ENOENT && r->flags & RELEASE_FORCE) {
 		cow_log(.level = COW_LOG_WARN, .event = "release.dropped", .step = who,
-			.container = r->container->def->id, .msg = "no loaded plugin can release this");
+			.container = r->container->def->id,
+			.msg = "no loaded plugin can release this");
 		(void)cow_ledger_release(r->ledger, r->seq);
 	} else {
 		release_failed(r, rc, who, rc == -ENOENT ? "no loaded plugin can release this" :
@@ -160,7 +167,8 @@ static void release_go(struct release *r)
 	free(r);
 }
 
-void release_start(struct container *c, const char *only, unsigned flags, release_done done, void *arg)
+void release_start(struct container *c, const char *only, unsigned flags, release_done done,
+		   void *arg)
 {
 	struct release *r = calloc(1, sizeof(*r));
 	struct cow_error err = { .code = -ENOMEM, .message = "release: out of memory" };

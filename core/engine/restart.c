@@ -35,8 +35,9 @@ bool restart_wanted(struct container *c, bool failed_start)
 {
 	const struct cow_restart *r = &c->def->restart;
 
-	if (c->engine->closing || c->stopped_by_user || c->wishes & (COW_FACT_DELETE | COW_FACT_RUN) ||
-	    !policy_wants(c, failed_start) || (r->max_retries && c->failures >= r->max_retries))
+	if (c->engine->closing || c->stopped_by_user ||
+	    c->wishes & (COW_FACT_DELETE | COW_FACT_RUN) || !policy_wants(c, failed_start) ||
+	    (r->max_retries && c->failures >= r->max_retries))
 		return false;
 	c->failures++;
 	c->restarts++;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Shutdown: stop in reverse order of start, one after the other, until the deadline; then kill the rest. */
+/*
+ * Shutdown: stop in reverse order of start, one after the other, until the deadline; then kill the
+ * rest.
+ */
 #include "engine/container.h"
 
 #include <errno.h>
@@ -118,7 +121,8 @@ static bool shutdown_again(struct cow_engine *e, uint32_t timeout_ms, bool kill,
 	return true;
 }
 
-void cow_engine_shutdown(struct cow_engine *e, uint32_t timeout_ms, bool kill, cow_engine_cb done, void *arg)
+void cow_engine_shutdown(struct cow_engine *e, uint32_t timeout_ms, bool kill, cow_engine_cb done,
+			 void *arg)
 {
 	struct waiter *w = waiter_new(e, WAIT_CALL, done, arg);
 	struct shutdown *s;

@@ -33,7 +33,8 @@ void start_act(struct container *c)
 	c->automatic = !(c->wishes & COW_FACT_RUN);
 	cow_uuid_v4(c->txn_id);
 	c->start_order = ++c->engine->next_start;
-	/* Never a second copy: what an earlier life left is proved gone first, or the start fails. */
+	/* Never a second copy: what an earlier life left is proved gone first, or the start fails.
+	 */
 	if (c->system ? c->ended : container_held(c) > 0)
 		which |= PARTS_STALE | PARTS_MAKE;
 	if (!c->system)
@@ -79,7 +80,8 @@ void cow_engine_container_start(struct cow_engine *e, const char *key, cow_engin
 	} else if (c->state == COW_STATE_RUNNING) {
 		waiter_ok(w, result_ids(c, c->txn_id));
 	} else if (start_refused(c)) {
-		waiter_refuse(w, -EINVAL, "container %s: cannot start a container in the '%s' state",
+		waiter_refuse(w, -EINVAL,
+			      "container %s: cannot start a container in the '%s' state",
 			      c->def->name, start_refused(c));
 	} else {
 		cow_list_add(&c->waiters, &w->link);
@@ -110,7 +112,8 @@ void release_act(struct container *c)
 
 void report_act(struct container *c)
 {
-	const struct cow_error hopeless = { .code = -ESRCH, .message = "it ended before it was healthy" };
+	const struct cow_error hopeless = { .code = -ESRCH,
+					    .message = "it ended before it was healthy" };
 	struct cow_engine *e = c->engine;
 
 	if (record_write_state(c) < 0)

@@ -47,7 +47,8 @@ static void stats_answered(void *arg, const struct cow_answer *answer)
 {
 	struct waiter *w = arg;
 	const struct cowherd_answer *payload = answer->payload;
-	char *result = answer->code == 0 && payload ? stats_result(w->container, payload->result) : NULL;
+	char *result =
+		answer->code == 0 && payload ? stats_result(w->container, payload->result) : NULL;
 	struct cow_error err = { 0 };
 
 	if (result) {
@@ -56,7 +57,8 @@ static void stats_answered(void *arg, const struct cow_answer *answer)
 		if (answer->code < 0)
 			call_error(answer, &err);
 		else
-			(void)cow_error_set(&err, -EPROTO, "backend: its statistics are no JSON object");
+			(void)cow_error_set(&err, -EPROTO,
+					    "backend: its statistics are no JSON object");
 		waiter_fail(w, &err);
 	}
 }

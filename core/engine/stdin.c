@@ -145,9 +145,11 @@ int cow_engine_attach_stdin(struct cow_engine *e, const char *key, int fd, struc
 	if (!c->def->open_stdin)
 		return cow_error_set(err, -ENXIO, "container %s: has no open stdin", c->def->name);
 	if (!io || io->in < 0)
-		return cow_error_set(err, -EPIPE, "container %s: its stdin is closed", c->def->name);
+		return cow_error_set(err, -EPIPE, "container %s: its stdin is closed",
+				     c->def->name);
 	if (io->feed)
-		return cow_error_set(err, -EBUSY, "container %s: its stdin has a writer", c->def->name);
+		return cow_error_set(err, -EBUSY, "container %s: its stdin has a writer",
+				     c->def->name);
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return cow_error_set(err, -ENOMEM, "stdin: out of memory");

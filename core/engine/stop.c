@@ -20,7 +20,8 @@ static void stop_answered(void *arg, const struct cow_answer *answer)
 	container_answered(c, &err);
 }
 
-static int stop_call(struct container *c, const struct cow_backend *b, enum cow_action action, cow_op op)
+static int stop_call(struct container *c, const struct cow_backend *b, enum cow_action action,
+		     cow_op op)
 {
 	const struct cowherd_backend *t = &b->table;
 	int signo = c->stop_signal ? c->stop_signal : c->def->stop_signal;
@@ -42,7 +43,9 @@ static int stop_call(struct container *c, const struct cow_backend *b, enum cow_
 /* Of what could not be adopted only the record is known: releasing that ends it, and proves it. */
 static void unknown_released(void *arg, const struct cow_error *err)
 {
-	const struct cowherd_exit lost = { .size = sizeof(lost), .code = -1, .reason = "its end was not seen" };
+	const struct cowherd_exit lost = { .size = sizeof(lost),
+					   .code = -1,
+					   .reason = "its end was not seen" };
 	struct container *c = arg;
 
 	if (!err) {
@@ -90,8 +93,9 @@ static struct container *verb_container(struct cow_engine *e, const char *key, s
 
 static bool is_alive_or_to_be(const struct container *c)
 {
-	return container_alive(c) || c->state == COW_STATE_STARTING || c->state == COW_STATE_RESTARTING ||
-	       c->state == COW_STATE_DRAINING || c->state == COW_STATE_RECOVERING;
+	return container_alive(c) || c->state == COW_STATE_STARTING ||
+	       c->state == COW_STATE_RESTARTING || c->state == COW_STATE_DRAINING ||
+	       c->state == COW_STATE_RECOVERING;
 }
 
 void cow_engine_container_stop(struct cow_engine *e, const char *key, int64_t timeout_ms, int signo,
@@ -136,7 +140,8 @@ void cow_engine_container_restart(struct cow_engine *e, const char *key, int64_t
 	case COW_STATE_FAILED:
 	case COW_STATE_DEAD:
 	case COW_STATE_UNKNOWN:
-		waiter_refuse(w, -EINVAL, "container %s: cannot start a container in the '%s' state",
+		waiter_refuse(w, -EINVAL,
+			      "container %s: cannot start a container in the '%s' state",
 			      c->def->name, cow_state_info(c->state)->name);
 		return;
 	default:
@@ -217,8 +222,8 @@ void cow_engine_container_pause(struct cow_engine *e, const char *key, cow_engin
 	if (!c)
 		return;
 	if (c->state != COW_STATE_RUNNING && c->state != COW_STATE_PAUSING) {
-		waiter_refuse(w, c->state == COW_STATE_PAUSED ? -EALREADY : -ESRCH, "container %s: is %s",
-			      c->def->name, cow_state_info(c->state)->name);
+		waiter_refuse(w, c->state == COW_STATE_PAUSED ? -EALREADY : -ESRCH,
+			      "container %s: is %s", c->def->name, cow_state_info(c->state)->name);
 		return;
 	}
 	cow_list_add(&c->waiters, &w->link);
@@ -242,8 +247,8 @@ void cow_engine_container_resume(struct cow_engine *e, const char *key, cow_engi
 	container_look(c);
 }
 
-void cow_engine_container_resize(struct cow_engine *e, const char *key, uint64_t exec, uint16_t height,
-				 uint16_t width, cow_engine_cb cb, void *arg)
+void cow_engine_container_resize(struct cow_engine *e, const char *key, uint64_t exec,
+				 uint16_t height, uint16_t width, cow_engine_cb cb, void *arg)
 {
 	struct waiter *w = waiter_new(e, WAIT_CALL, cb, arg);
 	struct container *c = w ? verb_container(e, key, w) : NULL;
@@ -256,7 +261,8 @@ void cow_engine_container_resize(struct cow_engine *e, const char *key, uint64_t
 	if (exec && !p)
 		waiter_refuse(w, -ENOENT, "container %s: no such exec", c->def->name);
 	else if (backend && !backend->table.resize)
-		waiter_refuse(w, -ENOTSUP, "container %s: its backend has no terminals", c->def->name);
+		waiter_refuse(w, -ENOTSUP, "container %s: its backend has no terminals",
+			      c->def->name);
 	else if (verb_call(c, w, &op) == 0)
 		call_returned(e, op, backend->table.resize(backend->arg, op, c->system,
 							   p ? p->handle : 0, height, width));

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Getting records onto the medium without waiting for it: what was written is there for the next
- * process at once, and fsync'ed half a second later on the thread pool, unless the container is gone
- * by then.  A power cut in between costs that container's newest record, which is then seen by its
- * checksum.
+ * process at once, and fsync'ed half a second later on the thread pool, unless the container is
+ * gone by then.  A power cut in between costs that container's newest record, which is then seen by
+ * its checksum.
  */
 #include "engine/container.h"
 
@@ -72,7 +72,8 @@ static void sync_now(struct cow_timer *timer, void *arg)
 		return; /* the next write tries again */
 	job->engine = e;
 	cow_list_for_safe(l, tmp, &e->dirty) {
-		job->dirs[job->count] = strdup(cow_container_of(l, struct container, dirty)->state_dir);
+		job->dirs[job->count] =
+			strdup(cow_container_of(l, struct container, dirty)->state_dir);
 		job->count += job->dirs[job->count] != NULL;
 		cow_list_del(l);
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes of a container: those of /proc in the cgroup of its first one, looked up on the pool. */
+/*
+ * The processes of a container: those of /proc in the cgroup of its first one, looked up on the
+ * pool.
+ */
 #include "engine/container.h"
 
 #include "base/cleanup.h"
@@ -37,7 +40,8 @@ static bool same_cgroup(const char *ours, const char *theirs)
 	while (*ours && *theirs) {
 		size_t a = strcspn(ours, "\n"), b = strcspn(theirs, "\n");
 
-		if (b < a || strncmp(ours, theirs, a) != 0 || (b > a && theirs[a] != '/' && ours[a - 1] != '/'))
+		if (b < a || strncmp(ours, theirs, a) != 0 ||
+		    (b > a && theirs[a] != '/' && ours[a - 1] != '/'))
 			return false;
 		ours += a + (ours[a] == '\n');
 		theirs += b + (theirs[b] == '\n');
@@ -60,7 +64,8 @@ static bool parse_stat(const char *text, struct stat_fields *ret)
 		return false;
 	(void)snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)(close - open - 1), open + 1);
 	return sscanf(close + 1,
-		      " %*c %d %*d %*d %d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %llu",
+		      " %*c %d %*d %*d %d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d "
+		      "%llu",
 		      &ret->ppid, &ret->tty, &ret->utime, &ret->stime, &ret->start) == 5;
 }
 
@@ -89,8 +94,10 @@ static uint64_t uptime_s(void)
 static void add_process(struct cow_strbuf *out, const char *pid, const struct stat_fields *f)
 {
 	_cleanup_free_ char *path = cow_asprintf("/proc/%s", pid), *command = command_of(pid, f);
-	unsigned long ticks = (unsigned long)sysconf(_SC_CLK_TCK), used = (f->utime + f->stime) / ticks;
-	time_t start = (time_t)(cow_realtime_ns() / 1000000000u) - (time_t)(uptime_s() - f->start / ticks);
+	unsigned long ticks = (unsigned long)sysconf(_SC_CLK_TCK),
+		      used = (f->utime + f->stime) / ticks;
+	time_t start =
+		(time_t)(cow_realtime_ns() / 1000000000u) - (time_t)(uptime_s() - f->start / ticks);
 	struct stat st = { 0 };
 	struct tm tm;
 	char clock[16] = "";
@@ -99,8 +106,9 @@ static void add_process(struct cow_strbuf *out, const char *pid, const struct st
 		(void)stat(path, &st);
 	if (localtime_r(&start, &tm))
 		(void)strftime(clock, sizeof(clock), "%H:%M", &tm);
-	cow_strbuf_addf(out, "[\"%u\",\"%s\",\"%d\",\"0\",\"%s\",\"%s\",\"%02lu:%02lu:%02lu\",", st.st_uid, pid,
-			f->ppid, clock, f->tty ? "pts" : "?", used / 3600, used / 60 % 60, used % 60);
+	cow_strbuf_addf(out, "[\"%u\",\"%s\",\"%d\",\"0\",\"%s\",\"%s\",\"%02lu:%02lu:%02lu\",",
+			st.st_uid, pid, f->ppid, clock, f->tty ? "pts" : "?", used / 3600,
+			used / 60 % 60, used % 60);
 	cow_strbuf_json(out, command ? command : f->comm);
 	cow_strbuf_add(out, "]");
 }
@@ -119,8 +127,10 @@ static void top_work(uv_work_t *work)
 		t->code = -ESRCH;
 		return;
 	}
-	cow_strbuf_add(&t->out, "{\"titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"],"
-				"\"processes\":[");
+	cow_strbuf_add(
+		&t->out,
+		"{\"titles\":[\"UID\",\"PID\",\"PPID\",\"C\",\"STIME\",\"TTY\",\"TIME\",\"CMD\"],"
+		"\"processes\":[");
 	for (struct dirent *d = readdir(proc); d; d = readdir(proc)) {
 		_cleanup_free_ char *cgroup = isdigit((unsigned char)*d->d_name) ?
 						      proc_read(d->d_name, "cgroup", NULL) :
@@ -188,7 +198,8 @@ void cow_engine_container_top(struct cow_engine *e, const char *key, cow_engine_
 	} else if (!container_alive(c)) {
 		waiter_refuse(w, -ESRCH, "container %s: is not running", c->def->name);
 	} else if (c->pid <= 0) {
-		waiter_refuse(w, -ENOTSUP, "container %s: its backend tells no process id", c->def->name);
+		waiter_refuse(w, -ENOTSUP, "container %s: its backend tells no process id",
+			      c->def->name);
 	} else {
 		rc = top_start(e, c->pid, w);
 		if (rc < 0)

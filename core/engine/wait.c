@@ -360,7 +360,8 @@ void cow_engine_wait_cancel(struct cow_engine *e, uint64_t wait)
 		if (wait_cancel_in(&c->waiters, wait))
 			return;
 		cow_list_for(p, &c->processes) {
-			if (wait_cancel_in(&cow_container_of(p, struct process, link)->waiters, wait))
+			if (wait_cancel_in(&cow_container_of(p, struct process, link)->waiters,
+					   wait))
 				return;
 		}
 	}

@@ -46,7 +46,8 @@ static void add_states(struct cow_strbuf *out)
 
 static void add_rules(struct cow_strbuf *out)
 {
-	cow_strbuf_add(out, "| from | when | to | action | clears | why |\n|---|---|---|---|---|---|\n");
+	cow_strbuf_add(out,
+		       "| from | when | to | action | clears | why |\n|---|---|---|---|---|---|\n");
 	for (size_t i = 0; i < cow_rules_count; i++) {
 		const struct cow_rule *r = &cow_rules[i];
 
@@ -70,22 +71,26 @@ static void add_process(struct cow_strbuf *out)
 		cow_strbuf_addf(out, "| %s | ", cow_process_state_name(r->from));
 		add_facts(out, r->with, r->without);
 		cow_strbuf_addf(out, " | %s | %s |\n",
-				r->to == r->from ? "(stays)" : cow_process_state_name(r->to), r->why);
+				r->to == r->from ? "(stays)" : cow_process_state_name(r->to),
+				r->why);
 	}
 }
 
 void cow_model_document(struct cow_strbuf *out)
 {
-	cow_strbuf_add(out,
-		       "# States\n\n"
-		       "Generated from `core/model/tables.c` and `core/model/state.c` by\n"
-		       "`cowherd-states > docs/states.md`; a test compares. Do not edit.\n\n"
-		       "A step looks at the facts and moves at most one state: of the rules of the present state the\n"
-		       "first that fits counts, and where none fits the state stays. Events carry nothing; they only\n"
-		       "say \"look again\". Facts in capitals are wishes; a transition that grants or voids one clears\n"
-		       "it. On entry the facts busy, failed and expired are unset, and timers that the new state does\n"
-		       "not own are dropped.\n\n"
-		       "## A container\n\n");
+	cow_strbuf_add(out, "# States\n\n"
+			    "Generated from `core/model/tables.c` and `core/model/state.c` by\n"
+			    "`cowherd-states > docs/states.md`; a test compares. Do not edit.\n\n"
+			    "A step looks at the facts and moves at most one state: of the rules "
+			    "of the present state the\n"
+			    "first that fits counts, and where none fits the state stays. Events "
+			    "carry nothing; they only\n"
+			    "say \"look again\". Facts in capitals are wishes; a transition that "
+			    "grants or voids one clears\n"
+			    "it. On entry the facts busy, failed and expired are unset, and timers "
+			    "that the new state does\n"
+			    "not own are dropped.\n\n"
+			    "## A container\n\n");
 	add_states(out);
 	cow_strbuf_add(out, "\n### Rules\n\n");
 	add_rules(out);

@@ -2,9 +2,9 @@
 /*
  * The state machines of containers and processes, as data.
  *
- * Facts in, one step out: cow_container_step() looks at what is the case and moves at most one state.
- * Events carry nothing; they only say "look again", so a lost or doubled one is harmless.  Pure: no
- * clock, no memory, no side effect.  docs/states.md is generated from the tables below.
+ * Facts in, one step out: cow_container_step() looks at what is the case and moves at most one
+ * state. Events carry nothing; they only say "look again", so a lost or doubled one is harmless.
+ * Pure: no clock, no memory, no side effect.  docs/states.md is generated from the tables below.
  */
 #ifndef COW_MODEL_STATE_H
 #define COW_MODEL_STATE_H

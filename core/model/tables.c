@@ -29,13 +29,15 @@ const struct cow_rule cow_rules[] = {
 	{ S(CREATING), BUSY | DELETE, 0, S(CREATING), A(CANCEL), 0, "deleted meanwhile" },
 	{ S(CREATING), BUSY, 0, S(CREATING), A(NONE), 0, "the transaction is in flight" },
 	{ S(CREATING), FAILED | HELD, 0, S(FAILED), A(NONE), 0, "undoing it left something" },
-	{ S(CREATING), FAILED | KEEP, 0, S(FAILED), A(NONE), 0, "the caller wants to see the pieces" },
+	{ S(CREATING), FAILED | KEEP, 0, S(FAILED), A(NONE), 0,
+	  "the caller wants to see the pieces" },
 	{ S(CREATING), FAILED, 0, S(DELETED), A(FORGET), 0, "undone" },
 	{ S(CREATING), 0, 0, S(CREATED), A(NONE), 0, "recorded" },
 
 	{ S(RECOVERING), BUSY, 0, S(RECOVERING), A(NONE), 0, "being judged" },
 	{ S(RECOVERING), DELETE, ALIVE, S(DELETING), A(DELETE), 0, "half created or half deleted" },
-	{ S(RECOVERING), BROKEN, 0, S(DEAD), A(NONE), 0, "one broken record concerns one container" },
+	{ S(RECOVERING), BROKEN, 0, S(DEAD), A(NONE), 0,
+	  "one broken record concerns one container" },
 	{ S(RECOVERING), KEEP, 0, S(FAILED), A(NONE), 0, "its create failed, its pieces are kept" },
 	{ S(RECOVERING), ALIVE | FAILED, 0, S(UNKNOWN), A(NONE), 0, "its death is not proved" },
 	{ S(RECOVERING), ALIVE, 0, S(RUNNING), A(NONE), 0, "adopted" },
@@ -83,7 +85,8 @@ const struct cow_rule cow_rules[] = {
 	{ S(STOPPING), FAILED, 0, S(KILLING), A(TERMINATE), 0, "it could not be asked" },
 
 	{ S(KILLING), 0, ALIVE, S(DRAINING), A(NONE), 0, "init has ended" },
-	{ S(KILLING), EXPIRED, 0, S(UNKNOWN), A(NONE), LIFE | DELETE | RUN, "no proof of its death" },
+	{ S(KILLING), EXPIRED, 0, S(UNKNOWN), A(NONE), LIFE | DELETE | RUN,
+	  "no proof of its death" },
 	{ S(KILLING), FAILED, 0, S(UNKNOWN), A(NONE), LIFE | DELETE | RUN, "it could not be told" },
 
 	{ S(UNKNOWN), 0, ALIVE, S(DRAINING), A(NONE), 0, "init has ended" },
@@ -98,7 +101,8 @@ const struct cow_rule cow_rules[] = {
 	{ S(STOPPED), RUN, ALIVE, S(STARTING), A(START), LIFE, "asked" },
 	{ S(STOPPED), RESTART, 0, S(RESTARTING), A(NONE), RESTART, "the restart policy says so" },
 
-	{ S(RESTARTING), BUSY, 0, S(RESTARTING), A(NONE), 0, "the compute system is being released" },
+	{ S(RESTARTING), BUSY, 0, S(RESTARTING), A(NONE), 0,
+	  "the compute system is being released" },
 	{ S(RESTARTING), DELETE, 0, S(DELETING), A(DELETE), 0, "asked" },
 	{ S(RESTARTING), STOP, 0, S(STOPPED), A(NONE), LIFE | RUN, "asked" },
 	{ S(RESTARTING), KILL, 0, S(STOPPED), A(NONE), LIFE | RUN, "asked" },

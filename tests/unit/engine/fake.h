@@ -205,8 +205,12 @@ static void fake_exit(uint64_t handle, int code, int signo)
 
 static int fake_reply(enum fake_op op, cow_op handle, uint64_t system, int fd)
 {
-	struct cowherd_answer payload = { .size = sizeof(payload), .code = fake.code[op], .handle = system,
-					  .pid = 0, .fd = fd, .result = fake.answer_result };
+	struct cowherd_answer payload = { .size = sizeof(payload),
+					  .code = fake.code[op],
+					  .handle = system,
+					  .pid = 0,
+					  .fd = fd,
+					  .result = fake.answer_result };
 
 	fake.calls[op]++;
 	switch (fake.how[op]) {
@@ -218,10 +222,11 @@ static int fake_reply(enum fake_op op, cow_op handle, uint64_t system, int fd)
 		/* A result can only be handed over by an answer: fall through. */
 		__attribute__((fallthrough));
 	case INLINE:
-		(void)cow_ops_answer(fake.ops, handle,
-				     &(struct cow_answer){ .code = fake.code[op],
-							   .message = fake.code[op] ? "fake: no" : NULL,
-							   .payload = &payload });
+		(void)cow_ops_answer(
+			fake.ops, handle,
+			&(struct cow_answer){ .code = fake.code[op],
+					      .message = fake.code[op] ? "fake: no" : NULL,
+					      .payload = &payload });
 		if (payload.fd >= 0)
 			(void)close(payload.fd);
 		return COW_LATER;
@@ -249,10 +254,11 @@ static bool fake_answer(enum fake_op op)
 			continue;
 		memmove(&fake.pending[i], &fake.pending[i + 1],
 			(--fake.pending_count - i) * sizeof(fake.pending[0]));
-		(void)cow_ops_answer(fake.ops, handle,
-				     &(struct cow_answer){ .code = fake.code[op],
-							   .message = fake.code[op] ? "fake: no" : NULL,
-							   .payload = &payload });
+		(void)cow_ops_answer(
+			fake.ops, handle,
+			&(struct cow_answer){ .code = fake.code[op],
+					      .message = fake.code[op] ? "fake: no" : NULL,
+					      .payload = &payload });
 		return true;
 	}
 	return false;
@@ -308,8 +314,9 @@ static uint64_t fake_system_add(const char *container)
 
 		if (s->used)
 			continue;
-		*s = (struct fake_system){ .used = true, .handle = ++fake.next_handle, .out = -1, .err = -1,
-					   .in = -1 };
+		*s = (struct fake_system){
+			.used = true, .handle = ++fake.next_handle, .out = -1, .err = -1, .in = -1
+		};
 		(void)snprintf(s->container, sizeof(s->container), "%s", container);
 		if (fake_lives(container) > fake.live_max)
 			fake.live_max = fake_lives(container);
@@ -380,8 +387,8 @@ static int backend_signal(void *arg, cowherd_op op, uint64_t system, uint64_t pr
 	return fake_reply(OP_SIGNAL, op, 0, -1);
 }
 
-static int backend_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process, uint16_t height,
-			  uint16_t width)
+static int backend_resize(void *arg, cowherd_op op, uint64_t system, uint64_t process,
+			  uint16_t height, uint16_t width)
 {
 	(void)arg;
 	(void)system;
@@ -558,22 +565,38 @@ static void fake_tables(void)
 	for (size_t i = 0; i < FAKE_ALLOCATORS; i++) {
 		(void)snprintf(fake_names[i], sizeof(fake_names[i]), "alloc%zu", i);
 		fake_table[i] = (struct cow_allocator){
-			.table = { .size = sizeof(fake_table[i].table), .name = fake_names[i],
-				   .phase = COWHERD_PHASE_NETWORK + (uint32_t)i, .acquire_ms = 5000,
-				   .release_ms = 5000, .acquire = fake_acquire, .release = fake_release,
+			.table = { .size = sizeof(fake_table[i].table),
+				   .name = fake_names[i],
+				   .phase = COWHERD_PHASE_NETWORK + (uint32_t)i,
+				   .acquire_ms = 5000,
+				   .release_ms = 5000,
+				   .acquire = fake_acquire,
+				   .release = fake_release,
 				   .flags = i == 1 ? COWHERD_DURABLE : 0 },
 			.arg = (void *)(uintptr_t)i,
 		};
 		fake_list[i] = &fake_table[i];
 	}
 	fake_backend = (struct cow_backend){
-		.table = { .size = sizeof(fake_backend.table), .name = "fake", .create_ms = 5000,
-			   .start_ms = 5000, .release_ms = 5000, .supports = backend_supports,
-			   .create = backend_create, .start = backend_start, .exec = backend_exec,
-			   .signal = backend_signal, .resize = backend_resize, .pause = backend_pause,
-			   .resume = backend_resume, .stats = backend_stats,
-			   .shutdown = backend_shutdown, .terminate = backend_terminate,
-			   .close = backend_close, .adopt = backend_adopt, .release = backend_release },
+		.table = { .size = sizeof(fake_backend.table),
+			   .name = "fake",
+			   .create_ms = 5000,
+			   .start_ms = 5000,
+			   .release_ms = 5000,
+			   .supports = backend_supports,
+			   .create = backend_create,
+			   .start = backend_start,
+			   .exec = backend_exec,
+			   .signal = backend_signal,
+			   .resize = backend_resize,
+			   .pause = backend_pause,
+			   .resume = backend_resume,
+			   .stats = backend_stats,
+			   .shutdown = backend_shutdown,
+			   .terminate = backend_terminate,
+			   .close = backend_close,
+			   .adopt = backend_adopt,
+			   .release = backend_release },
 	};
 	for (int i = 0; i < 3; i++) {
 		fake_hooks[i] = (struct cow_hook){ .hook = i, .cb = fake_hook, .arg = counters[i] };
@@ -585,8 +608,13 @@ static void fake_engine_open(void)
 {
 	struct cow_error err = { 0 };
 	const struct cow_engine_setup setup = {
-		.loop = &fake.loop, .timers = &fake.timers, .ops = fake.ops, .host = (struct cow_host *)&fake,
-		.run_root = fake.run, .state_root = fake.state, .owner = "test",
+		.loop = &fake.loop,
+		.timers = &fake.timers,
+		.ops = fake.ops,
+		.host = (struct cow_host *)&fake,
+		.run_root = fake.run,
+		.state_root = fake.state,
+		.owner = "test",
 	};
 
 	if (cow_engine_create(&setup, &fake.engine, &err) < 0)
@@ -644,7 +672,8 @@ static void fake_cb(void *arg, const struct cow_error *err, const char *result)
 		++*(uint32_t *)arg;
 	fake.replies++;
 	fake.reply_code = err ? err->code : 0;
-	(void)snprintf(fake.reply_message, sizeof(fake.reply_message), "%s", err ? err->message : "");
+	(void)snprintf(fake.reply_message, sizeof(fake.reply_message), "%s",
+		       err ? err->message : "");
 	(void)snprintf(fake.reply_step, sizeof(fake.reply_step), "%s", err ? err->step : "");
 	(void)snprintf(fake.reply_result, sizeof(fake.reply_result), "%s", result ? result : "");
 }
@@ -718,7 +747,8 @@ static int fake_create(const char *id, const char *more)
 	uint32_t before = fake.replies;
 
 	(void)snprintf(text, sizeof(text),
-		       "{\"id\":\"%s\",\"spec\":{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":[\"/bin/x\"],"
+		       "{\"id\":\"%s\",\"spec\":{\"ociVersion\":\"1.0.2\",\"process\":{\"args\":["
+		       "\"/bin/x\"],"
 		       "\"cwd\":\"/\"},\"root\":{\"path\":\"/nowhere\"}}%s%s}",
 		       id, *more ? "," : "", more);
 	params = json_tokener_parse(text);

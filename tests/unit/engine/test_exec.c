@@ -43,7 +43,8 @@ static void process_end(const char *id, uint64_t process, int code)
 {
 	const struct cowherd_exit end = { .size = sizeof(end), .code = code };
 
-	fake.events->exited(fake.events_arg, "fake", container_by_id(fake.engine, id)->system, process, &end);
+	fake.events->exited(fake.events_arg, "fake", container_by_id(fake.engine, id)->system,
+			    process, &end);
 	fake_turn();
 }
 
@@ -250,9 +251,16 @@ static void ends_inside_a_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(executes), TEST(exec_refused), TEST(container_ends_first), TEST(exec_signal),
-		TEST(statistics), TEST(becomes_healthy), TEST(probe_hangs), TEST(unhealthy_restarts),
-		TEST(start_period), TEST(ends_inside_a_probe),
+		TEST(executes),
+		TEST(exec_refused),
+		TEST(container_ends_first),
+		TEST(exec_signal),
+		TEST(statistics),
+		TEST(becomes_healthy),
+		TEST(probe_hangs),
+		TEST(unhealthy_restarts),
+		TEST(start_period),
+		TEST(ends_inside_a_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Output and input: byte-exact through pump, log and followers; slow readers, rotation, a full disk. */
+/*
+ * Output and input: byte-exact through pump, log and followers; slow readers, rotation, a full
+ * disk.
+ */
 #include "fake.h"
 
 #include "engine/log.h"
@@ -68,8 +71,9 @@ static void reader_open(struct reader *r, struct cow_follow_options options)
 	r->fd[1] = err[0];
 	assert_int_equal(fcntl(out[0], F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(fcntl(err[0], F_SETFL, O_NONBLOCK), 0);
-	assert_int_equal(cow_engine_follow(fake.engine, "a", &options, out[1], err[1], reader_done, r,
-					   &r->follow, &why), 0);
+	assert_int_equal(cow_engine_follow(fake.engine, "a", &options, out[1], err[1], reader_done,
+					   r, &r->follow, &why),
+			 0);
 }
 
 static bool reader_read(struct reader *r)
@@ -226,12 +230,15 @@ static void tails(void **state)
 	fake_turn();
 	print("ur\nfive");
 	end();
-	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = 2 }, "four\nfive", "");
+	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = 2 },
+		    "four\nfive", "");
 	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = 1 }, "five", "");
 	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = 99 },
 		    "one\ntwo\nthree\nfour\nfive", "");
 	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = 0 }, "", "");
-	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = -1, .until_ns = 1 }, "", "");
+	assert_logs(
+		(struct cow_follow_options){ .out = true, .err = true, .tail = -1, .until_ns = 1 },
+		"", "");
 	assert_logs((struct cow_follow_options){ .out = true, .err = true, .tail = -1,
 						 .since_ns = UINT64_MAX }, "", "");
 }
@@ -244,7 +251,8 @@ static void timestamps(void **state)
 	start("");
 	print("one\ntwo\n");
 	end();
-	reader_open(&r, (struct cow_follow_options){ .out = true, .err = true, .tail = -1, .timestamps = true });
+	reader_open(&r, (struct cow_follow_options){
+				.out = true, .err = true, .tail = -1, .timestamps = true });
 	fake_until(reader_read(&r));
 	(void)reader_read(&r);
 	assert_int_equal(r.text[0].len, 2 * (31 + 4));
@@ -365,7 +373,10 @@ static void input(void **state)
 	end();
 }
 
-/* The container does not read: the sender waits, nothing is lost, and an end in between is no trouble. */
+/*
+ * The container does not read: the sender waits, nothing is lost, and an end in between is no
+ * trouble.
+ */
 static void input_blocked(void **state)
 {
 	char buffer[65536] = "";
@@ -462,10 +473,21 @@ static void deleted_under_readers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(small_output), TEST(attached_before_start), TEST(big_output_slow_reader),
-		TEST(reader_leaves), TEST(tails), TEST(timestamps), TEST(rotation), TEST(disk_full),
-		TEST(drain_deadline), TEST(input), TEST(input_blocked), TEST(no_input), TEST(terminal),
-		TEST(torn_log), TEST(deleted_under_readers),
+		TEST(small_output),
+		TEST(attached_before_start),
+		TEST(big_output_slow_reader),
+		TEST(reader_leaves),
+		TEST(tails),
+		TEST(timestamps),
+		TEST(rotation),
+		TEST(disk_full),
+		TEST(drain_deadline),
+		TEST(input),
+		TEST(input_blocked),
+		TEST(no_input),
+		TEST(terminal),
+		TEST(torn_log),
+		TEST(deleted_under_readers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

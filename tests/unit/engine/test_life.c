@@ -35,8 +35,10 @@ static void defaults(void **state)
 	result = json_tokener_parse(fake.reply_result);
 	id = json_object_object_get(result, "id");
 	assert_int_equal(strlen(json_object_get_string(id)), 36);
-	assert_string_equal(container_by_id(fake.engine, json_object_get_string(id))->def->owner, "test");
-	assert_int_equal(container_by_id(fake.engine, json_object_get_string(id))->def->schema_major, 2);
+	assert_string_equal(container_by_id(fake.engine, json_object_get_string(id))->def->owner,
+			    "test");
+	assert_int_equal(
+		container_by_id(fake.engine, json_object_get_string(id))->def->schema_major, 2);
 	json_object_put(result);
 }
 
@@ -61,9 +63,11 @@ static void refused(void **state)
 	assert_int_equal(create_text("{\"bundle\":\"/nonexistent\"}"), -ENOENT);
 	assert_int_equal(create_text("{\"spec\":{\"annotations\":"
 				     "{\"io.kubernetes.cri.container-type\":\"pod\"}}}"), -EINVAL);
-	assert_non_null(strstr(fake.reply_message, "invalid 'io.kubernetes.cri.container-type': 'pod'"));
+	assert_non_null(
+		strstr(fake.reply_message, "invalid 'io.kubernetes.cri.container-type': 'pod'"));
 	assert_int_equal(create_text("{\"spec\":{\"annotations\":"
-				     "{\"io.kubernetes.cri.container-type\":\"sandbox\"}}}"), -EINVAL);
+				     "{\"io.kubernetes.cri.container-type\":\"sandbox\"}}}"),
+			 -EINVAL);
 	assert_non_null(strstr(fake.reply_message, "without 'io.kubernetes.cri.sandbox-id'"));
 	assert_int_equal(fake_create("a", "\"name\":\"n\""), 0);
 	assert_int_equal(fake_create("a", ""), -EEXIST);
@@ -88,7 +92,9 @@ static void schema_versions(void **state)
 	assert_int_equal(create_text("{\"id\":\"w\",\"schema_version\":\"2.1\",\"spec\":{}}"), 0);
 	assert_int_equal(container_by_id(fake.engine, "w")->def->schema_major, 1);
 	fake.engine->setup.windows_build = 17763;
-	assert_int_equal(create_text("{\"id\":\"x\",\"schema_version\":\"1.0\",\"spec\":{\"linux\":{}}}"), 0);
+	assert_int_equal(
+		create_text("{\"id\":\"x\",\"schema_version\":\"1.0\",\"spec\":{\"linux\":{}}}"),
+		0);
 	assert_int_equal(container_by_id(fake.engine, "x")->def->schema_major, 2);
 	assert_int_equal(container_by_id(fake.engine, "x")->def->schema_minor, 1);
 }
@@ -133,8 +139,8 @@ static void create_fails_at_each_step(void **state)
 				(void)fake_create("a", "");
 				finish(steps[k]);
 				if (fake.replies != 1)
-					fail_msg("step %zu, manner %u, taking %u: %s", k, how, taking,
-						 fake_state("a"));
+					fail_msg("step %zu, manner %u, taking %u: %s", k, how,
+						 taking, fake_state("a"));
 				assert_int_equal(fake.reply_code, how == NEVER ? -ETIMEDOUT : -EIO);
 				assert_true(*fake.reply_step);
 				assert_nothing("a");
@@ -309,7 +315,8 @@ static void waits(void **state)
 	assert_int_equal(fake_wait("a", COW_WAIT_HEALTHY), -EINVAL); /* it has no check */
 	assert_int_equal(fake_wait("a", COW_WAIT_REMOVED), 1);
 	assert_int_equal(FAKE_VERB(delete, "a", false), -EBUSY);
-	assert_string_equal(fake.reply_message, "cannot delete container a that is not stopped: running");
+	assert_string_equal(fake.reply_message,
+			    "cannot delete container a that is not stopped: running");
 	(void)FAKE_VERB(delete, "a", true);
 	fake_until(!container_by_id(fake.engine, "a"));
 	fake_turn();
@@ -382,11 +389,24 @@ static void events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(whole_life), TEST(defaults), TEST(refused), TEST(schema_versions),
-		TEST(found_by_prefix), TEST(create_fails_at_each_step), TEST(record_cannot_be_written),
-		TEST(undo_fails), TEST(keep_on_failure), TEST(deleted_while_created), TEST(start_fails),
-		TEST(never_a_second_copy), TEST(ends_at_every_moment), TEST(patched_spec),
-		TEST(auto_remove), TEST(waits), TEST(reads), TEST(events),
+		TEST(whole_life),
+		TEST(defaults),
+		TEST(refused),
+		TEST(schema_versions),
+		TEST(found_by_prefix),
+		TEST(create_fails_at_each_step),
+		TEST(record_cannot_be_written),
+		TEST(undo_fails),
+		TEST(keep_on_failure),
+		TEST(deleted_while_created),
+		TEST(start_fails),
+		TEST(never_a_second_copy),
+		TEST(ends_at_every_moment),
+		TEST(patched_spec),
+		TEST(auto_remove),
+		TEST(waits),
+		TEST(reads),
+		TEST(events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

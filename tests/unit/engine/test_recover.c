@@ -62,7 +62,8 @@ static void nothing_there(void **state)
 	(void)state;
 	reborn();
 	assert_int_equal(fake.reply_code, 0);
-	assert_string_equal(fake.reply_result, "{\"adopted\":0,\"lost\":0,\"released\":0,\"broken\":0}");
+	assert_string_equal(fake.reply_result,
+			    "{\"adopted\":0,\"lost\":0,\"released\":0,\"broken\":0}");
 }
 
 static void adopted(void **state)
@@ -215,7 +216,8 @@ static void policies(void **state)
 	deleted("unless");
 }
 
-/* Dead in the middle of a create, at every step: the caller never got an answer, so nothing stays. */
+/* Dead in the middle of a create, at every step: the caller never got an answer, so nothing stays.
+ */
 static void half_created(void **state)
 {
 	static const enum fake_op steps[] = { OP_ACQUIRE, OP_ACQUIRE + 1, OP_CREATE };
@@ -365,7 +367,8 @@ static void torn_ledgers(void **state)
 		cut(path, text, n);
 		begins();
 		assert_int_equal(fake.reply_code, 0);
-		assert_true(strcmp(fake_state("a"), "running") == 0 || strcmp(fake_state("a"), "stopped") == 0);
+		assert_true(strcmp(fake_state("a"), "running") == 0 ||
+			    strcmp(fake_state("a"), "stopped") == 0);
 	}
 	free(text);
 	(void)FAKE_VERB(delete, "a", true);
@@ -413,10 +416,24 @@ static void plugin_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_there), TEST(adopted), TEST(lost), TEST(host_went_down), TEST(created_only),
-		TEST(not_sure), TEST(never_answers), TEST(paused), TEST(policies), TEST(half_created),
-		TEST(half_deleted), TEST(kept_pieces), TEST(orphan_directories), TEST(torn_records), TEST(torn_ledgers), TEST(long_lives),
-		TEST(broken_can_be_deleted), TEST(plugin_is_gone),
+		TEST(nothing_there),
+		TEST(adopted),
+		TEST(lost),
+		TEST(host_went_down),
+		TEST(created_only),
+		TEST(not_sure),
+		TEST(never_answers),
+		TEST(paused),
+		TEST(policies),
+		TEST(half_created),
+		TEST(half_deleted),
+		TEST(kept_pieces),
+		TEST(orphan_directories),
+		TEST(torn_records),
+		TEST(torn_ledgers),
+		TEST(long_lives),
+		TEST(broken_can_be_deleted),
+		TEST(plugin_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

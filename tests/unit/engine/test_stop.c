@@ -199,7 +199,8 @@ static void policy_backoff(void **state)
 	uint64_t delay = 1000;
 
 	(void)state;
-	running("a", "\"restart\":{\"policy\":\"always\",\"delay_s\":1,\"max_delay_s\":4,\"reset_after_s\":10}");
+	running("a", "\"restart\":{\"policy\":\"always\",\"delay_s\":1,\"max_delay_s\":4,\"reset_"
+		     "after_s\":10}");
 	for (int i = 0; i < 4; i++) {
 		end_and_settle("a", i & 1);
 		assert_string_equal(fake_state("a"), "restarting");
@@ -314,10 +315,20 @@ static void second_shutdown_kills(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(stop_gracefully), TEST(stop_stubborn), TEST(shutdown_refused),
-		TEST(death_not_proved), TEST(kills), TEST(pauses), TEST(stop_what_is_paused),
-		TEST(dies_while_paused), TEST(restarts), TEST(policy_backoff), TEST(policy_on_failure),
-		TEST(policy_respects_the_user), TEST(policy_and_failing_start), TEST(stopped_in_order),
+		TEST(stop_gracefully),
+		TEST(stop_stubborn),
+		TEST(shutdown_refused),
+		TEST(death_not_proved),
+		TEST(kills),
+		TEST(pauses),
+		TEST(stop_what_is_paused),
+		TEST(dies_while_paused),
+		TEST(restarts),
+		TEST(policy_backoff),
+		TEST(policy_on_failure),
+		TEST(policy_respects_the_user),
+		TEST(policy_and_failing_start),
+		TEST(stopped_in_order),
 		TEST(second_shutdown_kills),
 	};
 

@@ -69,7 +69,9 @@ static void every_rule_applies(void **state)
 
 static void every_state_is_reached(void **state)
 {
-	bool reached[COW_STATE_COUNT] = { [COW_STATE_CREATING] = true, [COW_STATE_RECOVERING] = true };
+	bool reached[COW_STATE_COUNT] = {
+		[COW_STATE_CREATING] = true, [COW_STATE_RECOVERING] = true
+	};
 
 	(void)state;
 	for (unsigned round = 0; round < COW_STATE_COUNT; round++)
@@ -79,7 +81,10 @@ static void every_state_is_reached(void **state)
 		assert_true(reached[s]);
 }
 
-/* From wherever it is, a container that is dead and wanted gone gets there, when nothing is in flight. */
+/*
+ * From wherever it is, a container that is dead and wanted gone gets there, when nothing is in
+ * flight.
+ */
 static void delete_always_ends(void **state)
 {
 	(void)state;
@@ -117,8 +122,8 @@ static void deadlines_have_timers(void **state)
 
 static void coarse_words(void **state)
 {
-	static const char *const docker[] = { "created", "running", "paused", "restarting", "exited",
-					      "removing", "dead" };
+	static const char *const docker[] = { "created", "running",  "paused", "restarting",
+					      "exited",  "removing", "dead" };
 	static const char *const oci[] = { "creating", "created", "running", "stopped" };
 
 	(void)state;
@@ -149,9 +154,12 @@ static void processes(void **state)
 		}
 		assert_non_null(cow_process_state_name(at));
 	}
-	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_BUSY), COW_PROCESS_STARTING);
-	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_FAILED), COW_PROCESS_FAILED);
-	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_ALIVE), COW_PROCESS_RUNNING);
+	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_BUSY),
+			 COW_PROCESS_STARTING);
+	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_FAILED),
+			 COW_PROCESS_FAILED);
+	assert_int_equal(cow_process_step(COW_PROCESS_STARTING, COW_FACT_ALIVE),
+			 COW_PROCESS_RUNNING);
 	assert_int_equal(cow_process_step(COW_PROCESS_RUNNING, 0), COW_PROCESS_EXITED);
 }
 
