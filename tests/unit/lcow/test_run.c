@@ -516,6 +516,7 @@ int main(void)
 		T(test_seccomp),
 		T(test_seccomp_listener),
 		T(test_stub_is_closed),
+		T(test_stub_is_small),
 		T(test_self_exe),
 	};
 
