@@ -477,6 +477,32 @@ static void test_stub_is_closed(void **state)
 	assert_has(r.out, "/proc/1/mem': Permission denied");
 }
 
+/* What a running container costs beside its own processes. */
+static void test_stub_is_small(void **state)
+{
+	struct launch_run_options o = { .init = true, .id = "box", .stdio = { -1, -1, -1, 0, 0 } };
+	struct launch_plan *plan = box_plan(*state, &(struct box_spec){ .script = "sleep 1000" });
+	struct launch_child child;
+	struct launch_error err;
+	struct box_result r;
+	char path[64], text[2048] = "", *pss;
+	int fd;
+
+	assert_int_equal(launch_create(plan, &o, &child, &err), 0);
+	assert_int_equal(launch_start(plan, &o, &child, &err), 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", child.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && read(fd, text, sizeof(text) - 1) > 0);
+	(void)close(fd);
+	pss = strstr(text, "\nPss:");
+	assert_non_null(pss);
+	assert_in_range(strtol(pss + 5, NULL, 10), 1, 64); /* KiB */
+	(void)kill(child.pid, SIGKILL);
+	box_wait(&child, &r);
+	launch_close(&child);
+	free(plan);
+}
+
 /*
  * /proc/self/exe as the program: what runs is the sealed stub at most, never the caller's binary.
  */
