@@ -208,10 +208,11 @@ void cow_supervisor_failed(void *arg, const char *container, const char *message
 {
 	struct cow_supervisor *s = arg;
 
-	cow_log(.level = COW_LOG_ERROR, .event = "container.failed", .msg = message,
-		.container = container);
 	if (s->options.failed)
 		s->options.failed(s->options.arg, container, message);
+	else
+		cow_log(.level = COW_LOG_ERROR, .event = "container.failed", .msg = message,
+			.container = container);
 }
 
 static void stop_request(void *arg, int64_t timeout_ms, bool kill, cow_engine_cb done,

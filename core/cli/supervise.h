@@ -27,7 +27,7 @@ struct cow_supervise_options {
 	void (*ready)(void *arg, struct cow_supervisor *supervisor);
 	/* A configuration has been brought about, as far as it can be at once. */
 	void (*applied)(void *arg);
-	/* A container of the configuration could not be brought up. */
+	/* A container of the configuration could not be brought up.  NULL: it is logged. */
 	void (*failed)(void *arg, const char *container, const char *message);
 	/* A stop began; killing: it is hurried. */
 	void (*stopping)(void *arg, bool killing);

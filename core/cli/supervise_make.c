@@ -139,6 +139,7 @@ static int make_engine(struct cow_supervisor *s, struct cow_error *err)
 	};
 	struct cow_reconcile_setup reconcile = {
 		.timers = &s->timers,
+		.parallel = cow_process_parallel(),
 		.failed = cow_supervisor_failed,
 		.arg = s,
 	};

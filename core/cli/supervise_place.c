@@ -179,6 +179,19 @@ void cow_process_prepare(void)
 	(void)umask(022);
 }
 
+#define PARALLEL_MAX 16
+#define LAUNCH_FDS 24 /* a launch under way has about that many descriptors */
+
+uint32_t cow_process_parallel(void)
+{
+	struct rlimit files;
+	rlim_t n = PARALLEL_MAX;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / LAUNCH_FDS < n)
+		n = files.rlim_cur / LAUNCH_FDS;
+	return n ? (uint32_t)n : 1;
+}
+
 int cow_process_reopen(int fd)
 {
 	char path[64];

@@ -25,6 +25,8 @@ void cow_place_finish(struct cow_place *place);
 
 /* Limits, allocator and threads of this process. */
 void cow_process_prepare(void);
+/* How many containers it can bring up at a time. */
+uint32_t cow_process_parallel(void);
 /*
  * A description of our own of the pipe or terminal that fd is, which does not block: O_NONBLOCK set on
  * fd itself would be shared with the shell and with whoever writes beside us.  -1: fd is something

@@ -298,9 +298,14 @@ struct up_stream *up_stream_get(struct up_screen *screen, const char *name)
 static void follow_done(void *arg, int code)
 {
 	struct up_stream *s = arg;
+	char sentence[256];
 
-	(void)code;
 	s->follow = NULL;
+	if (code >= 0 || code == -EPIPE)
+		return;
+	(void)snprintf(sentence, sizeof(sentence), "%s: its output cannot be shown: %s\n", s->name,
+		       cow_errno_text(code));
+	up_stream_tell(s, sentence);
 }
 
 int up_stream_follow(struct up_stream *s, bool from_start, uint64_t since_ns)

@@ -23,6 +23,11 @@ static bool is_verb(enum job_kind kind)
 	return kind != JOB_HEALTHY && kind != JOB_COMPLETED;
 }
 
+static bool is_start(enum job_kind kind)
+{
+	return kind == JOB_CREATE || kind == JOB_START;
+}
+
 static struct job *job_new(struct cow_reconcile *r, enum job_kind kind, size_t item)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -35,6 +40,7 @@ static struct job *job_new(struct cow_reconcile *r, enum job_kind kind, size_t i
 	job->item = item;
 	cow_list_add(&r->jobs, &job->link);
 	r->verbs += is_verb(kind);
+	r->starts += is_start(kind);
 	return job;
 }
 
@@ -118,6 +124,7 @@ static void job_done(void *arg, const struct cow_error *err, const char *result)
 	struct item *item = job->generation == r->generation ? &r->items[job->item] : NULL;
 
 	r->verbs -= is_verb(job->kind);
+	r->starts -= is_start(job->kind);
 	if (item && is_verb(job->kind))
 		verb_done(r, item, job->kind, err);
 	else if (item)
@@ -231,6 +238,9 @@ static bool look_wait(struct cow_reconcile *r, struct item *item)
 	_cleanup_free_ char *message = NULL;
 	struct item *which = NULL;
 
+	/* Many at once would only take turns, and short descriptors or memory from each other. */
+	if (r->setup.parallel && r->starts >= r->setup.parallel)
+		return false;
 	switch (dependencies_met(r, item, &which)) {
 	case YES:
 		item->phase = item->exists ? PHASE_STARTING : PHASE_CREATING;

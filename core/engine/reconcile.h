@@ -18,6 +18,7 @@ struct cow_reconcile;
 struct cow_reconcile_setup {
 	struct cow_engine *engine;
 	struct cow_timers *timers;
+	uint32_t parallel; /* how many are created or started at a time; 0: no bound */
 	/* A container could not be brought to its state: for the log.  May be NULL. */
 	void (*failed)(void *arg, const char *container, const char *message);
 	void *arg;

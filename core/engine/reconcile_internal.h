@@ -65,6 +65,7 @@ struct cow_reconcile {
 	uint32_t generation;
 	struct cow_list jobs;
 	uint32_t verbs; /* of the jobs, those that are no waits */
+	uint32_t starts; /* of these, creates and starts */
 	struct cow_timer timer;
 	bool looking, again;
 

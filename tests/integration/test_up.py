@@ -9,8 +9,10 @@ import pty
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 import cow
@@ -19,7 +21,7 @@ import cow
 class Up:
     """One `cowherd up` with everything in a directory of its own."""
 
-    def __init__(self, containers, *options, terminal=False, config=None, stdout=None):
+    def __init__(self, containers, *options, terminal=False, config=None, stdout=None, prefix=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-up-"))
         # Ids of our own, so that what is left can be told from what others leave.
         marker = self.dir.name
@@ -32,14 +34,14 @@ class Up:
         self.file.write_text(json.dumps(config if config is not None else {"containers": containers}))
         self.socket = str(self.dir / "run/cowherd.sock")
         self.output = b""
-        words = [cow.COWHERD, "up", str(self.file), "--root", str(self.dir / "run"), "--state",
+        words = [*prefix, cow.COWHERD, "up", str(self.file), "--root", str(self.dir / "run"), "--state",
                  str(self.dir / "state"), *options]
         self.errors = open(self.dir / "stderr", "w+b")
         self.terminal = None
         if terminal:
             self.terminal, slave = pty.openpty()
             self.process = subprocess.Popen(words, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                            preexec_fn=lambda: fcntl.ioctl(0, 0x540E, 0),
+                                            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
                                             env={**os.environ, "TERM": "xterm", "NO_COLOR": ""})
             os.close(slave)
             self.reader = self.terminal
@@ -217,6 +219,40 @@ def test_slow_reader_stalls_nobody():
     text = up.finish()
     numbers = [int(n) for n in re.findall(r"a \| line (\d+) of many\n", text)]
     assert numbers == list(range(1, count + 1)), (len(numbers), numbers[:3], numbers[-3:])
+
+
+def test_stuck_streams_stall_nobody():
+    """Both streams into one pipe that is full: signals are obeyed, and a second one ends it at once."""
+    reader, writer = os.pipe()
+    up = Up({"a": sh("while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done")}, "--log-level", "debug",
+            stdout=writer, prefix=("/bin/sh", "-c", 'exec "$@" 2>&1', "sh"))
+    os.close(writer)
+
+    def waiting():
+        return struct.unpack("i", fcntl.ioctl(reader, termios.FIONREAD, bytes(4)))[0]
+    cow.wait_for(lambda: waiting() > 60000, "the pipe to be full")
+    up.process.send_signal(signal.SIGTERM)
+    cow.wait_for(lambda: not cow.Client(up.socket).call("container.list", all=True), "the container to go")
+    up.process.send_signal(signal.SIGTERM)
+    up.finish()
+    os.close(reader)
+
+
+def test_few_descriptors():
+    """With 64 descriptors not all of 20 containers come up; those that do not are told, and all goes down again."""
+    up = Up({"c%d" % i: sh(FOREVER) for i in range(20)}, prefix=("prlimit", "--nofile=64:64"))
+    up.expect(" | up")
+
+    def words():
+        return up.complaints().count("\n") + len(re.findall(" \\| up|cannot be shown", up.read()))
+    try:
+        cow.wait_for(lambda: words() >= 20, "a word from each")
+    except AssertionError as e:
+        raise AssertionError("%s: %s %s" % (e, up.complaints(), up.output.decode()))
+    assert "Too many open files" in up.complaints(), up.complaints()
+    up.process.send_signal(signal.SIGTERM)
+    assert up.wait() == 1, up.complaints()
+    up.finish(1)
 
 
 def test_reader_that_leaves_ends_it():

@@ -61,9 +61,16 @@ static void apply(const char *containers, struct outcome *o)
 	cow_reconcile_apply(reconcile, config(containers), false, done, o);
 }
 
+static uint32_t parallel;
+
 static int setup(void **state)
 {
-	const struct cow_reconcile_setup with = { &engine, &timers, failed, NULL };
+	const struct cow_reconcile_setup with = {
+		.engine = &engine,
+		.timers = &timers,
+		.parallel = parallel,
+		.failed = failed,
+	};
 
 	(void)state;
 	memset(&engine, 0, sizeof(engine));
@@ -336,6 +343,34 @@ static void kill_waits_for_nobody(void **state)
 	assert_int_equal(stop.calls, 1);
 }
 
+static int setup_parallel(void **state)
+{
+	parallel = 2;
+	return setup(state);
+}
+
+static void few_are_started_at_a_time(void **state)
+{
+	struct outcome o;
+	char text[512] = "";
+
+	(void)state;
+	parallel = 0;
+	for (int i = 0; i < 6; i++)
+		(void)sprintf(text + strlen(text), "%s\"c%d\":{\"rootfs\":\"/r\"}", i ? "," : "", i);
+	apply(text, &o);
+	turn();
+	for (int i = 0; i < 12; i++) {
+		assert_int_equal(engine.queued, i < 11 ? 2 : 1);
+		answer_at(0);
+	}
+	assert_int_equal(engine.queued, 0);
+	turn();
+	assert_int_equal(o.calls, 1);
+	for (int i = 0; i < 6; i++)
+		assert_true(engine.containers[i].running);
+}
+
 /*
  * Any order of answers, failures anywhere, reloads and a stop at any moment: it always ends, in
  * order.
@@ -364,6 +399,7 @@ static void any_interleaving(void **state)
 		size_t asked = 0;
 		bool stopping = false, smooth = true;
 
+		parallel = dice(3);
 		(void)setup(state);
 		find("a", true)->healthy = dice(2);
 		find("a", true)->exit_code = (int)dice(2);
@@ -416,6 +452,7 @@ int main(void)
 		test(stops_dependents_first),
 		test(removes_when_asked),
 		test(kill_waits_for_nobody),
+		cmocka_unit_test_setup_teardown(few_are_started_at_a_time, setup_parallel, teardown),
 		cmocka_unit_test(any_interleaving),
 	};
 
