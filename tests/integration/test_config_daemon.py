@@ -314,6 +314,13 @@ def test_check_touches_nothing():
             "/c.json:4: /containers/c: /rootfs: JSON specification file config.json not found",
             '/c.json:5: /containers/d: no plugin has a backend "none"',
             "5 mistakes"], lines
+    # The example of the page: nothing is wrong but that this machine has none of its files.
+    with tempfile.NamedTemporaryFile("w", suffix=".json", prefix="cowherd-check-") as file:
+        page = (cow.SOURCE / "docs/configuration.md").read_text()
+        file.write(page.split("```json\n")[1].split("```")[0])
+        file.flush()
+        result = subprocess.run([cow.COWHERD, "check", file.name], stderr=subprocess.PIPE, text=True)
+        assert result.stderr.count("/srv/") == 3 and result.stderr.endswith("3 mistakes\n"), result.stderr
     for name in sorted(os.listdir(cow.SOURCE / "tests/data/config/bad")):
         path = cow.SOURCE / "tests/data/config/bad" / name
         if path.suffix == ".json":

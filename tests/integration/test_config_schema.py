@@ -33,6 +33,12 @@ for path in sorted((DATA / "bad").glob("*.json")):
     if not verdict(path):
         failed.append("%s is bad, the schema takes it" % path.name)
 
+# What the page shows is good, too.
+for block in re.findall(r"^```json\n(.*?)^```", (SOURCE / "docs/configuration.md").read_text(), re.S | re.M):
+    errors = [e.message for e in validator.iter_errors(json.loads(block))]
+    if errors:
+        failed.append("docs/configuration.md: %s" % errors)
+
 # The unit test of the parser loads the same files; here, that the lists of keys are the same.
 source = (SOURCE / "core/spec/create.c").read_text()
 parser_keys = set(re.findall(r'"(\w+)"', re.search(r"cow_create_keys\[\] = \{(.*?)\}", source, re.S).group(1)))

@@ -198,6 +198,24 @@ def test_wrong_configuration():
     up.finish(1)
 
 
+def test_the_example():
+    example = json.loads((cow.SOURCE / "config/example.json").read_text())["containers"]
+    for entry in example.values():
+        assert entry.pop("rootfs") == "../build/rootfs"
+    up = Up(example)
+    (up.dir / "rootfs/var/www").mkdir(parents=True)
+    with open(up.dir / "rootfs/etc/passwd", "a") as passwd:
+        passwd.write("nobody:x:65534:65534:nobody:/:/bin/false\n")
+    up.expect("ticker | tick 2\n", 60)
+    up.process.send_signal(signal.SIGINT)
+    text = up.finish()
+    assert "hello  | hello from hello: I am root" in text and "hello exited with code 0" in text, text
+    assert "web    | serving" in text, text
+    # The ticker waits for web's health, and goes before it.
+    assert text.index("web    | serving") < text.index("tick 1")
+    assert text.index("ticker exited with code 0") < text.index("web exited with code 143"), text
+
+
 def test_slow_reader_stalls_nobody():
     """A stdout that nobody reads: the container goes on, the socket answers; then every line comes."""
     count = 40000
