@@ -119,6 +119,7 @@ struct waiter {
 	uint64_t id;
 	char txn[COW_UUID_LEN];
 	cow_engine_cb cb;
+	void (*drop)(void *arg); /* instead of cb, where nobody is left to be told; may be NULL */
 	void *arg;
 	struct cow_error *err; /* NULL: success */
 	char *result;

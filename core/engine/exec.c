@@ -165,6 +165,15 @@ static void exec_taken(struct process *p, const struct cow_answer *answer)
 						      (p->alive ? COW_FACT_ALIVE : 0));
 }
 
+static void exec_dropped(void *arg)
+{
+	struct exec_call *x = arg;
+
+	if (x->fd >= 0)
+		(void)close(x->fd);
+	free(x);
+}
+
 static void exec_told(void *arg, const struct cow_error *err, const char *result)
 {
 	struct exec_call *x = arg;
@@ -175,9 +184,7 @@ static void exec_told(void *arg, const struct cow_error *err, const char *result
 		x->cb(x->arg, err ? err : &x->err, 0, 0, -1);
 	else
 		x->cb(x->arg, NULL, p->id, p->pid, cow_take_fd(&x->fd));
-	if (x->fd >= 0)
-		(void)close(x->fd);
-	free(x);
+	exec_dropped(x);
 }
 
 static void exec_answered(void *arg, const struct cow_answer *answer)
@@ -261,6 +268,7 @@ void cow_engine_exec(struct cow_engine *e, const char *key, struct json_object *
 	x->waiter = waiter_new(e, WAIT_CALL, exec_told, x);
 	if (!x->waiter)
 		return; /* told from inside */
+	x->waiter->drop = exec_dropped;
 	c = container_find(e, key, &err);
 	if (!c) {
 		waiter_fail(x->waiter, &err);

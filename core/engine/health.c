@@ -16,6 +16,15 @@
 #define LOG_MAX 5u
 #define FIRST_MS 200u
 
+/* What a probe prints: the beginning is kept, the rest only read, so that it is not held up. */
+struct output {
+	struct cow_engine *engine;
+	uv_poll_t poll;
+	int fd;
+	size_t len;
+	char text[OUTPUT_MAX + 1];
+};
+
 struct probe_result {
 	uint64_t start_ns, end_ns;
 	int code;
@@ -24,6 +33,16 @@ struct probe_result {
 
 enum health_status { STARTING, HEALTHY, UNHEALTHY };
 
+/* One run of the check.  It may outlast its use: its answer and its end are waited for. */
+struct probe {
+	struct cow_list link;    /* health->probes */
+	struct health *health;   /* NULL: nobody wants to know any more */
+	struct process *process;
+	struct output *output;
+	uint64_t start_ns;
+	bool late;
+};
+
 struct health {
 	struct container *container;
 	enum health_status status;
@@ -31,12 +50,10 @@ struct health {
 	uint64_t order;          /* of the life it is about */
 	uint64_t since_ms;       /* when that began */
 	struct cow_timer next, limit;
-	struct process *process; /* the probe under way */
-	bool late;
-	int out;                 /* read end of its output */
-	uint64_t start_ns;
+	struct cow_list probes;
+	struct probe *probe;     /* the one under way */
 	struct probe_result log[LOG_MAX];
-	uint32_t probes;         /* so many were made */
+	uint32_t judged;         /* so many were */
 };
 
 static const char *const status_names[] = { "starting", "healthy", "unhealthy" };
@@ -48,23 +65,78 @@ const char *health_status(const struct container *c)
 		       "none";
 }
 
-static void probe_drop(struct health *h)
+static void output_read(struct output *o)
 {
-	if (h->out >= 0)
-		(void)close(h->out);
-	h->out = -1;
-	h->process = NULL;
+	char rest[4096];
+	ssize_t n;
+
+	do {
+		char *into = o->len < OUTPUT_MAX ? o->text + o->len : rest;
+
+		n = read(o->fd, into, o->len < OUTPUT_MAX ? OUTPUT_MAX - o->len : sizeof(rest));
+		if (n > 0 && into != rest)
+			o->len += (size_t)n;
+	} while (n > 0);
+	if (n == 0)
+		(void)uv_poll_stop(&o->poll);
+}
+
+static void output_readable(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	output_read(cow_container_of(poll, struct output, poll));
+}
+
+static void output_closed(uv_handle_t *handle)
+{
+	struct output *o = cow_container_of((uv_poll_t *)handle, struct output, poll);
+
+	o->engine->jobs--;
+	(void)close(o->fd);
+	free(o);
+}
+
+/* Takes over fd, also on failure. */
+static struct output *output_new(struct cow_engine *e, int fd)
+{
+	struct output *o = calloc(1, sizeof(*o));
+
+	if (!o || uv_poll_init(e->setup.loop, &o->poll, fd) < 0) {
+		(void)close(fd);
+		free(o);
+		return NULL;
+	}
+	o->engine = e;
+	o->fd = fd;
+	e->jobs++;
+	(void)uv_poll_start(&o->poll, UV_READABLE, output_readable);
+	return o;
+}
+
+static void probe_free(struct probe *p)
+{
+	if (p->output)
+		uv_close((uv_handle_t *)&p->output->poll, output_closed);
+	cow_list_del(&p->link);
+	free(p);
+}
+
+/* What it will say is of no interest any more. */
+static void probe_leave(struct health *h)
+{
+	if (h->probe)
+		h->probe->health = NULL;
+	h->probe = NULL;
 	cow_timer_stop(h->container->engine->setup.timers, &h->limit);
 }
 
-static char *probe_output(struct health *h)
+static char *probe_output(const struct probe *p)
 {
-	char *text = calloc(1, OUTPUT_MAX + 1);
-	ssize_t n = text && h->out >= 0 ? read(h->out, text, OUTPUT_MAX) : 0;
-
-	if (text)
-		text[n > 0 ? n : 0] = '\0';
-	return text;
+	if (!p->output)
+		return NULL;
+	output_read(p->output);
+	return strdup(p->output->text);
 }
 
 static void react(struct container *c)
@@ -104,15 +176,16 @@ static void health_is(struct health *h, enum health_status status)
 
 static void probe_next(struct health *h);
 
-static void probe_judge(struct health *h, int code, char *output)
+static void probe_judge(struct health *h, int code, uint64_t start_ns, char *output)
 {
 	const struct cow_health *d = &h->container->def->health;
 	uint64_t now = h->container->engine->setup.timers->now_ms;
-	struct probe_result *slot = &h->log[h->probes++ % LOG_MAX];
+	struct probe_result *slot = &h->log[h->judged++ % LOG_MAX];
 
 	free(slot->output);
-	*slot = (struct probe_result){ h->start_ns, cow_realtime_ns(), code, output };
-	probe_drop(h);
+	*slot = (struct probe_result){ start_ns, cow_realtime_ns(), code, output };
+	if (h->container->state != COW_STATE_RUNNING)
+		return; /* paused, or about to end: no fault of its own */
 	probe_next(h);
 	if (code == 0) {
 		h->failing = 0;
@@ -126,27 +199,39 @@ static void probe_judge(struct health *h, int code, char *output)
 		health_is(h, UNHEALTHY);
 }
 
-static void probe_ended(void *arg, struct process *p)
+/* It has come to its end, this way or that. */
+static void probe_over(struct probe *p, int code, char *output)
 {
-	struct health *h = arg;
-	int code = h && h->late ? -1 : p->ending.code;
+	struct health *h = p->health;
+	uint64_t start_ns = p->start_ns;
 
-	process_forget(p);
 	if (h)
-		probe_judge(h, code, probe_output(h));
+		probe_leave(h);
+	probe_free(p);
+	if (h)
+		probe_judge(h, code, start_ns, output);
+	else
+		free(output);
+}
+
+static void probe_ended(void *arg, struct process *process)
+{
+	struct probe *p = arg;
+	int code = p->late ? -1 : process->ending.code;
+
+	process_forget(process);
+	probe_over(p, code, probe_output(p));
 }
 
 static void probe_answered(void *arg, const struct cow_answer *answer)
 {
-	struct health *h = arg;
-	struct process *p = h->process;
+	struct probe *p = arg;
 
-	process_take(p, answer, probe_ended, h);
-	if (!p->failed)
+	process_take(p->process, answer, probe_ended, p);
+	if (!p->process->failed)
 		return;
-	process_forget(p);
-	probe_judge(h, -1,
-		    strdup(answer->message ? answer->message : cow_errno_text(answer->code)));
+	process_forget(p->process);
+	probe_over(p, -1, strdup(answer->message ? answer->message : cow_errno_text(answer->code)));
 }
 
 static void probe_late(struct cow_timer *timer, void *arg)
@@ -154,16 +239,17 @@ static void probe_late(struct cow_timer *timer, void *arg)
 	struct health *h = arg;
 	struct container *c = h->container;
 	const struct cow_backend *backend = container_backend(c);
+	struct process *process = h->probe->process;
 	cow_op op;
 
 	(void)timer;
-	h->late = true;
-	if (!h->process || !h->process->alive || !backend ||
+	h->probe->late = true;
+	if (!process->alive || !backend ||
 	    call_open(c, backend->table.name, 0, call_ignored, NULL, &op) < 0)
 		return;
-	call_returned(
-		c->engine, op,
-		backend->table.signal(backend->arg, op, c->system, h->process->handle, SIGKILL, 0));
+	call_returned(c->engine, op,
+		      backend->table.signal(backend->arg, op, c->system, process->handle, SIGKILL,
+					    0));
 }
 
 static char *probe_process(const struct container *c)
@@ -179,32 +265,43 @@ static char *probe_process(const struct container *c)
 	return cow_strbuf_take(&b);
 }
 
+static int probe_exec(struct probe *p, struct container *c)
+{
+	_cleanup_free_ char *process = probe_process(c);
+	int fds[2], rc;
+
+	if (!process)
+		return -ENOMEM;
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	(void)fcntl(fds[1], F_SETFL, 0); /* the probe's own end blocks, as programs expect */
+	p->output = output_new(c->engine, fds[0]);
+	rc = exec_internal(c, process, fds[1], probe_answered, p, &p->process);
+	(void)close(fds[1]);
+	return rc;
+}
+
 static void probe(struct cow_timer *timer, void *arg)
 {
 	struct health *h = arg;
 	struct container *c = h->container;
-	_cleanup_free_ char *process = probe_process(c);
-	int fds[2], rc;
+	struct probe *p = calloc(1, sizeof(*p));
+	int rc;
 
 	(void)timer;
-	h->start_ns = cow_realtime_ns();
-	h->late = false;
-	if (!process || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0) {
-		probe_judge(h, -1, strdup("no memory or descriptors for a probe"));
+	if (!p) {
+		probe_judge(h, -1, cow_realtime_ns(), NULL);
 		return;
 	}
-	/*
-	 * The probe's own end blocks, as programs expect; what it writes beyond a pipe's size waits
-	 * for its kill.
-	 */
-	(void)fcntl(fds[1], F_SETFL, 0);
-	h->out = fds[0];
+	p->health = h;
+	p->start_ns = cow_realtime_ns();
+	cow_list_add(&h->probes, &p->link);
+	h->probe = p;
 	(void)cow_timer_start(c->engine->setup.timers, &h->limit, c->def->health.timeout_ms,
 			      probe_late, h);
-	rc = exec_internal(c, process, fds[1], probe_answered, h, &h->process);
-	(void)close(fds[1]);
+	rc = probe_exec(p, c); /* where it succeeds, p may be over already */
 	if (rc < 0)
-		probe_judge(h, -1, strdup(cow_errno_text(rc)));
+		probe_over(p, -1, strdup(cow_errno_text(rc)));
 }
 
 static void probe_next(struct health *h)
@@ -229,7 +326,7 @@ void health_running(struct container *c)
 		if (!h)
 			return;
 		h->container = c;
-		h->out = -1;
+		cow_list_init(&h->probes);
 	}
 	if (h->order != c->start_order) {
 		h->order = c->start_order;
@@ -237,6 +334,8 @@ void health_running(struct container *c)
 		h->failing = 0;
 		h->since_ms = c->engine->setup.timers->now_ms;
 	}
+	if (h->probe)
+		return; /* the one from before the pause decides when the next one is */
 	(void)cow_timer_start(c->engine->setup.timers, &h->next,
 			      d->interval_ms < FIRST_MS ? d->interval_ms : FIRST_MS, probe, h);
 }
@@ -248,16 +347,18 @@ void health_leave(struct container *c)
 	if (!h)
 		return;
 	cow_timer_stop(c->engine->setup.timers, &h->next);
+	if (!container_alive(c))
+		probe_leave(h);
 }
 
 void health_inspect(const struct container *c, struct cow_strbuf *out)
 {
 	const struct health *h = c->health;
-	uint32_t first = h && h->probes > LOG_MAX ? h->probes - LOG_MAX : 0;
+	uint32_t first = h && h->judged > LOG_MAX ? h->judged - LOG_MAX : 0;
 
 	cow_strbuf_addf(out, "{\"status\":\"%s\",\"failing\":%u,\"log\":[", health_status(c),
 			h ? h->failing : 0);
-	for (uint32_t i = first; h && i < h->probes; i++) {
+	for (uint32_t i = first; h && i < h->judged; i++) {
 		const struct probe_result *r = &h->log[i % LOG_MAX];
 
 		cow_strbuf_addf(out,
@@ -277,7 +378,9 @@ void health_destroy(struct container *c)
 	if (!h)
 		return;
 	cow_timer_stop(c->engine->setup.timers, &h->next);
-	probe_drop(h);
+	probe_leave(h);
+	while (!cow_list_empty(&h->probes))
+		probe_free(cow_container_of(h->probes.next, struct probe, link));
 	for (uint32_t i = 0; i < LOG_MAX; i++)
 		free(h->log[i].output);
 	free(h);

@@ -109,8 +109,12 @@ void waiter_answered(void *arg, const struct cow_answer *answer)
 void waiters_drop(struct cow_list *waiters)
 {
 	cow_list_for_safe(l, tmp, waiters) {
+		struct waiter *w = cow_container_of(l, struct waiter, link);
+
 		cow_list_del(l);
-		waiter_free(cow_container_of(l, struct waiter, link));
+		if (w->drop)
+			w->drop(w->arg);
+		waiter_free(w);
 	}
 }
 

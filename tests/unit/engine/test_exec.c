@@ -216,6 +216,35 @@ static void unhealthy_restarts(void **state)
 	assert_int_equal(fake.live_max, 1);
 }
 
+/* It may print what it likes: the beginning is shown, and nothing holds it up. */
+static void probe_prints(void **state)
+{
+	struct cow_strbuf out = COW_STRBUF_INIT;
+	char text[8192];
+	size_t sent = 0;
+
+	(void)state;
+	memset(text, 'p', sizeof(text));
+	running("a", CHECK "\"on_unhealthy\":\"none\"}");
+	fake.keep_out = true;
+	fake_advance(200);
+	assert_true(fake.last_out >= 0);
+	(void)fcntl(fake.last_out, F_SETFL, O_NONBLOCK);
+	while (sent < 200000) {
+		ssize_t n = write(fake.last_out, text, sizeof(text));
+
+		sent += n > 0 ? (size_t)n : 0;
+		fake_turn();
+	}
+	(void)close(fake.last_out);
+	fake.last_out = -1;
+	probe_ends("a", 0);
+	health_inspect(container_by_id(fake.engine, "a"), &out);
+	assert_non_null(strstr(out.data, "pppp"));
+	assert_true(out.len > 4096 && out.len < 4500);
+	cow_strbuf_finish(&out);
+}
+
 static void start_period(void **state)
 {
 	(void)state;
@@ -259,7 +288,7 @@ int main(void)
 		TEST(becomes_healthy),
 		TEST(probe_hangs),
 		TEST(unhealthy_restarts),
-		TEST(start_period),
+		TEST(probe_prints), TEST(start_period),
 		TEST(ends_inside_a_probe),
 	};
 
