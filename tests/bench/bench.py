@@ -43,6 +43,9 @@ class Bench:
         self.rounds = rounds
         self.quick = quick
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-bench-"))
+        # Volatile state belongs on a tmpfs, as /run is everywhere but in some sandboxes.
+        self.volatile = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-bench-", dir="/dev/shm"))
+        self.peers = str(self.volatile / "peers")
         self.results = []
         self.daemon = None
         self.log_pid = None
@@ -76,7 +79,7 @@ class Bench:
 
     def start_daemon(self):
         self.daemon = subprocess.Popen(
-            [self.program("cowherd"), "daemon", "--foreground-log", "--root", str(self.dir / "run"), "--state",
+            [self.program("cowherd"), "daemon", "--foreground-log", "--root", str(self.volatile / "run"), "--state",
              str(self.dir / "state"), "--host", "unix://" + self.socket, "--config", self.empty_config()],
             stderr=open(self.dir / "daemon.log", "a"))
         deadline = time.monotonic() + 20
@@ -101,6 +104,7 @@ class Bench:
     def teardown(self):
         self.stop_daemon()
         shutil.rmtree(self.dir)
+        shutil.rmtree(self.volatile)
 
     # -- contenders ----------------------------------------------------------------------------
 
@@ -148,9 +152,9 @@ class Bench:
         for _ in range(self.rounds):
             ours += self.client("cycle", 10, self.true)
             floor += self.floor(10)
-            crun += self.spawn(10, ["crun", "run", "-b", self.true, "bench-@"])
-            crun_plain += self.spawn(10, ["crun", "--cgroup-manager=disabled", "run", "-b", self.true, "bench-@"])
-            runc += self.spawn(2, ["runc", "run", "-b", self.true, "bench-@"])
+            crun += self.spawn(10, ["crun", "--root", self.peers, "run", "-b", self.true, "bench-@"])
+            crun_plain += self.spawn(10, ["crun", "--root", self.peers, "--cgroup-manager=disabled", "run", "-b", self.true, "bench-@"])
+            runc += self.spawn(2, ["runc", "--root", self.peers, "run", "-b", self.true, "bench-@"])
         m = median(ours)
         us = dict(ours_us=m, floor_us=median(floor), crun_us=median(crun), crun_disabled_us=median(crun_plain),
                   runc_us=median(runc))
@@ -166,17 +170,17 @@ class Bench:
         subprocess.run([*cli, "run", "-d", "--name", "bench-exec", "--bundle", self.sleep], check=True,
                        stdout=subprocess.DEVNULL)
         for runtime in "crun", "runc":
-            subprocess.run(self.in_own_mounts([runtime, "run", "-d", "-b", self.sleep, "bench-exec-" + runtime]),
+            subprocess.run(self.in_own_mounts([runtime, "--root", self.peers, "run", "-d", "-b", self.sleep, "bench-exec-" + runtime]),
                            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             for _ in range(self.rounds):
                 ours += self.client("exec", 10, "bench-exec", "/bin/true")
-                crun += self.spawn(10, ["crun", "exec", "bench-exec-crun", "/bin/true"])
-                runc += self.spawn(2, ["runc", "exec", "bench-exec-runc", "/bin/true"])
+                crun += self.spawn(10, ["crun", "--root", self.peers, "exec", "bench-exec-crun", "/bin/true"])
+                runc += self.spawn(2, ["runc", "--root", self.peers, "exec", "bench-exec-runc", "/bin/true"])
         finally:
             subprocess.run([*cli, "rm", "-f", "bench-exec"], stdout=subprocess.DEVNULL)
             for runtime in "crun", "runc":
-                subprocess.run(self.in_own_mounts([runtime, "delete", "-f", "bench-exec-" + runtime]))
+                subprocess.run(self.in_own_mounts([runtime, "--root", self.peers, "delete", "-f", "bench-exec-" + runtime]))
         m = median(ours)
         self.report("exec of true / crun exec", m / median(crun), "x", 0.40, "less", ours_us=m, crun_us=median(crun),
                     runc_us=median(runc))

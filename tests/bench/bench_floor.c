@@ -49,6 +49,33 @@ static void mount_cgroups(void)
 	must(mount(NULL, "sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | flags, NULL), "remount");
 }
 
+/* The masked and read-only paths of `runc spec` are mounts, too. */
+static void mount_masks(void)
+{
+	static const char *const masked[] = {
+		"proc/acpi", "proc/asound", "proc/kcore", "proc/keys", "proc/latency_stats", "proc/timer_list",
+		"proc/timer_stats", "proc/sched_debug", "sys/firmware", "proc/scsi",
+	};
+	static const char *const readonly[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys",
+						"proc/sysrq-trigger" };
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(masked) / sizeof(masked[0]); i++) {
+		if (stat(masked[i], &st) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode))
+			must(mount("tmpfs", masked[i], "tmpfs", MS_RDONLY, NULL), masked[i]);
+		else
+			must(mount("/dev/null", masked[i], NULL, MS_BIND, NULL), masked[i]);
+	}
+	for (size_t i = 0; i < sizeof(readonly) / sizeof(readonly[0]); i++) {
+		if (stat(readonly[i], &st) < 0)
+			continue;
+		must(mount(readonly[i], readonly[i], NULL, MS_BIND | MS_REC, NULL), readonly[i]);
+		must(mount(NULL, readonly[i], NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL), readonly[i]);
+	}
+}
+
 static void child(const char *rootfs, char **argv)
 {
 	const unsigned long common = MS_NOSUID | MS_NOEXEC | MS_NODEV;
@@ -67,6 +94,7 @@ static void child(const char *rootfs, char **argv)
 	must(mount("mqueue", "dev/mqueue", "mqueue", common, NULL), "mqueue");
 	must(mount("sysfs", "sys", "sysfs", common | MS_RDONLY, NULL), "sysfs");
 	mount_cgroups();
+	mount_masks();
 	must((int)syscall(SYS_pivot_root, ".", "."), "pivot_root");
 	must(umount2(".", MNT_DETACH), "umount");
 	must(execv(argv[0], argv), "exec");
