@@ -18,13 +18,21 @@ file(RELATIVE_PATH COW_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p
 configure_file(cmake/cowherd.pc.in cowherd.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/cowherd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/config/example.json)
-  install(FILES config/example.json config/cowherd.schema.json
-    DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd)
-endif()
-install(DIRECTORY config/plugin-template DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd OPTIONAL)
-configure_file(config/cowherd.service.in cowherd.service @ONLY)
+# The installed example has no build tree beside it: its root filesystem is a directory beside the file.
+file(READ config/example.json example)
+string(REPLACE "../build/rootfs" "rootfs" example "${example}")
+file(WRITE ${CMAKE_BINARY_DIR}/example.json "${example}")
+install(FILES ${CMAKE_BINARY_DIR}/example.json config/cowherd.schema.json
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd)
+install(DIRECTORY config/plugin-template DESTINATION ${CMAKE_INSTALL_DATADIR}/cowherd)
+# Where the programs will be is known at installation only: a package has another prefix than `cmake --install`.
+install(CODE "set(bin \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+  configure_file(${CMAKE_SOURCE_DIR}/config/cowherd.service.in ${CMAKE_BINARY_DIR}/cowherd.service @ONLY)")
 install(FILES ${CMAKE_BINARY_DIR}/cowherd.service DESTINATION lib/systemd/system)
+
+file(GLOB pages docs/*.md)
+install(FILES README.md ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 # Man pages and completions come from the program's own option table.
 if(TARGET cowherd)
