@@ -72,6 +72,7 @@ static void container_free(struct container *c)
 	log_detach(c);
 	cow_timer_stop(t, &c->deadline);
 	cow_timer_stop(t, &c->stable);
+	cow_txn_destroy(c->txn); /* a supervisor that leaves: its successor finds the ledger */
 	parts_forget(c);
 	waiters_drop(&c->waiters);
 	cow_ledger_close(c->ledger);
