@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documentation shows what the programs do: README.md's tour is run word for word, in a directory, /run and
-/var/lib of its own, and its output compared; what docs/HACKING.md names must exist."""
+"""The documentation shows what the programs do: the tours of README.md and docs/errors.md are run word for word, in a
+directory, /run and /var/lib of their own, and their output compared; what docs/HACKING.md names must exist."""
 import os
 import pathlib
 import re
@@ -21,7 +21,8 @@ VARIES = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{3}\b", "ID"),
     (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
-    (r"/\S*/(build/rootfs|bad.json)", r"\1"),
+    (r"/\S*/(build/rootfs|bad\.json|bundle/config\.json)", r"\1"),
+    (r"process \d+$", "process PID"),
     (r"(Less than a|\d+) seconds?", "SECONDS"),
     (r"\d+\.\d+%", "PERCENT"),
     (r"[0-9.]+(B|[kMG]i?B)\b", "SIZE"),
@@ -38,10 +39,10 @@ def same(text):
     return text.strip("\n")
 
 
-def tour(readme):
+def tour(page):
     """(command, output) of every block that follows the line <!-- tour -->, in order."""
     steps = []
-    for block in re.findall(r"<!-- tour -->\n+```\w*\n(.*?)```", readme, re.S):
+    for block in re.findall(r"<!-- tour -->\n+```\w*\n(.*?)```", page, re.S):
         for line in block.splitlines():
             if line.startswith(PROMPT):
                 steps.append([line[len(PROMPT):], []])
@@ -71,23 +72,23 @@ def run_command(shell, command):
     raise AssertionError("%s: the shell ended: %s" % (command, "".join(lines)))
 
 
-def compare(directory):
-    steps = tour((cow.SOURCE / "README.md").read_text())
-    assert len(steps) >= 10, "README.md has a tour of %d commands only" % len(steps)
+def compare(directory, page):
+    steps = tour((cow.SOURCE / page).read_text())
+    assert len(steps) >= 10, "%s has a tour of %d commands only" % (page, len(steps))
     shell = start_shell(directory)
     try:
         for command, shown in steps:
             printed = run_command(shell, command)
             if same(printed) != same(shown):
-                raise AssertionError("$ %s\n-- README.md shows\n%s\n-- it prints\n%s" % (command, shown, printed))
+                raise AssertionError("$ %s\n-- %s shows\n%s\n-- it prints\n%s" % (command, page, shown, printed))
     finally:
         run_command(shell, "cowherd shutdown --kill >/dev/null 2>&1")
         shell.stdin.close()
         shell.wait()
 
 
-def test_tour():
-    """Once more as the first process of mount and pid namespaces: what a failing tour leaves goes with them."""
+def run_page(page):
+    """By this program again, in a mount namespace of its own."""
     before = cow.Picture()
     directory = tempfile.mkdtemp(prefix="cowherd-readme-")
     try:
@@ -96,11 +97,19 @@ def test_tour():
         for part in "bin", "lib":
             (build / part).symlink_to(cow.BUILD / part)
         cow.make_rootfs(build / "rootfs")
-        subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, __file__, directory],
+        subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, __file__, directory, page],
                        check=True, env={**os.environ, INNER: "1"})
         before.check(directory)
     finally:
         shutil.rmtree(directory)
+
+
+def test_readme():
+    run_page("README.md")
+
+
+def test_errors():
+    run_page("docs/errors.md")
 
 
 def function_exists(name, sources):
@@ -140,6 +149,6 @@ if __name__ == "__main__":
     if os.environ.get(INNER):
         for place in "/run", "/var/lib":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
-        compare(sys.argv[1])
+        compare(*sys.argv[1:])
     else:
-        cow.main([test_names, test_links, test_tour])
+        cow.main([test_names, test_links, test_readme, test_errors])
