@@ -112,7 +112,10 @@ void cow_txn_destroy(struct cow_txn *txn)
 {
 	if (!txn)
 		return;
-	assert(txn->state == TXN_NEW);
+	assert(!txn->inside);
+	if (txn->op)
+		cow_op_abandon(txn->ops, txn->op);
+	cow_timer_stop(txn->timers, &txn->timer);
 	txn_free(txn);
 }
 

@@ -127,7 +127,10 @@ void cow_txn_run(struct cow_txn *txn, cow_txn_done_cb done, void *arg);
  * without effect, once something failed or the last step succeeded.  Idempotent.
  */
 void cow_txn_cancel(struct cow_txn *txn, int code);
-/* For a transaction that was never run; NULL is fine. */
+/*
+ * One that was never run; or, from outside its hooks, one that runs: it is dropped where it stands, nothing is
+ * undone, done is not called.  NULL is fine.
+ */
 void cow_txn_destroy(struct cow_txn *txn);
 /* Name of the step in flight, or "". */
 const char *cow_txn_step(const struct cow_txn *txn);

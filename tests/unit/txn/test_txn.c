@@ -241,6 +241,30 @@ static void test_step_in_flight_has_a_name(void **state)
 	assert_string_equal(last.error.message, "Input/output error");
 }
 
+/* Nothing comes of it any more: no deadline, no undo, no done; and an answer finds nothing. */
+static void test_dropped_where_it_stands(void **state)
+{
+	struct cow_txn *txn = create(0);
+	cow_op op = 0;
+	const struct cow_step step = { .name = "wait", .run = run_later, .run_ms = 10, .arg = &op };
+	const struct cow_answer answer = { .code = 0 };
+	(void)state;
+	assert_int_equal(add(txn, "a", COW_PHASE_IDENTITY, run_see), 0);
+	assert_int_equal(cow_txn_add(txn, &step), 0);
+	cow_txn_run(txn, on_done, NULL);
+	cow_txn_destroy(txn);
+	assert_int_equal(drops, 1);
+	assert_int_equal(cow_ops_answer(ops, op, &answer), -ENOENT);
+	turn();
+	assert_string_equal(seen, "a");
+	assert_int_equal(dones, 0);
+	txn = create(0); /* and one that only waits to say so */
+	cow_txn_run(txn, on_done, NULL);
+	cow_txn_destroy(txn);
+	turn();
+	assert_int_equal(dones, 0);
+}
+
 static void test_cancel_code(void **state)
 {
 	struct cow_txn *txn = create(0);
@@ -338,6 +362,7 @@ int main(void)
 		TEST(test_no_steps_once_it_runs),
 		TEST(test_cancel_code),
 		TEST(test_step_in_flight_has_a_name),
+		TEST(test_dropped_where_it_stands),
 		TEST(test_transactions_among_each_other),
 		TEST(test_out_of_memory),
 	};
