@@ -26,6 +26,17 @@ struct held_fd {
 	uint64_t end;
 };
 
+/* A long line, which is parsed on the pool; its connection reads no further meanwhile. */
+struct parse {
+	uv_work_t work;
+	struct cow_server *server;
+	struct conn *conn; /* NULL: it went away */
+	char *line;
+	size_t len;
+	struct json_object *message;
+	struct cow_error err;
+};
+
 struct conn {
 	struct cow_list node; /* first: the server's list is a list of these */
 	struct cow_server *server;
@@ -42,7 +53,10 @@ struct conn {
 
 	char *in; /* a line that has not ended yet */
 	size_t in_len, in_cap;
-	uint64_t line_start; /* stream offset */
+	uint64_t line_start, received; /* stream offsets */
+	struct parse *parse;           /* under way */
+	char *rest;                    /* what came behind that line already */
+	size_t rest_len;
 	struct held_fd held[HELD_FDS];
 	uint32_t held_count;
 
@@ -108,6 +122,9 @@ static void conn_closed_cb(uv_handle_t *handle)
 	conn_drop_held(c, UINT64_MAX);
 	cow_list_del(&c->node);
 	s->conn_count--;
+	if (c->parse)
+		c->parse->conn = NULL;
+	free(c->rest);
 	free(c->in);
 	free(c);
 	server_handle_closed(s);
@@ -164,12 +181,8 @@ static int conn_keep(struct conn *c, const char *data, size_t len)
 	return 0;
 }
 
-static void conn_line(struct conn *c, const char *line, size_t len)
+static void conn_line_end(struct conn *c, size_t len)
 {
-	/* Those that came before this line began, and nobody took. */
-	conn_drop_held(c, c->line_start);
-	if (len > 0)
-		request_line(c, line, len);
 	c->line_start += len + 1;
 	c->in_len = 0;
 	if (c->in_cap > KEEP_BYTES) {
@@ -179,50 +192,144 @@ static void conn_line(struct conn *c, const char *line, size_t len)
 	}
 }
 
-/* Lines that are whole in the chunk are read where they are. */
-static int conn_frame(struct conn *c, const char *data, size_t len)
-{
-	while (len > 0 && !c->doomed) {
-		const char *end = memchr(data, '\n', len);
-		size_t n = end ? (size_t)(end - data) : len;
-		int r = 0;
+static void conn_poll(struct conn *c);
+static void conn_frame(struct conn *c, const char *data, size_t len);
 
-		if (!end || c->in_len > 0)
-			r = conn_keep(c, data, n);
-		if (r < 0)
-			return r;
-		if (!end)
-			return 0;
-		if (c->in_len > 0)
-			conn_line(c, c->in, c->in_len);
-		else
-			conn_line(c, data, n);
-		data += n + 1;
-		len -= n + 1;
+static void parse_work(uv_work_t *work)
+{
+	struct parse *p = work->data;
+
+	(void)cow_json_parse("request", p->line, p->len, &p->message, &p->err);
+}
+
+static void conn_resume(struct conn *c, struct parse *p)
+{
+	char *rest = cow_take_ptr(c->rest);
+	size_t len = c->rest_len;
+
+	c->rest_len = 0;
+	c->parse = NULL;
+	if (!c->doomed)
+		request_parsed(c, p->message, &p->err);
+	conn_line_end(c, p->len);
+	conn_frame(c, rest, len);
+	free(rest);
+	conn_poll(c);
+}
+
+static void parse_done(uv_work_t *work, int status)
+{
+	struct parse *p = work->data;
+	struct conn *c = p->conn;
+
+	(void)status;
+	if (c)
+		conn_resume(c, p);
+	json_object_put(p->message);
+	free(p->line);
+	p->server->requests--;
+	server_free_if_unused(p->server);
+	free(p);
+}
+
+/* Takes over the line that is in c->in. */
+static int conn_parse_later(struct conn *c)
+{
+	struct parse *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->work.data = p;
+	p->server = c->server;
+	p->conn = c;
+	p->line = c->in;
+	p->len = c->in_len;
+	if (uv_queue_work(c->server->loop, &p->work, parse_work, parse_done) < 0) {
+		free(p);
+		return -ENOMEM;
 	}
+	c->in = NULL;
+	c->in_len = c->in_cap = 0;
+	c->parse = p;
+	c->server->requests++;
 	return 0;
+}
+
+static void conn_line(struct conn *c, const char *line, size_t len)
+{
+	struct json_object *message = NULL;
+	struct cow_error err = { 0 };
+
+	/* Those that came before this line began, and nobody took. */
+	conn_drop_held(c, c->line_start);
+	if (len > CONN_PARSE_INLINE && line == c->in && conn_parse_later(c) == 0)
+		return;
+	if (len > 0) {
+		(void)cow_json_parse("request", line, len, &message, &err);
+		request_parsed(c, message, &err);
+		json_object_put(message);
+	}
+	conn_line_end(c, len);
+}
+
+/* Lines that are whole in the chunk, and not long, are read where they are. */
+static int conn_next_line(struct conn *c, const char **data, size_t *len)
+{
+	const char *end = memchr(*data, '\n', *len);
+	size_t n = end ? (size_t)(end - *data) : *len;
+	bool keep = !end || c->in_len > 0 || n > CONN_PARSE_INLINE;
+	int r = keep ? conn_keep(c, *data, n) : 0;
+
+	if (r < 0)
+		return r;
+	if (end)
+		conn_line(c, keep ? c->in : *data, keep ? c->in_len : n);
+	*data += n + (end != NULL);
+	*len -= n + (end != NULL);
+	return 0;
+}
+
+static int conn_put_off(struct conn *c, const char *data, size_t len)
+{
+	char *grown = len ? realloc(c->rest, c->rest_len + len) : c->rest;
+
+	if (len && !grown)
+		return -ENOMEM;
+	if (len)
+		memcpy(grown + c->rest_len, data, len);
+	c->rest = grown;
+	c->rest_len += len;
+	return 0;
+}
+
+static void conn_frame(struct conn *c, const char *data, size_t len)
+{
+	int r = 0;
+
+	while (r == 0 && len > 0 && !c->doomed && !c->parse)
+		r = conn_next_line(c, &data, &len);
+	if (r == 0 && c->parse)
+		r = conn_put_off(c, data, len);
+	if (r == -EMSGSIZE)
+		conn_refuse(c, "a message is longer than 16 MiB");
+	else if (r < 0)
+		conn_refuse(c, "out of memory");
+	if (!c->doomed && !c->parse && c->in_len == 0)
+		conn_drop_held(c, c->line_start);
 }
 
 void conn_feed(struct conn *c, const char *data, size_t len, const int *fds, uint32_t fd_count)
 {
-	uint64_t end = c->line_start + c->in_len + len;
-	int r;
-
 	if (c->doomed || c->held_count + fd_count > HELD_FDS) {
 		close_fds(fds, fd_count);
 		if (!c->doomed)
 			conn_refuse(c, "more descriptors than messages");
 		return;
 	}
+	c->received += len;
 	for (uint32_t i = 0; i < fd_count; i++)
-		c->held[c->held_count++] = (struct held_fd){ .fd = fds[i], .end = end };
-	r = conn_frame(c, data, len);
-	if (r == -EMSGSIZE)
-		conn_refuse(c, "a message is longer than 16 MiB");
-	else if (r < 0)
-		conn_refuse(c, "out of memory");
-	if (!c->doomed && c->in_len == 0)
-		conn_drop_held(c, c->line_start);
+		c->held[c->held_count++] = (struct held_fd){ .fd = fds[i], .end = c->received };
+	conn_frame(c, data, len);
 }
 
 static uint32_t control_fds(struct msghdr *msg, int *fds)
@@ -310,10 +417,11 @@ static void conn_poll_cb(uv_poll_t *handle, int status, int events);
 
 static void conn_poll(struct conn *c)
 {
-	int events = UV_READABLE | (cow_list_empty(&c->out) ? 0 : UV_WRITABLE);
+	int events = (c->parse ? UV_DISCONNECT : UV_READABLE) |
+		     (cow_list_empty(&c->out) ? 0 : UV_WRITABLE);
 
 	/* libuv goes to the kernel each time it is told. */
-	if (events != c->polled)
+	if (events != c->polled && !c->doomed && c->fd >= 0)
 		(void)uv_poll_start(&c->handle.poll, events, conn_poll_cb);
 	c->polled = events;
 }
@@ -342,12 +450,14 @@ static void conn_poll_cb(uv_poll_t *handle, int status, int events)
 	}
 	if (events & UV_WRITABLE)
 		conn_flush(c);
-	if (events & UV_READABLE) {
-		for (int i = 0; i < READS_PER_TURN && !c->doomed && conn_read(c); i++)
-			;
+	if (events & UV_DISCONNECT)
+		conn_doom(c);
+	for (int i = 0; events & UV_READABLE && i < READS_PER_TURN && !c->doomed && !c->parse;
+	     i++) {
+		if (!conn_read(c))
+			break;
 	}
-	if (!c->doomed)
-		conn_poll(c);
+	conn_poll(c);
 }
 
 void conn_send(struct conn *c, char *line, size_t len, const int *fds, uint32_t fd_count)
@@ -376,8 +486,7 @@ void conn_send(struct conn *c, char *line, size_t len, const int *fds, uint32_t 
 	if (c->fd < 0 || !idle)
 		return;
 	conn_flush(c);
-	if (!c->doomed && !cow_list_empty(&c->out))
-		conn_poll(c);
+	conn_poll(c);
 }
 
 int conn_open(struct cow_server *s, int fd, uid_t uid, struct conn **ret)
@@ -404,8 +513,7 @@ int conn_open(struct cow_server *s, int fd, uid_t uid, struct conn **ret)
 	cow_list_add(&s->conns, &c->node);
 	s->conn_count++;
 	s->handles++;
-	if (fd >= 0)
-		conn_poll(c);
+	conn_poll(c);
 	*ret = c;
 	return 0;
 }

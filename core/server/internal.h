@@ -19,6 +19,7 @@
 #define CONN_LINE_MAX (16u << 20)
 #define CONN_OUTPUT_MAX (1u << 20)
 #define CONN_READ_BYTES (64u << 10)
+#define CONN_PARSE_INLINE (64u << 10) /* a longer line may take more than a millisecond */
 #define CONN_REQUESTS_MAX 1024u
 #define CONN_FDS 4u /* in one message */
 #define REQUEST_ID_MAX 136u
@@ -45,7 +46,8 @@ struct cow_server {
 	const char *cgroup; /* "v1", "v2", "hybrid" */
 
 	struct cow_list conns;
-	struct cow_list orphans; /* verb calls whose client went away: to be answered all the same */
+	struct cow_list
+		orphans; /* verb calls whose client went away: to be answered all the same */
 	uint32_t conn_count, conn_max;
 	uint32_t requests; /* alive, attached or not: each needs this struct */
 	uint32_t handles;  /* open uv handles: when the last is closed, the server is gone */
@@ -111,7 +113,8 @@ struct request {
 	uint64_t handle; /* a wait or an operation of the handler */
 };
 
-void request_line(struct conn *c, const char *line, size_t len);
+/* A line of c as JSON (borrowed), or why it is none. */
+void request_parsed(struct conn *c, struct json_object *message, const struct cow_error *err);
 /* The connection is going: detach all its requests and give up what can be given up. */
 void request_orphan_all(struct conn *c);
 /*

@@ -366,15 +366,10 @@ static void request_message(struct conn *c, struct json_object *message)
 	}
 }
 
-void request_line(struct conn *c, const char *line, size_t len)
+void request_parsed(struct conn *c, struct json_object *message, const struct cow_error *err)
 {
-	struct json_object *message = NULL;
-	struct cow_error err = { 0 };
-
-	if (cow_json_parse("request", line, len, &message, &err) < 0) {
-		send_error(c, "null", RPC_PARSE, &err);
-		return;
-	}
-	request_message(c, message);
-	json_object_put(message);
+	if (err->code < 0)
+		send_error(c, "null", RPC_PARSE, err);
+	else
+		request_message(c, message);
 }

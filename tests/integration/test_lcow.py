@@ -24,13 +24,14 @@ PLAIN = {"pid", "network", "ipc", "uts", "mount"}
 
 
 @contextlib.contextmanager
-def supervisor():
+def supervisor(**more):
     """One supervisor, a root filesystem beside it, and a look at what is left when both have gone."""
-    before = cow.Picture()
-    s = SUPERVISOR()
+    parent = "cowherd-" + os.urandom(4).hex()  # others use the machine, and the usual name, too
+    before = cow.Picture(parent)
+    s = SUPERVISOR(config={"plugins": {"lcow": {"cgroup_parent": parent}}})
     try:
         s.rootfs = cow.make_rootfs(s.dir / "rootfs")
-        s.start()
+        s.start(**more)
         s.connection = s.client()
         yield s
         s.connection.close()

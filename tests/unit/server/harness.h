@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "tests/unit/server/fake_engine.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 static struct {
@@ -148,6 +149,15 @@ static inline void put_fds(int fd, const char *text, const int *fds, unsigned n)
 	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	assert_int_equal(sendmsg(fd, &msg, MSG_NOSIGNAL), (ssize_t)iov.iov_len);
 	turn();
+}
+
+/* Until something comes: for what takes a detour by the thread pool. */
+static inline void await(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (int i = 0; i < 5000 && poll(&p, 1, 1) == 0; i++)
+		turn();
 }
 
 /* What has come, as text; "" nothing, "EOF" where the server has hung up. */

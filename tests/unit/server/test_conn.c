@@ -77,11 +77,79 @@ static void test_almost_too_long(void **state)
 		sent += n > 0 ? (size_t)n : 0;
 		turn();
 	}
+	await(fd);
 	assert_has(get(fd), "-32700");
 	put(fd, CALL(1, "container.list", "{}"));
 	assert_has(get(fd), "\"result\":[]");
 	free(text);
 	hang_up(fd);
+}
+
+/* A create with a big spec, cut as it comes. */
+static char *big_create(int id, size_t pad)
+{
+	char *text = malloc(pad + 256);
+	int n = sprintf(text,
+			"{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"container.create\","
+			"\"params\":{\"x\":\"",
+			id);
+
+	memset(text + n, 'x', pad);
+	(void)strcpy(text + (size_t)n + pad, "\"}}\n");
+	return text;
+}
+
+static void put_slowly(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+		turn();
+	}
+}
+
+/* Long lines go by the pool; what follows waits its turn, descriptors stay with their messages. */
+static void test_long_lines(void **state)
+{
+	char *a = big_create(1, 200000), *b = big_create(2, 100000), *all;
+	const char *end = CALL(3, "container.exec", "{\"container\":\"a\",\"fds\":[\"stdin\"]}");
+	int fd = client(), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	all = malloc(strlen(a) + strlen(b) + 1);
+	(void)strcat(strcpy(all, a), b);
+	put_slowly(fd, all);
+	put_fds(fd, end, &null, 1);
+	(void)close(null);
+	for (int i = 0; i < 5000 && !fake_pending("exec"); i++) {
+		turn();
+		(void)poll(NULL, 0, 1);
+	}
+	assert_int_equal(fake.count, 3);
+	assert_string_equal(fake.calls[0].name, "create");
+	assert_string_equal(fake.calls[1].name, "create");
+	assert_true(fcntl(fake.exec_fds[0], F_GETFD) >= 0);
+	fake_answer_all("{}");
+	hang_up(fd);
+
+	/* The client goes away meanwhile. */
+	fd = client();
+	put_slowly(fd, a);
+	(void)close(fd);
+	for (int i = 0; i < 5000 && h.server->conn_count + h.server->requests > 0; i++) {
+		turn();
+		(void)poll(NULL, 0, 1);
+		if (fake_pending("create"))
+			answer_pending("create", 0, "{}");
+	}
+	assert_int_equal(h.server->conn_count + h.server->requests, 0);
+	free(a);
+	free(b);
+	free(all);
 }
 
 static void test_bad_messages(void **state)
@@ -378,6 +446,7 @@ int main(void)
 		TEST(test_many_in_one_write),
 		TEST(test_too_long),
 		TEST(test_almost_too_long),
+		TEST(test_long_lines),
 		TEST(test_bad_messages),
 		TEST(test_id_in_use),
 		TEST(test_too_many_in_flight),
