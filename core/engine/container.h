@@ -48,6 +48,7 @@ struct cow_engine {
 	struct cow_timer reply_timer, sync_timer;
 	uint64_t next_wait, next_exec, next_start;
 	uint32_t spares[DIR_KINDS];    /* dirs.c */
+	struct cow_timer spare_timer;
 	/* events.c */
 	struct event *ring;            /* EVENT_RING of them */
 	uint64_t events; /* so many were told; the newest is (events - 1) % EVENT_RING */

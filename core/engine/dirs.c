@@ -3,7 +3,8 @@
  * A container's two directories.  Making and removing inodes is the dearest thing a file system can
  * be asked for (3 ms for the four of a short-lived container on ext4, which looks for one that was
  * not deleted lately), so a few directories that are done with are kept, with the files in them,
- * and renamed for the next container.  They are called ".spareN", which no container is.
+ * and renamed for the next container.  They are called ".spareN", which no container is, and they
+ * go when none was wanted for a moment: what rests leaves nothing.
  */
 #include "engine/container.h"
 
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SPARE_MS 100u
 
 static const char *root_of(const struct cow_engine *e, enum dir_kind kind)
 {
@@ -56,6 +59,12 @@ static bool dir_clean(const char *path, const char *file)
 	return true;
 }
 
+static void spares_go(struct cow_timer *timer, void *arg)
+{
+	(void)timer;
+	dirs_sweep(arg, false);
+}
+
 static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 {
 	bool keep = !e->closing && e->spares[kind] < SPARES_MAX &&
@@ -64,6 +73,7 @@ static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 
 	if (spare && renameat2(AT_FDCWD, path, AT_FDCWD, spare, RENAME_NOREPLACE) == 0) {
 		e->spares[kind]++;
+		cow_timer_start(e->setup.timers, &e->spare_timer, SPARE_MS, spares_go, e);
 		return 0;
 	}
 	return cow_fs_remove_tree(path);
@@ -93,6 +103,7 @@ int dirs_drop(struct container *c, struct cow_error *err)
 
 void dirs_sweep(struct cow_engine *e, bool all)
 {
+	cow_timer_stop(e->setup.timers, &e->spare_timer);
 	for (unsigned kind = 0; kind < DIR_KINDS; kind++) {
 		uint32_t n = all ? SPARES_MAX : e->spares[kind];
 
