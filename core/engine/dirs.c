@@ -35,10 +35,9 @@ static int dir_make(struct cow_engine *e, enum dir_kind kind, const char *path)
 	_cleanup_free_ char *spare =
 		e->spares[kind] ? spare_path(e, kind, e->spares[kind] - 1) : NULL;
 
-	if (spare) {
+	if (spare && renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_NOREPLACE) == 0) {
 		e->spares[kind]--;
-		if (renameat2(AT_FDCWD, spare, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-			return 0;
+		return 0;
 	}
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }

@@ -124,7 +124,11 @@ class Supervisor:
         self.socket = str(self.dir / "sock")
         self.config = self.dir / "cowherd.json"
         if config is not None or not self.config.exists():
-            self.config.write_text(json.dumps(config or {}))
+            config = dict(config or {})
+            plugins = config["plugins"] = dict(config.get("plugins", {}))
+            # Cgroups of its own, so that others on the machine are not mistaken for ours.
+            plugins["lcow"] = {"cgroup_parent": self.dir.name, **plugins.get("lcow", {})}
+            self.config.write_text(json.dumps(config))
         self.process = None
 
     def command(self):
@@ -226,18 +230,16 @@ class Picture:
     """What a test must leave as it found it.  Others work on the machine too: ours is told by the test's directory,
     by descent, and by the cgroup's name."""
 
-    def __init__(self, marker="cowherd"):
-        self.marker = marker
-        self.take()
-
-    def take(self):
-        self.cgroups = {c for c in cgroups() if self.marker in c}
+    def __init__(self, marker=None):
+        self.marker = marker  # part of our cgroups' names; None: the name of the test's directory
+        self.cgroups = cgroups()
         self.mounts = mounts()
         self.loops = loops()
         self.fds = set(os.listdir("/proc/self/fd"))
 
     def differences(self, directory):
         now = Picture(self.marker)
+        marker = self.marker or pathlib.Path(directory).name
         found = []
         for pid, _ in processes():
             if pid == os.getpid():
@@ -247,7 +249,7 @@ class Picture:
                 words = pathlib.Path("/proc/%d/cmdline" % pid).read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
                 if where.startswith(str(directory)) or str(directory) in words:
                     found.append("process %d: %s" % (pid, words))
-        found += ["cgroup " + c for c in sorted(now.cgroups - self.cgroups)]
+        found += ["cgroup " + c for c in sorted(now.cgroups - self.cgroups) if marker in c]
         found += ["mount " + m for m in now.mounts if m not in self.mounts]
         found += ["loop " + m for m in sorted(now.loops - self.loops)]
         return found
