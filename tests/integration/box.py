@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Containers from specs written in the tests: what the process inside says of itself, and how it ended."""
+import array
 import contextlib
 import copy
 import json
 import os
+import socket
 import subprocess
 import threading
 
@@ -22,7 +24,7 @@ USR = {"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbi
 
 
 @contextlib.contextmanager
-def supervisor(config=None):
+def supervisor(config=None, env=None):
     """A supervisor, a root filesystem beside it, and a look at what is left when both have gone."""
     before = cow.Picture()
     s = cow.Supervisor(config)
@@ -32,7 +34,7 @@ def supervisor(config=None):
         for link in "lib", "lib64":
             (s.rootfs / link).symlink_to("usr/" + link)
         (s.rootfs / "usr").mkdir()
-        s.start()
+        s.start(env=env)
         s.connection = s.client()
         yield s
         s.connection.close()
@@ -153,8 +155,6 @@ def execute(s, container, *args, **more):
     c.next_id += 1
     line = json.dumps({"jsonrpc": "2.0", "id": number, "method": "container.exec",
                        "params": {**params, "fds": ["stdout", "stderr"]}}).encode() + b"\n"
-    import array
-    import socket
     sent = c.socket.sendmsg([line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [p[1] for p in pipes]))])
     c.socket.sendall(line[sent:])
     for p in pipes:
