@@ -65,7 +65,8 @@ def test_health_restarts_it():
 def test_reads_during_operations():
     """A stop that takes its time holds up nobody."""
     with supervisor() as s:
-        start(s, "sh", "-c", "trap '' TERM; while :; do sleep 1; done", id="stubborn")
+        start(s, "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done", id="stubborn")
+        cow.wait_for(lambda: text_of(s, "stubborn")[0], "its trap")
         client = s.client()
         stop = client.send("container.stop", container="stubborn", timeout_s=1)
         begin = time.monotonic()
