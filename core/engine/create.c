@@ -43,8 +43,9 @@ static void create_done(void *arg, const struct cow_txn_result *result)
 	json_object_put(c->tree);
 	c->tree = NULL;
 	c->made = !failed;
-	if (failed && !container_held(c) && !c->keep)
-		(void)dirs_drop(c, NULL);
+	/* Directories that cannot be removed now are something left, for a later delete. */
+	if (failed && !container_held(c) && !c->keep && dirs_drop(c, NULL) < 0)
+		c->keep = true;
 	container_answered(c, failed ? &result->error : NULL);
 	if (c->state == COW_STATE_FAILED)
 		(void)record_write_definition(c, NULL);

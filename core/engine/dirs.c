@@ -64,10 +64,24 @@ static void spares_go(struct cow_timer *timer, void *arg)
 	dirs_sweep(arg, false);
 }
 
+/* Walking a tree takes descriptors; where there are none, what we put there goes by its name. */
+static int dir_remove(const char *path, const char *file)
+{
+	int rc = cow_fs_remove_tree(path);
+	_cleanup_free_ char *inside = NULL;
+
+	if (rc != -EMFILE && rc != -ENFILE)
+		return rc;
+	inside = cow_fs_join(path, file);
+	if (inside)
+		(void)unlink(inside);
+	return rmdir(path) < 0 ? rc : 0;
+}
+
 static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 {
-	bool keep = !e->closing && e->spares[kind] < SPARES_MAX &&
-		    dir_clean(path, kind == DIR_RUN ? "ledger" : RECORD_TEMPORARY);
+	const char *file = kind == DIR_RUN ? "ledger" : RECORD_TEMPORARY;
+	bool keep = !e->closing && e->spares[kind] < SPARES_MAX && dir_clean(path, file);
 	_cleanup_free_ char *spare = keep ? spare_path(e, kind, e->spares[kind]) : NULL;
 
 	if (spare && renameat2(AT_FDCWD, path, AT_FDCWD, spare, RENAME_NOREPLACE) == 0) {
@@ -75,7 +89,7 @@ static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 		cow_timer_start(e->setup.timers, &e->spare_timer, SPARE_MS, spares_go, e);
 		return 0;
 	}
-	return cow_fs_remove_tree(path);
+	return dir_remove(path, file);
 }
 
 int dirs_make(struct container *c, struct cow_error *err)
