@@ -94,6 +94,14 @@ static void died(struct up *up, struct up_container *c, struct json_object *even
 		up_stream_tell(stream, sentence);
 }
 
+static void restarts(struct up *up, const struct up_container *c)
+{
+	struct up_stream *stream = up_stream_get(&up->screen, c->name);
+
+	if (stream)
+		up_stream_goes_on(stream);
+}
+
 static void on_event(void *arg, const char *id, const char *json)
 {
 	struct json_object *event = json_tokener_parse(json);
@@ -107,6 +115,8 @@ static void on_event(void *arg, const char *id, const char *json)
 		c->started |= strcmp(what, "start") == 0;
 		if (strcmp(what, "die") == 0)
 			died(up, c, event);
+		if (strcmp(what, "restart") == 0)
+			restarts(up, c);
 		/* Not from inside the engine's own step. */
 		look_soon(up);
 	}

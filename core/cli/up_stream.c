@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define LINE_MAX_BYTES (16u << 10) /* a longer one is cut in two */
-#define PARTIAL_MS 300             /* a prompt, say, is shown after a while */
+#define PARTIAL_MS 500             /* a prompt, say, is shown after a while */
 #define SENTENCE_MS 100            /* how long to wait for output that is on its way */
 #define READ_BYTES (32u << 10)
 
@@ -71,13 +71,26 @@ static void flush_line(struct up_pipe *p)
 	p->line = (struct cow_strbuf)COW_STRBUF_INIT;
 }
 
+/* Show the beginning of a line whose end has not come yet. */
+static void flush_partial(struct up_pipe *p)
+{
+	if (!p->line.len)
+		return;
+	flush_line(p);
+	p->shown = true;
+}
+
 static void partial_late(struct cow_timer *timer, void *arg)
 {
 	struct up_pipe *p = arg;
+	struct up_screen *screen = p->stream->screen;
 
-	(void)timer;
-	flush_line(p);
-	p->shown = true;
+	/* The rest of the line may be there, and only we do not read it. */
+	if (screen->paused) {
+		(void)cow_timer_start(screen->timers, timer, PARTIAL_MS, partial_late, p);
+		return;
+	}
+	flush_partial(p);
 }
 
 static void end_line(struct up_pipe *p, const char *rest, size_t len)
@@ -117,30 +130,39 @@ static void feed(struct up_pipe *p, const char *data, size_t len)
 
 static void say_sentence(struct up_stream *s)
 {
+	if (!s->sentence)
+		return;
 	cow_timer_stop(s->screen->timers, &s->timer);
 	for (int i = 0; i < 2; i++)
 		if (s->pipes[i])
-			flush_line(s->pipes[i]);
-	if (s->sentence)
-		up_output_write(&s->screen->output, s->sentence, strlen(s->sentence));
+			flush_partial(s->pipes[i]);
+	up_output_write(&s->screen->output, s->sentence, strlen(s->sentence));
 	free(s->sentence);
 	s->sentence = NULL;
 }
 
 static void sentence_late(struct cow_timer *timer, void *arg)
 {
-	(void)timer;
-	say_sentence(arg);
+	struct up_stream *s = arg;
+
+	if (s->screen->paused)
+		(void)cow_timer_start(s->screen->timers, timer, SENTENCE_MS, sentence_late, s);
+	else
+		say_sentence(s);
 }
 
 void up_stream_tell(struct up_stream *s, const char *sentence)
 {
 	say_sentence(s);
 	s->sentence = strdup(sentence);
-	if (s->pipes[0] || s->pipes[1])
-		(void)cow_timer_start(s->screen->timers, &s->timer, SENTENCE_MS, sentence_late, s);
-	else
+	if (!s->pipes[0] && !s->pipes[1])
 		say_sentence(s);
+}
+
+void up_stream_goes_on(struct up_stream *s)
+{
+	if (s->sentence)
+		(void)cow_timer_start(s->screen->timers, &s->timer, SENTENCE_MS, sentence_late, s);
 }
 
 /* ---- pipes */
@@ -197,10 +219,13 @@ static void pipe_read(struct up_pipe *p, bool wanted)
 	if (wanted == p->reading)
 		return;
 	p->reading = wanted;
-	if (wanted)
-		(void)uv_poll_start(&p->poll, UV_READABLE, readable);
-	else
+	if (!wanted) {
 		(void)uv_poll_stop(&p->poll);
+		return;
+	}
+	(void)uv_poll_start(&p->poll, UV_READABLE, readable);
+	if (cow_timer_active(&p->timer))
+		(void)cow_timer_start(p->stream->screen->timers, &p->timer, PARTIAL_MS, partial_late, p);
 }
 
 static void read_all(struct up_screen *screen, bool wanted)
@@ -233,7 +258,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 	}
 	feed(p, buf, (size_t)n);
 	/* More output is on its way: what is to be said waits for it. */
-	if (s->sentence && (s->pipes[0] || s->pipes[1]))
+	if (cow_timer_active(&s->timer))
 		(void)cow_timer_start(s->screen->timers, &s->timer, SENTENCE_MS, sentence_late, s);
 	if (up_output_full(&s->screen->output))
 		read_all(s->screen, false);

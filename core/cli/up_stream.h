@@ -31,8 +31,10 @@ struct up_stream *up_stream_get(struct up_screen *screen, const char *name);
  * on. Reading already is success.
  */
 int up_stream_follow(struct up_stream *stream, bool from_start, uint64_t since_ns);
-/* It ended; the sentence comes behind the output it made before. */
+/* It ended; the sentence comes behind the output it made before: when that has come to its end. */
 void up_stream_tell(struct up_stream *stream, const char *sentence);
+/* It will be started again, so that its output has no end yet: the sentence comes soon. */
+void up_stream_goes_on(struct up_stream *stream);
 /* Standard output has room again. */
 void up_screen_resume(struct up_screen *screen);
 /* Nothing more is to come: all is written, no stream is read. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The configuration at work: daemon, its lock, reload by verb and by SIGHUP, broken files, order, `check`."""
+import atexit
 import contextlib
 import json
 import os
@@ -24,6 +25,15 @@ class Daemon(cow.Supervisor):
         self.picture = cow.Picture(self.marker)
         cow.make_rootfs(self.dir / "rootfs")
         (self.dir / "conf.d").mkdir()
+        atexit.register(self.abandon)
+
+    def abandon(self):
+        """After a test that failed."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        shutil.rmtree(self.dir, ignore_errors=True)
 
     def write(self, containers, file="cowherd.json", **more):
         for name, entry in containers.items():
