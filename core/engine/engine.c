@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -84,6 +85,7 @@ static void container_free(struct container *c)
 	free(c->error);
 	free(c->run_dir);
 	free(c->state_dir);
+	cow_flight_finish(&c->flight);
 	definition_destroy(c->def);
 	free(c);
 }
@@ -136,8 +138,24 @@ const struct cow_backend *container_backend(struct container *c)
 	return c->backend ? cow_host_backend(c->engine->setup.host, c->backend) : NULL;
 }
 
+/* One line says what failed, the next what led to it. */
+static void dump_flight(const struct container *c, const struct cow_error *err)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+
+	cow_log(.level = COW_LOG_WARN, .event = "container.error", .container = c->def->id,
+		.txn = c->txn_id, .step = err->step, .msg = err->message, .code = err->code,
+		.has_code = true);
+	cow_flight_json(&c->flight, &b);
+	if (!b.error)
+		cow_log(.level = COW_LOG_INFO, .event = "container.flight", .container = c->def->id,
+			.txn = c->txn_id, .msg = b.data);
+}
+
 struct cow_error *container_fail(struct container *c, const struct cow_error *err)
 {
+	cow_flight_add(&c->flight, "failed: %s", err->message);
+	dump_flight(c, err);
 	free(c->error);
 	c->error = malloc(sizeof(*c->error));
 	if (c->error)

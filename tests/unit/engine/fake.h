@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* An engine on the fake host, turned by hand: set-up, time, verbs in one line, and what must be left. */
+/* An engine on the fake host, turned by hand: set-up, time, verbs in one line, and what must be
+ * left. */
 #ifndef TESTS_ENGINE_FAKE_H
 #define TESTS_ENGINE_FAKE_H
 
 #include "fake_host.h"
+
+#include "base/log.h"
 
 /* ---- driving it */
 
@@ -149,6 +152,7 @@ static int fake_setup(void **state)
 {
 	(void)state;
 	memset(&fake, 0, sizeof(fake));
+	cow_log_setup(STDERR_FILENO, COW_LOG_ERROR, false);
 	(void)snprintf(fake.root, sizeof(fake.root), "%s/cow-engine-XXXXXX",
 		       access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	assert_non_null(mkdtemp(fake.root));
