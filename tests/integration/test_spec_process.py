@@ -180,6 +180,13 @@ def test_seccomp():
         assert out == "-38\n-1\n", (end, out, err)
         for wrong in ({"defaultAction": "SCMP_ACT_MAYBE"}, rules({"names": ["getpid"], "action": "SCMP_ACT_MAYBE"}), rules({"names": ["getpid"], "action": "SCMP_ACT_ERRNO", "args": [{"index": 6, "value": 1, "op": "SCMP_CMP_EQ"}]})):
             assert "seccomp" in box.refused(s, box.sh(s, "true", linux={"seccomp": wrong}))
+        # A list that forgets execve, and exit_group too, holds nobody up.
+        for init in True, False:
+            try:
+                end, _, _ = box.run(s, box.sh(s, "true", linux={"seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}}), init=init)
+                assert end["signal"], end
+            except cow.RpcError as e:
+                assert "/bin/sh" in str(e), e
         # A call or machine of which nobody here has heard is one to come.
         later = rules({"names": ["of_the_future"], "action": "SCMP_ACT_ERRNO"}, architectures=[ARCH, "SCMP_ARCH_OF_THE_FUTURE"])
         assert box.says(s, box.sh(s, "echo ran", linux={"seccomp": later})) == "ran\n"
