@@ -168,7 +168,8 @@ static void changed_ones_go_and_come_in_order(void **state)
 		o.result,
 		"{\"added\":[],\"removed\":[\"c\"],\"changed\":[\"a\",\"b\"],\"kept\":[]}");
 	assert_log(
-		"stop c; delete c; stop b; delete b; stop a; delete a; create a; start a; create b; start b; ");
+		"stop c; delete c; stop b; delete b; stop a; delete a; "
+		   "create a; start a; create b; start b; ");
 }
 
 static void waits_for_health(void **state)

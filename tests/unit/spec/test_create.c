@@ -504,9 +504,11 @@ static void an_exec_starts_from_the_container(void **state)
 		{ "{\"args\":[\"y\"]}",
 		  "{ \"env\": [ \"A=1\", \"HOME=/root\" ], \"cwd\": \"/w\", \"user\": { "
 		  "\"uid\": 5 }, \"args\": [ \"y\" ] }" },
-		{ "{\"container\":\"c\",\"args\":[\"y\"],\"env\":[\"A=2\",\"B=3\"],\"cwd\":\"/\",\"user\":\"web\","
+		{ "{\"container\":\"c\",\"args\":[\"y\"],\"env\":[\"A=2\",\"B=3\"],\"cwd\":"
+		  "\"/\",\"user\":\"web\","
 		  "\"terminal\":true,\"detach\":true,\"height\":2,\"width\":3}",
-		  "{ \"env\": [ \"A=2\", \"HOME=/var/www\", \"B=3\" ], \"cwd\": \"/\", \"user\": { \"uid\": 33, \"gid\": "
+		  "{ \"env\": [ \"A=2\", \"HOME=/var/www\", \"B=3\" ], \"cwd\": \"/\", "
+		  "\"user\": { \"uid\": 33, \"gid\": "
 		  "34, \"additionalGids\": [ 44, 29 ] }, \"args\": [ \"y\" ], \"terminal\": true, "
 		  "\"consoleSize\": { \"height\": 2, \"width\": 3 } }" },
 		{ "{\"process\":{\"args\":[\"z\"],\"env\":[]}}",
