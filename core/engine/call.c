@@ -14,7 +14,6 @@ void call_enter(struct container *c, struct call *call, cow_op op, const char *w
 	call->container = c;
 	call->who = who;
 	call->durable = durable;
-	cow_flight_add(&c->flight, "asked %s", who);
 	hash_add(&c->engine->calls, &call->node, hash_number(op));
 }
 
@@ -242,7 +241,6 @@ static void on_exited(void *arg, const char *backend, uint64_t system, uint64_t 
 	if (c->ended)
 		return;
 	c->ended = true;
-	cow_flight_add(&c->flight, "exit code %d signal %d", status->code, status->signal);
 	if (c->started || c->state == COW_STATE_STARTING)
 		(void)ending_set(&c->ending, status);
 	processes_end(c, "the container has ended");

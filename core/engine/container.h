@@ -10,7 +10,6 @@
 #define COW_ENGINE_CONTAINER_H
 
 #include "base/error.h"
-#include "base/flight.h"
 #include "base/ids.h"
 #include "base/list.h"
 #include "base/strbuf.h"
@@ -178,7 +177,6 @@ struct container {
 	struct cow_txn *txn;             /* the transaction under way */
 	char txn_id[COW_UUID_LEN];       /* of the last operation */
 	struct cow_error *error;         /* of the last operation that failed, or NULL */
-	struct cow_flight flight;        /* what happened lately, for when something fails */
 	struct parts *parts;             /* of the transaction under way */
 	struct release *release;         /* under way */
 	struct judgement *judgement;     /* recover.c: not judged yet */

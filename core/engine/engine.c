@@ -85,7 +85,6 @@ static void container_free(struct container *c)
 	free(c->error);
 	free(c->run_dir);
 	free(c->state_dir);
-	cow_flight_finish(&c->flight);
 	definition_destroy(c->def);
 	free(c);
 }
@@ -139,23 +138,22 @@ const struct cow_backend *container_backend(struct container *c)
 }
 
 /* One line says what failed, the next what led to it. */
-static void dump_flight(const struct container *c, const struct cow_error *err)
+static void tell_failure(const struct container *c, const struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 
 	cow_log(.level = COW_LOG_WARN, .event = "container.error", .container = c->def->id,
 		.txn = c->txn_id, .step = err->step, .msg = err->message, .code = err->code,
 		.has_code = true);
-	cow_flight_json(&c->flight, &b);
-	if (!b.error)
-		cow_log(.level = COW_LOG_INFO, .event = "container.flight", .container = c->def->id,
+	events_last(c->engine, c->def->id, &b);
+	if (!b.error && b.data)
+		cow_log(.level = COW_LOG_INFO, .event = "container.history", .container = c->def->id,
 			.txn = c->txn_id, .msg = b.data);
 }
 
 struct cow_error *container_fail(struct container *c, const struct cow_error *err)
 {
-	cow_flight_add(&c->flight, "failed: %s", err->message);
-	dump_flight(c, err);
+	tell_failure(c, err);
 	free(c->error);
 	c->error = malloc(sizeof(*c->error));
 	if (c->error)

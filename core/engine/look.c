@@ -75,8 +75,6 @@ static void set_state(struct container *c, const struct cow_move *step)
 	after = deadline_of(c, step->to);
 	if (after != UINT64_MAX)
 		(void)cow_timer_start(t, &c->deadline, after, deadline_passed, c);
-	cow_flight_add(&c->flight, "%s -> %s", cow_state_info(from)->name,
-		       cow_state_info(step->to)->name);
 	cow_log(.level = COW_LOG_DEBUG, .event = "container.state", .container = c->def->id,
 		.txn = c->txn_id, .state_from = cow_state_info(from)->name,
 		.state_to = cow_state_info(step->to)->name);
