@@ -47,6 +47,9 @@ def supervisor(config=None, env=None):
         raise
     finally:
         if s.process and s.process.poll() is None:
+            with contextlib.suppress(Exception):  # a test failed: its containers go nevertheless
+                s.call("shutdown", kill=True)
+                s.process.wait(10)
             s.process.kill()
             s.process.wait()
         subprocess.run(["rm", "-rf", "--one-file-system", str(s.dir)], check=True)
