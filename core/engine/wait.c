@@ -232,7 +232,11 @@ static enum fate fate_of(const struct container *c, enum waiting kind, enum cow_
 		return kind == WAIT_PAUSE ? OK : kind == WAIT_RESUME ? ERROR : STAY;
 	case COW_STATE_UNKNOWN:
 	case COW_STATE_DEAD:
-		return kind == WAIT_FOR_REMOVED || kind == WAIT_FOR_STOPPED ? STAY : ERROR;
+		/* A plugin that was asked still has to answer: until then its caller must stay in
+		 * memory. */
+		return kind == WAIT_FOR_REMOVED || kind == WAIT_FOR_STOPPED || kind == WAIT_CALL ?
+			       STAY :
+			       ERROR;
 	case COW_STATE_FAILED:
 		return kind == WAIT_CREATE ? ERROR : STAY;
 	case COW_STATE_DELETED:
