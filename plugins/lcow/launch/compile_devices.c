@@ -27,19 +27,22 @@ static const struct {
 };
 #define DEFAULT_LINKS (sizeof(default_links) / sizeof(default_links[0]))
 
-/* Which of the defaults the spec makes itself; bit i: default_devices[i]. */
-struct taken {
-	uint32_t devices, links;
-};
-
-static void taken_note(struct taken *taken, const char *path)
+/* A bit for the default device at this path, which the spec makes itself. */
+static uint32_t device_default(const char *path)
 {
 	for (unsigned i = 0; i < DEFAULT_DEVICES; i++)
 		if (!strcmp(path, default_devices[i].path))
-			taken->devices |= 1u << i;
+			return 1u << i;
+	return 0;
+}
+
+/* Engines list all devices of the host for a privileged container, its /dev/ptmx too: ours is a link. */
+static bool device_is_link(const char *path)
+{
 	for (unsigned i = 0; i < DEFAULT_LINKS; i++)
 		if (!strcmp(path, default_links[i].path))
-			taken->links |= 1u << i;
+			return true;
+	return false;
 }
 
 static void device_type(struct compile *c, const struct node *at, struct launch_device *device)
@@ -87,7 +90,8 @@ static void device_compile(struct compile *c, const struct node *at, struct rows
 		device.mode = mode & 07777; /* engines leave the file type in it */
 	node_u32(c, at, "uid", &device.uid);
 	node_u32(c, at, "gid", &device.gid);
-	rows_add(c, rows, &device, sizeof(device));
+	if (path && !device_is_link(path))
+		rows_add(c, rows, &device, sizeof(device));
 }
 
 /* A bound /dev has its devices already, and they may be the host's. */
@@ -105,14 +109,14 @@ static bool dev_is_bound(const struct compile *c)
 	return false;
 }
 
-static void default_compile(struct compile *c, const struct taken *taken, struct rows *devices)
+static void default_compile(struct compile *c, uint32_t taken, struct rows *devices)
 {
 	struct rows links = { 0 };
 
 	for (unsigned i = 0; i < DEFAULT_DEVICES; i++) {
 		struct launch_device row = { .type = S_IFCHR, .mode = DEVICE_MODE };
 
-		if (taken->devices & 1u << i)
+		if (taken & 1u << i)
 			continue;
 		row.path = build_str(c, default_devices[i].path);
 		row.major = default_devices[i].major;
@@ -122,8 +126,6 @@ static void default_compile(struct compile *c, const struct taken *taken, struct
 	for (unsigned i = 0; i < DEFAULT_LINKS; i++) {
 		struct launch_symlink row;
 
-		if (taken->links & 1u << i)
-			continue;
 		row.path = build_str(c, default_links[i].path);
 		row.target = build_str(c, default_links[i].target);
 		rows_add(c, &links, &row, sizeof(row));
@@ -136,7 +138,7 @@ void compile_devices(struct compile *c, const struct node *os)
 	bool own_mounts = (c->plan.clone_flags | c->joined_flags) & CLONE_NEWNS;
 	struct node array = { 0 }, element;
 	struct rows devices = { 0 };
-	struct taken taken = { 0, 0 };
+	uint32_t taken = 0;
 	const char *path;
 	size_t n = 0;
 
@@ -145,10 +147,10 @@ void compile_devices(struct compile *c, const struct node *os)
 	for (size_t i = 0; i < n && node_row(c, &array, i, &element); i++) {
 		path = node_text(c, &element, "path");
 		if (path)
-			taken_note(&taken, path);
+			taken |= device_default(path);
 	}
 	if (own_mounts && !c->code && !dev_is_bound(c))
-		default_compile(c, &taken, &devices);
+		default_compile(c, taken, &devices);
 	for (size_t i = 0; i < n && node_row(c, &array, i, &element); i++)
 		device_compile(c, &element, &devices);
 	c->plan.devices = rows_take(c, &devices, sizeof(struct launch_device));
