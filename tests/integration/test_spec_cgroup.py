@@ -209,6 +209,7 @@ def test_frozen_and_killed():
     with box.supervisor() as s:
         container = box.start(s, box.sh(s, "(while :; do sleep 0.01; done) & (while :; do sleep 0.01; done) & wait"))
         c = s.connection
+        cow.wait_for(lambda: len(c.call("container.top", container=container)["processes"]) >= 3, "all its shells")
         for _ in range(3):
             c.call("container.pause", container=container)
             pids = [int(row[c.call("container.top", container=container)["titles"].index("PID")])
