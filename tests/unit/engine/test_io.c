@@ -299,8 +299,9 @@ static void rotation(void **state)
 /* A log that cannot be written never holds the container up. */
 static void disk_full(void **state)
 {
+	static const struct log_frame fake_chunk = { .stream = 1 };
 	struct rlimit old, small = { .rlim_cur = 8192 };
-	char buffer[65536];
+	char buffer[65536] = "";
 	size_t sent = 0;
 	struct reader r;
 
@@ -310,7 +311,9 @@ static void disk_full(void **state)
 	small.rlim_max = old.rlim_max;
 	(void)signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	memset(buffer, 'x', sizeof(buffer));
+	/* Were half a chunk left in the file, a reader would take this for chunks. */
+	for (size_t i = 0; i + sizeof(fake_chunk) <= sizeof(buffer); i += sizeof(fake_chunk))
+		memcpy(buffer + i, &fake_chunk, sizeof(fake_chunk));
 	print("kept\n");
 	fake_until(container_by_id(fake.engine, "a")->log->size > 0);
 	(void)fcntl(system_a()->out, F_SETFL, O_NONBLOCK);
@@ -449,7 +452,7 @@ static void torn_log(void **state)
 	end();
 	(void)snprintf(path, sizeof(path), "%s/containers/a/log", fake.state);
 	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	assert_int_equal(write(fd, "\100\0\0\0\1\0\0\0half", 12), 12);
+	assert_int_equal(write(fd, "\100\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0half", 20), 20);
 	(void)close(fd);
 	assert_logs((struct cow_follow_options)ALL, "whole\n", "");
 	log_rest(container_by_id(fake.engine, "a")->log);

@@ -177,6 +177,42 @@ static void undo_fails(void **state)
 	assert_nothing("a");
 }
 
+/* What lies below a compute system that cannot be released may be in use: it stays. */
+static void compute_cannot_be_released(void **state)
+{
+	(void)state;
+	assert_int_equal(fake_create("a", ""), 0);
+	fake.code[OP_RELEASE] = -EBUSY;
+	assert_int_equal(FAKE_VERB(delete, "a", true), -EBUSY);
+	assert_int_equal(fake.calls[OP_GIVE] + fake.calls[OP_GIVE + 1], 0);
+	assert_int_equal(fake_held(), 3);
+	fake.code[OP_RELEASE] = 0;
+	assert_int_equal(FAKE_VERB(delete, "a", false), 0);
+	assert_nothing("a");
+}
+
+/* An operation announces what its own plugin takes, and nobody else's. */
+static void announces_for_others(void **state)
+{
+	(void)state;
+	fake.how[OP_ACQUIRE] = LATER;
+	assert_int_equal(fake_create("a", ""), 1);
+	assert_int_equal(fake.events->intend(fake.events_arg, fake.pending[0].handle, "alloc1", "k",
+					     "{}"),
+			 -ENOENT);
+	assert_int_equal(fake.events->intend(fake.events_arg, fake.pending[0].handle, "alloc0", "k",
+					     "{}"),
+			 0);
+	assert_int_equal(
+		fake.events->forget(fake.events_arg, fake.pending[0].handle, "alloc0", "k"), 0);
+	assert_int_equal(
+		fake.events->forget(fake.events_arg, fake.pending[0].handle, "alloc0", "k"),
+		-ENOENT);
+	assert_true(fake_answer(OP_ACQUIRE));
+	fake_turn();
+	assert_int_equal(fake.reply_code, 0);
+}
+
 static void keep_on_failure(void **state)
 {
 	(void)state;
@@ -397,7 +433,8 @@ int main(void)
 		TEST(create_fails_at_each_step),
 		TEST(record_cannot_be_written),
 		TEST(undo_fails),
-		TEST(keep_on_failure),
+		TEST(compute_cannot_be_released),
+		TEST(announces_for_others), TEST(keep_on_failure),
 		TEST(deleted_while_created),
 		TEST(start_fails),
 		TEST(never_a_second_copy),

@@ -274,6 +274,11 @@ static void half_deleted(void **state)
 	assert_nothing("a");
 }
 
+static void cut(const char *path, const char *text, size_t len)
+{
+	assert_int_equal(cow_fs_write_atomic(path, text, len, 0600, 0), 0);
+}
+
 static void kept_pieces(void **state)
 {
 	(void)state;
@@ -283,6 +288,41 @@ static void kept_pieces(void **state)
 	reborn();
 	assert_string_equal(fake_state("a"), "failed");
 	assert_int_equal(fake_held(), 2);
+	deleted("a");
+}
+
+/* A create that failed and could not be undone: the next supervisor still knows what is held. */
+static void undo_failed(void **state)
+{
+	(void)state;
+	fake.code[OP_CREATE] = -EIO;
+	fake.code[OP_GIVE] = -EBUSY;
+	assert_int_equal(fake_create("a", ""), -EIO);
+	fake_script();
+	reborn();
+	assert_string_equal(fake_state("a"), "failed");
+	assert_int_equal(fake_held(), 1);
+	assert_int_equal(FAKE_VERB(release, "a"), 0);
+	assert_int_equal(fake_held(), 0);
+	deleted("a");
+}
+
+static void damaged_record(void **state)
+{
+	char path[200], *text;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(fake_create("a", ""), 0);
+	(void)snprintf(path, sizeof(path), "%s/containers/a/record", fake.state);
+	assert_int_equal(cow_fs_read(path, 1 << 20, &text, &len), 0);
+	*strstr(text, "/bin/x") = '!';
+	dies();
+	cut(path, text, len);
+	begins();
+	free(text);
+	assert_string_equal(fake_state("a"), "dead");
+	assert_non_null(strstr(container_by_id(fake.engine, "a")->error->message, "checksum"));
 	deleted("a");
 }
 
@@ -298,11 +338,6 @@ static void orphan_directories(void **state)
 	reborn();
 	assert_nothing("x");
 	assert_nothing("v");
-}
-
-static void cut(const char *path, const char *text, size_t len)
-{
-	assert_int_equal(cow_fs_write_atomic(path, text, len, 0600, 0), 0);
 }
 
 /* The record cut off at every byte: one container is concerned, and it can always be deleted. */
@@ -428,6 +463,7 @@ int main(void)
 		TEST(half_created),
 		TEST(half_deleted),
 		TEST(kept_pieces),
+		TEST(undo_failed), TEST(damaged_record),
 		TEST(orphan_directories),
 		TEST(torn_records),
 		TEST(torn_ledgers),

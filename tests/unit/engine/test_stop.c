@@ -126,6 +126,21 @@ static void pauses(void **state)
 	assert_string_equal(fake_state("a"), "running");
 }
 
+/* What a state waited for is not waited for any more when it is left. */
+static void killed_while_pausing(void **state)
+{
+	(void)state;
+	running("a", "");
+	fake.how[OP_PAUSE] = LATER;
+	assert_int_equal(FAKE_VERB(pause, "a"), 1);
+	(void)FAKE_VERB(kill, "a", SIGKILL, false);
+	until("a", "stopped");
+	assert_int_equal(cow_ops_count(fake.ops), 0);
+	assert_true(fake_answer(OP_PAUSE)); /* finds nothing */
+	fake_turn();
+	assert_string_equal(fake_state("a"), "stopped");
+}
+
 static void stop_what_is_paused(void **state)
 {
 	(void)state;
@@ -321,7 +336,7 @@ int main(void)
 		TEST(death_not_proved),
 		TEST(kills),
 		TEST(pauses),
-		TEST(stop_what_is_paused),
+		TEST(killed_while_pausing), TEST(stop_what_is_paused),
 		TEST(dies_while_paused),
 		TEST(restarts),
 		TEST(policy_backoff),
