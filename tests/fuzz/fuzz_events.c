@@ -109,11 +109,20 @@ static void reborn(void)
 	cow_engine_recover(fake.engine, fake_cb, caller());
 }
 
+/* A backend tells of no end before it has handed the system over. */
+static bool handed_over(const struct fake_system *s)
+{
+	for (uint32_t i = 0; i < fake.pending_count; i++)
+		if (fake.pending[i].op == OP_CREATE && fake.pending[i].system == s->handle)
+			return false;
+	return true;
+}
+
 static void ended(const char *id, int code)
 {
 	struct fake_system *s = fake_system_of(id);
 
-	if (s)
+	if (s && handed_over(s))
 		fake_exit(s->handle, code & 0x7f, 0);
 }
 
@@ -214,7 +223,10 @@ static void event(char letter, const char *id, unsigned n)
 		if (op != OP_ADOPT)
 			fake.how[op] = (fake.how[op] + 1) % (NEVER + 1);
 		break;
-	case 'F': /* from now on it fails, or works again */
+	case 'F': /* from now on it fails, or works again: what was done by the old rule is told by
+		     it */
+		while (fake_answer(op))
+			;
 		if (op != OP_ADOPT)
 			fake.code[op] = fake.code[op] ? 0 : -EIO;
 		break;
@@ -276,12 +288,12 @@ static void run(const uint8_t *data, size_t size)
 
 static void obey(void)
 {
+	while (fake.pending_count > 0)
+		(void)fake_answer(fake.pending[0].op);
 	memset(fake.how, 0, sizeof(fake.how));
 	memset(fake.code, 0, sizeof(fake.code));
 	fake.fail_after_taking = false;
 	fake.shutdown_ends = fake.terminate_ends = true;
-	while (fake.pending_count > 0)
-		(void)fake_answer(fake.pending[0].op);
 	fake_turn();
 }
 
