@@ -129,8 +129,12 @@ static void definition_body(const struct container *c, struct cow_strbuf *b)
 	add_string(b, "name", d->name);
 	add_string(b, "owner", d->owner);
 	add_string(b, "backend", c->backend);
-	cow_strbuf_addf(b, ",\"failed\":%s,\"options\":%s,\"spec\":%s}",
-			c->state == COW_STATE_FAILED ? "true" : "false", d->options, d->spec);
+	cow_strbuf_addf(b, ",\"failed\":%s,\"options\":",
+			c->state == COW_STATE_FAILED ? "true" : "false");
+	cow_strbuf_add(b, d->options);
+	cow_strbuf_add(b, ",\"spec\":"); /* long: not through a format, which would read it twice */
+	cow_strbuf_add(b, d->spec);
+	cow_strbuf_add(b, "}");
 }
 
 static void state_body(const struct container *c, struct cow_strbuf *b)

@@ -91,6 +91,13 @@ static struct container *verb_container(struct cow_engine *e, const char *key, s
 	return c;
 }
 
+/* A verb without a transaction has a name of its own too, unless one is under way. */
+static void operation_begin(struct container *c)
+{
+	if (!c->txn)
+		cow_uuid_v4(c->txn_id);
+}
+
 static bool is_alive_or_to_be(const struct container *c)
 {
 	return container_alive(c) || c->state == COW_STATE_STARTING ||
@@ -113,6 +120,7 @@ void cow_engine_container_stop(struct cow_engine *e, const char *key, int64_t ti
 			waiter_ok(w, result_ending(c));
 		return;
 	}
+	operation_begin(c);
 	cow_list_add(&c->waiters, &w->link);
 	c->stopped_by_user = true;
 	c->stop_signal = signo;
@@ -147,6 +155,7 @@ void cow_engine_container_restart(struct cow_engine *e, const char *key, int64_t
 	default:
 		break;
 	}
+	operation_begin(c);
 	cow_list_add(&c->waiters, &w->link);
 	container_cycle(c, timeout_ms);
 }
@@ -196,6 +205,7 @@ void cow_engine_container_kill(struct cow_engine *e, const char *key, int signo,
 		signo = SIGKILL;
 	if (signo == SIGKILL && (container_alive(c) || c->state == COW_STATE_RESTARTING)) {
 		/* Not only a signal: also for what is frozen, and until its death is proved. */
+		operation_begin(c);
 		c->stopped_by_user = true;
 		c->wishes |= COW_FACT_KILL;
 		c->wishes &= ~(uint32_t)(COW_FACT_RUN | COW_FACT_RESTART);
@@ -226,6 +236,7 @@ void cow_engine_container_pause(struct cow_engine *e, const char *key, cow_engin
 			      "container %s: is %s", c->def->name, cow_state_info(c->state)->name);
 		return;
 	}
+	operation_begin(c);
 	cow_list_add(&c->waiters, &w->link);
 	c->wishes |= COW_FACT_PAUSE;
 	container_look(c);
@@ -242,6 +253,7 @@ void cow_engine_container_resume(struct cow_engine *e, const char *key, cow_engi
 		waiter_refuse(w, -EINVAL, "container %s: is not paused", c->def->name);
 		return;
 	}
+	operation_begin(c);
 	cow_list_add(&c->waiters, &w->link);
 	c->wishes &= ~(uint32_t)COW_FACT_PAUSE;
 	container_look(c);
