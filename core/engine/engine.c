@@ -147,8 +147,8 @@ static void tell_failure(const struct container *c, const struct cow_error *err)
 		.has_code = true);
 	events_last(c->engine, c->def->id, &b);
 	if (!b.error && b.data)
-		cow_log(.level = COW_LOG_INFO, .event = "container.history", .container = c->def->id,
-			.txn = c->txn_id, .msg = b.data);
+		cow_log(.level = COW_LOG_INFO, .event = "container.history",
+			.container = c->def->id, .txn = c->txn_id, .msg = b.data);
 }
 
 struct cow_error *container_fail(struct container *c, const struct cow_error *err)
