@@ -240,6 +240,8 @@ void log_detach(struct container *c)
 
 void log_drop(struct container *c)
 {
+	if (c->log && !cow_list_empty(&c->log->followers))
+		log_keep(c->log);
 	if (c->log)
 		log_remove(c->log->path, c->log->files);
 	log_detach(c);

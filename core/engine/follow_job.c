@@ -58,7 +58,7 @@ static uint64_t count_lines(struct cow_follow *f, char *buffer)
 
 	for (;;) {
 		_cleanup_close_ int fd =
-			log_open_from(f->log->path, f->log->files, generation, &generation);
+			log_open_next(f->log, generation, &generation);
 		uint64_t end = fd >= 0 ? log_end(fd) : 0;
 		struct log_frame frame;
 
@@ -95,8 +95,7 @@ static void begin(struct cow_follow *f, char *buffer)
 static bool open_next(struct cow_follow *f)
 {
 	uint64_t generation;
-	int fd = log_open_from(f->log->path, f->log->files, f->generation + (f->fd >= 0),
-			       &generation);
+	int fd = log_open_next(f->log, f->generation + (f->fd >= 0), &generation);
 
 	if (fd < 0)
 		return false;

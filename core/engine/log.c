@@ -47,6 +47,9 @@ void log_unref(struct log *log)
 	if (!log || --log->refs > 0)
 		return;
 	log_rest(log);
+	for (uint32_t i = 0; i < log->kept_count; i++)
+		(void)close(log->kept[i]);
+	free(log->kept);
 	free(log->path);
 	free(log);
 }
@@ -98,6 +101,44 @@ int log_open_from(const char *path, uint32_t files, uint64_t generation, uint64_
 		*ret = head.generation;
 	}
 	return best;
+}
+
+int log_open_next(const struct log *log, uint64_t generation, uint64_t *ret)
+{
+	int fd = log_open_from(log->path, log->files, generation, ret), best = -1;
+	/* Looked at after the path: it was set before the files went. */
+	uint32_t n = __atomic_load_n(&log->kept_count, __ATOMIC_ACQUIRE);
+	struct log_head head;
+
+	if (fd >= 0)
+		return fd;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!read_head(log->kept[i], &head) || head.generation < generation ||
+		    (best >= 0 && head.generation >= *ret))
+			continue;
+		best = log->kept[i];
+		*ret = head.generation;
+	}
+	return best < 0 ? -1 : fcntl(best, F_DUPFD_CLOEXEC, 3);
+}
+
+void log_keep(struct log *log)
+{
+	uint32_t n = 0;
+
+	if (log->kept)
+		return;
+	log->kept = calloc(log->files, sizeof(log->kept[0]));
+	if (!log->kept)
+		return; /* followers end where they are */
+	for (uint32_t i = 0; i < log->files; i++) {
+		_cleanup_free_ char *name = log_name(log->path, i);
+		int fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+
+		if (fd >= 0)
+			log->kept[n++] = fd;
+	}
+	__atomic_store_n(&log->kept_count, n, __ATOMIC_RELEASE);
 }
 
 void log_remove(const char *path, uint32_t files)

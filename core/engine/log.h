@@ -34,6 +34,9 @@ struct log {
 	uint64_t max_bytes;        /* 0: no bound */
 	uint32_t files;
 	struct cow_list followers; /* loop */
+	/* Descriptors of the files that log_remove took from under followers; set once, by the loop. */
+	int *kept;
+	uint32_t kept_count;
 
 	/* of the writing job while there is one, else of the loop */
 	int fd;
@@ -61,6 +64,10 @@ void log_rest(struct log *log);
 char *log_name(const char *path, uint32_t n);
 /* Open the oldest file whose generation is at least that; >= 0: descriptor, *ret its generation. */
 int log_open_from(const char *path, uint32_t files, uint64_t generation, uint64_t *ret);
+/* The same, also when log_keep() was called and the files are gone; any thread. */
+int log_open_next(const struct log *log, uint64_t generation, uint64_t *ret);
+/* The files are about to be removed: hold them for the followers there are. */
+void log_keep(struct log *log);
 /* Where the complete chunks of fd end. */
 uint64_t log_end(int fd);
 void log_remove(const char *path, uint32_t files);

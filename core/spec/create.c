@@ -376,7 +376,7 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 					   .max_delay_ms = 60000,
 					   .reset_after_ms = 10000 };
 	c->health = (struct cow_health){ .interval_ms = 30000, .timeout_ms = 30000, .retries = 3 };
-	c->log_max_bytes = 16 << 20;
+	c->log_max_bytes = 0; /* all of it: a slow reader may come for every byte */
 	c->log_files = 3;
 	r = cow_json_known(at, cow_create_keys, err);
 	if (r == 0)
