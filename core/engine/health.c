@@ -39,6 +39,7 @@ struct probe {
 	struct health *health;   /* NULL: nobody wants to know any more */
 	struct process *process;
 	struct output *output;
+	int out;                 /* the probe's own end, the backend's until it has answered */
 	uint64_t start_ns;
 	bool late;
 };
@@ -116,6 +117,8 @@ static struct output *output_new(struct cow_engine *e, int fd)
 
 static void probe_free(struct probe *p)
 {
+	if (p->out >= 0)
+		(void)close(p->out);
 	if (p->output)
 		uv_close((uv_handle_t *)&p->output->poll, output_closed);
 	cow_list_del(&p->link);
@@ -227,6 +230,7 @@ static void probe_answered(void *arg, const struct cow_answer *answer)
 {
 	struct probe *p = arg;
 
+	(void)close(cow_take_fd(&p->out));
 	process_take(p->process, answer, probe_ended, p);
 	if (!p->process->failed)
 		return;
@@ -268,7 +272,7 @@ static char *probe_process(const struct container *c)
 static int probe_exec(struct probe *p, struct container *c)
 {
 	_cleanup_free_ char *process = probe_process(c);
-	int fds[2], rc;
+	int fds[2];
 
 	if (!process)
 		return -ENOMEM;
@@ -276,9 +280,8 @@ static int probe_exec(struct probe *p, struct container *c)
 		return -errno;
 	(void)fcntl(fds[1], F_SETFL, 0); /* the probe's own end blocks, as programs expect */
 	p->output = output_new(c->engine, fds[0]);
-	rc = exec_internal(c, process, fds[1], probe_answered, p, &p->process);
-	(void)close(fds[1]);
-	return rc;
+	p->out = fds[1];
+	return exec_internal(c, process, fds[1], probe_answered, p, &p->process);
 }
 
 static void probe(struct cow_timer *timer, void *arg)
@@ -294,6 +297,7 @@ static void probe(struct cow_timer *timer, void *arg)
 		return;
 	}
 	p->health = h;
+	p->out = -1;
 	p->start_ns = cow_realtime_ns();
 	cow_list_add(&h->probes, &p->link);
 	h->probe = p;

@@ -54,7 +54,7 @@ def test_health_restarts_it():
                       "on_unhealthy": "restart"}, stop_timeout_s=0.1)
         s.connection.call("container.wait", container="a", condition="healthy")
         first = s.connection.call("container.inspect", container="a")
-        assert first["health"]["status"] == "healthy" and "looked" in first["health"]["log"][-1]["output"]
+        assert first["health"]["status"] == "healthy" and "looked" in first["health"]["log"][-1]["output"], first
         s.connection.call("container.exec", container="a", args=["rm", "/tmp/ok"])
         cow.wait_for(lambda: s.connection.call("container.inspect", container="a")["pid"] not in (0, first["pid"]),
                      "the restart")

@@ -94,6 +94,7 @@ static struct fake {
 	int last_signal;
 	bool keep_out;              /* of an exec: a copy to last_out */
 	int last_out;
+	int last_exec_out;          /* as it was given */
 	uint32_t stopped_hooks, deleted_hooks, shutdown_hooks;
 
 	/* the last reply */
@@ -373,6 +374,7 @@ static int backend_exec(void *arg, cowherd_op op, uint64_t system, const char *p
 {
 	(void)arg;
 	(void)system;
+	fake.last_exec_out = stdio->out;
 	if (fake.keep_out)
 		fake.last_out = fake_dup(stdio->out);
 	(void)snprintf(fake.last_process, sizeof(fake.last_process), "%s", process);

@@ -245,6 +245,20 @@ static void probe_prints(void **state)
 	cow_strbuf_finish(&out);
 }
 
+/* Its output is the backend's until the backend has answered. */
+static void probe_output_stays_open(void **state)
+{
+	(void)state;
+	running("a", CHECK "\"on_unhealthy\":\"none\"}");
+	fake.how[OP_EXEC] = LATER;
+	fake_advance(200);
+	assert_int_equal(write(fake.last_exec_out, "later", 5), 5);
+	assert_true(fake_answer(OP_EXEC));
+	assert_int_equal(fcntl(fake.last_exec_out, F_GETFD), -1); /* and no longer */
+	probe_ends("a", 0);
+	assert_string_equal(health("a"), "healthy");
+}
+
 static void start_period(void **state)
 {
 	(void)state;
@@ -288,7 +302,7 @@ int main(void)
 		TEST(becomes_healthy),
 		TEST(probe_hangs),
 		TEST(unhealthy_restarts),
-		TEST(probe_prints), TEST(start_period),
+		TEST(probe_prints), TEST(probe_output_stays_open), TEST(start_period),
 		TEST(ends_inside_a_probe),
 	};
 
