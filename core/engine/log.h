@@ -34,7 +34,8 @@ struct log {
 	uint64_t max_bytes;        /* 0: no bound */
 	uint32_t files;
 	struct cow_list followers; /* loop */
-	/* Descriptors of the files that log_remove took from under followers; set once, by the loop. */
+	/* Descriptors of the files that log_remove took from under followers; set once, by the
+	 * loop. */
 	int *kept;
 	uint32_t kept_count;
 
