@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define KEPT 8
+#define KEPT_BYTES (256u << 10) /* a plan larger than this is compiled anew each time */
 #define PLAN_MAX (64u << 20)
 
 static struct plan *kept[KEPT]; /* the one used last comes first */
@@ -89,6 +90,8 @@ int plan_compile(const char *spec, size_t len, const char *bundle, struct plan *
 
 void plan_keep(struct plan *plan)
 {
+	if (plan->launch->size > KEPT_BYTES)
+		return;
 	plan_unref(kept[KEPT - 1]);
 	kept[KEPT - 1] = plan;
 	plan->refs++;
