@@ -128,7 +128,8 @@ void cow_txn_run(struct cow_txn *txn, cow_txn_done_cb done, void *arg);
  */
 void cow_txn_cancel(struct cow_txn *txn, int code);
 /*
- * One that was never run; or, from outside its hooks, one that runs: it is dropped where it stands, nothing is
+ * One that was never run; or, from outside its hooks, one that runs: it is dropped where it stands,
+ * nothing is
  * undone, done is not called.  NULL is fine.
  */
 void cow_txn_destroy(struct cow_txn *txn);

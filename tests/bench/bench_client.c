@@ -77,8 +77,10 @@ static void ask(long id, const char *method, const char *container, const char *
 	char text[4096];
 
 	(void)snprintf(text, sizeof(text),
-		       "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"%s\",\"params\":{\"%s\":\"%s\"%s}}\n", id,
-		       method, strcmp(method, "container.create") == 0 ? "bundle" : "container", container, more);
+		       "{\"jsonrpc\":\"2.0\",\"id\":%ld,\"method\":\"%s\","
+		       "\"params\":{\"%s\":\"%s\"%s}}\n", id,
+		       method, strcmp(method, "container.create") == 0 ? "bundle" : "container", container,
+		       more);
 	say(text);
 }
 

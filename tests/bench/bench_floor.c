@@ -33,7 +33,8 @@ static void mount_cgroups(void)
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
 
 	if (mount("cgroup", "sys/fs/cgroup", "cgroup2", flags, NULL) == 0 &&
-	    access("sys/fs/cgroup/cgroup.controllers", F_OK) == 0 && access("/sys/fs/cgroup/memory", F_OK) < 0)
+	    access("sys/fs/cgroup/cgroup.controllers", F_OK) == 0 &&
+	    access("/sys/fs/cgroup/memory", F_OK) < 0)
 		return;
 	(void)umount2("sys/fs/cgroup", MNT_DETACH);
 	must(mount("tmpfs", "sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "tmpfs");
@@ -53,7 +54,8 @@ static void mount_cgroups(void)
 static void mount_masks(void)
 {
 	static const char *const masked[] = {
-		"proc/acpi", "proc/asound", "proc/kcore", "proc/keys", "proc/latency_stats", "proc/timer_list",
+		"proc/acpi", "proc/asound", "proc/kcore", "proc/keys", "proc/latency_stats",
+		"proc/timer_list",
 		"proc/timer_stats", "proc/sched_debug", "sys/firmware", "proc/scsi",
 	};
 	static const char *const readonly[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys",

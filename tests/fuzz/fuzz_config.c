@@ -35,7 +35,8 @@ static void arrive(void)
 {
 	char path[96];
 
-	(void)snprintf(dir, sizeof(dir), "%s/cow-fuzz-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+	(void)snprintf(dir, sizeof(dir), "%s/cow-fuzz-XXXXXX",
+			 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	must(mkdtemp(dir));
 	(void)atexit(leave);
 	(void)snprintf(path, sizeof(path), "%s/conf.d", dir);
