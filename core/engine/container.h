@@ -45,7 +45,7 @@ struct cow_engine {
 	struct cow_list replies;       /* struct waiter, to be answered on the next turn */
 	struct cow_list graves;        /* containers to be freed on the next turn */
 	struct cow_list dirty;         /* sync.c */
-	struct cow_timer reply_timer, sync_timer;
+	struct cow_timer reply_timer, sync_timer, trim_timer;
 	uint64_t next_wait, next_exec, next_start;
 	uint32_t spares[DIR_KINDS];    /* dirs.c */
 	struct cow_timer spare_timer;

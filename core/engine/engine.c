@@ -7,8 +7,12 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
+
+#define TRIM_BYTES (256u << 10)
+#define TRIM_MS 1000u
 
 struct container *container_by_id(struct cow_engine *e, const char *id)
 {
@@ -59,6 +63,20 @@ struct container *container_find(struct cow_engine *e, const char *key, struct c
 	return c;
 }
 
+static void engine_trim(struct cow_timer *timer, void *arg)
+{
+	(void)timer;
+	(void)arg;
+	(void)malloc_trim(0);
+}
+
+/* A large spec came or went: give back what it took, once there is quiet. */
+static void engine_trim_after(struct cow_engine *e, const struct definition *def)
+{
+	if (def->spec && strnlen(def->spec, TRIM_BYTES) == TRIM_BYTES)
+		(void)cow_timer_start(e->setup.timers, &e->trim_timer, TRIM_MS, engine_trim, e);
+}
+
 static void container_free(struct container *c)
 {
 	struct cow_timers *t = c->engine->setup.timers;
@@ -85,6 +103,7 @@ static void container_free(struct container *c)
 	free(c->error);
 	free(c->run_dir);
 	free(c->state_dir);
+	engine_trim_after(c->engine, c->def);
 	definition_destroy(c->def);
 	free(c);
 }
@@ -115,6 +134,7 @@ int container_new(struct cow_engine *e, struct definition *def, struct container
 	cow_list_add(&e->containers, &c->link);
 	hash_add(&e->ids, &c->id_node, hash_string(def->id));
 	hash_add(&e->names, &c->name_node, hash_string(def->name));
+	engine_trim_after(e, def);
 	*ret = c;
 	return 0;
 }
@@ -263,6 +283,7 @@ void cow_engine_destroy(struct cow_engine *e)
 		(void)uv_run(e->setup.loop, UV_RUN_ONCE);
 	waiters_drop(&e->replies);
 	cow_timer_stop(e->setup.timers, &e->reply_timer);
+	cow_timer_stop(e->setup.timers, &e->trim_timer);
 	buffers_finish(e);
 	events_finish(e);
 	if (e->setup.state_root)
