@@ -4,6 +4,7 @@ a supervisor that does its work afterwards."""
 import copy
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import threading
@@ -186,6 +187,14 @@ def test_huge():
         h.refuses(EINVAL, "/linux/uidMappings: more than 340",
                   spec=h.spec(linux={"namespaces": bad.NAMESPACES + [{"type": "user"}], "uidMappings": rows,
                                      "gidMappings": rows[:1]}))
+
+        proc = pathlib.Path("/proc/%d" % h.supervisor.process.pid)
+        if "libasan" not in (proc / "maps").read_text():
+            cow.wait_for(lambda: resident(proc) < 16 << 20, "the memory to be given back, not %d" % resident(proc))
+
+
+def resident(proc):
+    return int((proc / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_names():
