@@ -152,8 +152,13 @@ static int make_engine(struct cow_supervisor *s, struct cow_error *err)
 static int assemble(struct cow_supervisor *s, struct cow_strbuf *why)
 {
 	struct cow_error err = { 0 };
-	int r = load_config(s, why);
+	int r = cow_process_prepare(&err);
 
+	if (r < 0) {
+		add_line(why, &err);
+		return r;
+	}
+	r = load_config(s, why);
 	if (r < 0)
 		return r;
 	r = cow_supervisor_log_settings(s, s->config, &err);
@@ -190,7 +195,6 @@ int cow_supervisor_create(const struct cow_supervise_options *options, struct co
 	s->options = *options;
 	s->log_fd = s->place.lock = -1;
 	cow_list_init(&s->stop_waiters);
-	cow_process_prepare();
 	r = assemble(s, why);
 	if (r < 0) {
 		cow_supervisor_destroy(s);

@@ -160,11 +160,18 @@ void cow_place_release(struct cow_place *place, bool remove)
 	place->lock = -1;
 }
 
-void cow_process_prepare(void)
+#define FDS_MIN 32 /* libuv aborts where its own do not open */
+
+int cow_process_prepare(struct cow_error *err)
 {
 	struct rlimit files;
 
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return cow_error_errno(err, -errno, "RLIMIT_NOFILE");
+	if (files.rlim_max < FDS_MIN)
+		return cow_error_set(err, -EMFILE, "RLIMIT_NOFILE: %llu descriptors, and a supervisor needs %d",
+				     (unsigned long long)files.rlim_max, FDS_MIN);
+	if (files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
@@ -177,6 +184,7 @@ void cow_process_prepare(void)
 	/* Launching waits in the kernel more than it computes. */
 	(void)setenv("UV_THREADPOOL_SIZE", "8", 0);
 	(void)umask(022);
+	return 0;
 }
 
 #define PARALLEL_MAX 16

@@ -23,8 +23,8 @@ int cow_place_take(struct cow_place *place, struct cow_error *err);
 void cow_place_release(struct cow_place *place, bool remove);
 void cow_place_finish(struct cow_place *place);
 
-/* Limits, allocator and threads of this process. */
-void cow_process_prepare(void);
+/* Limits, allocator and threads of this process.  -EMFILE: it may open too few files to do its work. */
+int cow_process_prepare(struct cow_error *err);
 /* How many containers it can bring up at a time. */
 uint32_t cow_process_parallel(void);
 /*
