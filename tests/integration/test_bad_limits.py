@@ -6,71 +6,90 @@ import errno
 import os
 import pathlib
 import resource
+import shutil
+import subprocess
 
 import bad
 import cow
 
 
 class Disk:
-    """Both directories of the supervisor's state on a small disk that only it sees; here by way of its /proc."""
+    """Both directories of the supervisor's state on a small disk, in a mount namespace that outlives the supervisor."""
 
-    SCRIPT = 'mount -t tmpfs -o size=%s tmpfs "$1" && mkdir "$1/run" "$1/state" && shift && exec "$@"'
+    SCRIPT = "mount -t tmpfs -o %s tmpfs small && mkdir small/run small/state && echo ready && exec sleep 1000000"
 
-    def __init__(self, size):
-        self.size = size
+    def __init__(self, options):
+        self.options = options
 
     def place(self, herd):
-        self.herd = herd
         (herd.dir / "small").mkdir()
+        self.holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", self.SCRIPT % self.options],
+                                       cwd=herd.dir, stdout=subprocess.PIPE)
+        assert self.holder.stdout.readline() == b"ready\n"
+        herd.hosts_view = pathlib.Path("/proc/%d/root" % self.holder.pid)
+        self.small = herd.hosts_view / str(herd.dir / "small")[1:]
         herd.supervisor.root = herd.dir / "small/run"
         herd.supervisor.state = herd.dir / "small/state"
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", self.SCRIPT % self.size, "sh",
-                str(herd.dir / "small")]
-
-    def path(self, name):
-        return pathlib.Path("/proc/%d/root" % self.herd.supervisor.process.pid) / str(self.herd.dir)[1:] / "small" / name
+        self.prefix = ["nsenter", "--mount=/proc/%d/ns/mnt" % self.holder.pid]
+        return self.prefix
 
     def fill(self, leave=0):
         """Up to `leave` bytes."""
-        with open(self.path("filler"), "wb", buffering=0) as file:
+        with open(self.small / "filler", "wb", buffering=0) as file:
             with contextlib.suppress(OSError):
                 while True:
                     file.write(b"x" * 4096)
-            size = file.tell()
-            file.truncate(max(size - leave, 0))
+            file.truncate(max(file.tell() - leave, 0))
+
+    def fill_inodes(self, leave=0):
+        """Until no file can be made but `leave` of them."""
+        (self.small / "files").mkdir(exist_ok=True)
+        made = 0
+        with contextlib.suppress(OSError):
+            while True:
+                (self.small / "files" / str(made)).touch()
+                made += 1
+        for i in range(made - leave, made):
+            (self.small / "files" / str(i)).unlink()
 
     def free(self):
         with contextlib.suppress(FileNotFoundError):
-            self.path("filler").unlink()
+            (self.small / "filler").unlink()
+        shutil.rmtree(self.small / "files", ignore_errors=True)
 
 
 @contextlib.contextmanager
-def on_disk(size):
-    disk = Disk(size)
-    with bad.herd(place=disk.place) as h:
-        h.hosts_view = pathlib.Path("/proc/%d/root" % h.supervisor.process.pid)
-        yield h, disk
+def on_disk(options):
+    disk = Disk(options)
+    try:
+        with bad.herd(place=disk.place) as h:
+            yield h, disk
+    finally:
+        disk.holder.kill()
+        disk.holder.wait()
+        disk.holder.stdout.close()
 
 
 def test_disk_full_at_each_moment():
     """However much is left, a create or start works, or fails for want of space and leaves nothing."""
-    with on_disk("256k") as (h, disk):
-        refused = worked = 0
-        for leave in range(0, 20 * 4096, 4096):
-            disk.fill(leave)
-            try:
-                assert h.run() == 0
-                worked += 1
-            except cow.RpcError as e:
-                assert e.code == -errno.ENOSPC and h.mark in str(e), e
-                refused += 1
-            cow.wait_for(lambda: not h.left(), "nothing with %d bytes free, not %s" % (leave, h.left()), 5)
-            disk.free()
-        assert refused and worked, (refused, worked)
+    with on_disk("size=256k,nr_inodes=64") as (h, disk):
+        for fill, leaves in (disk.fill, range(0, 20 * 4096, 4096)), (disk.fill_inodes, range(12)):
+            refused = worked = 0
+            for leave in leaves:
+                fill(leave)
+                try:
+                    assert h.run() == 0
+                    worked += 1
+                except cow.RpcError as e:
+                    assert e.code == -errno.ENOSPC and h.mark in str(e), e
+                    refused += 1
+                cow.wait_for(lambda: not h.left(), "nothing to be left with %d free, but %s" % (leave, h.left()), 5)
+                disk.free()
+            assert refused and worked, (refused, worked)
 
 
 def test_disk_full_while_running():
-    with on_disk("512k") as (h, disk):
+    with on_disk("size=512k") as (h, disk):
         name = h.id()
         h.create(id=name, spec=h.spec("sh", "-c", "while [ ! -e /go ]; do sleep 0.01; done; yes | head -c 3000000; exit 7"))
         disk.fill()
@@ -87,10 +106,28 @@ def test_disk_full_while_running():
 
 
 def test_disk_full_at_delete():
-    with on_disk("256k") as (h, disk):
+    with on_disk("size=256k") as (h, disk):
         names = [h.create() for _ in range(3)]
         h.client.call("container.start", container=names[0])
         disk.fill()
+        for name in names:
+            h.client.call("container.delete", container=name, force=True)
+        disk.free()
+        h.check()
+
+
+def test_disk_full_at_start():
+    """A supervisor that dies, and one that begins on a full disk: what lives is adopted, and can be deleted."""
+    with on_disk("size=256k") as (h, disk):
+        names = [h.create(spec=h.spec("sleep", "1000")) for _ in range(2)]
+        h.client.call("container.start", container=names[0])
+        disk.fill()
+        h.supervisor.kill()
+        h.client.close()
+        h.supervisor.start(prefix=disk.prefix)
+        h.client = h.supervisor.client()
+        listed = {c["id"]: c["state"] for c in h.client.call("container.list", all=True)}
+        assert listed.keys() == set(names) and listed[names[0]] == "running", listed
         for name in names:
             h.client.call("container.delete", container=name, force=True)
         disk.free()
@@ -155,6 +192,16 @@ def logs(h, name):
         os.close(fd)
 
 
+def test_too_few_descriptors():
+    with bad.herd() as h:
+        (h.dir / "second").mkdir()
+        second = cow.Supervisor(config={}, directory=h.dir / "second")
+        for n in 7, 12, 31:
+            done = subprocess.run(["sh", "-c", 'ulimit -n %d; exec "$@"' % n, "sh", *second.command()], timeout=30,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            assert done.returncode == 1 and b"RLIMIT_NOFILE: %d descriptors" % n in done.stdout, done
+
+
 def starved_client(h):
     """More clients than descriptors: the last are told."""
     clients, told = [], False
@@ -214,5 +261,7 @@ def test_no_processes():
 
 
 if __name__ == "__main__":
-    cow.main([test_disk_full_at_each_moment, test_disk_full_while_running, test_disk_full_at_delete, test_no_descriptors,
-              test_no_descriptors_at_each_moment, test_no_processes])
+    cow.main([test_disk_full_at_each_moment, test_disk_full_while_running, test_disk_full_at_delete,
+              test_disk_full_at_start, test_no_descriptors,
+              test_no_descriptors_at_each_moment,
+              test_too_few_descriptors, test_no_processes])
