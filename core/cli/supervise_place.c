@@ -169,7 +169,8 @@ int cow_process_prepare(struct cow_error *err)
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return cow_error_errno(err, -errno, "RLIMIT_NOFILE");
 	if (files.rlim_max < FDS_MIN)
-		return cow_error_set(err, -EMFILE, "RLIMIT_NOFILE: %llu descriptors, and a supervisor needs %d",
+		return cow_error_set(err, -EMFILE,
+				     "RLIMIT_NOFILE: %llu descriptors, and a supervisor needs %d",
 				     (unsigned long long)files.rlim_max, FDS_MIN);
 	if (files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
