@@ -21,12 +21,9 @@ header=$(find "$tmp/prefix" -name plugin.h)
 cmp "$header" "$COW_SOURCE/core/include/cowherd/plugin.h"
 echo '#include <cowherd/plugin.h>' >"$tmp/alone.c"
 for cc in gcc clang; do
-	command -v $cc >/dev/null || continue
 	$cc -std=c99 -Wall -Wextra -Wpedantic -Werror $flags -c "$tmp/alone.c" -o /dev/null
 done
-if command -v g++ >/dev/null; then
-	g++ -Wall -Wextra -Werror $flags -x c++ -c "$tmp/alone.c" -o /dev/null
-fi
+g++ -Wall -Wextra -Werror $flags -x c++ -c "$tmp/alone.c" -o /dev/null
 
 # Old source, new header; and old binary.
 cc -shared -fPIC -fvisibility=hidden -Wall -Wextra -Werror $flags \

@@ -306,8 +306,13 @@ for i in range(1000):
             os._exit(0)
         os._exit(0)
     os.wait()
+def zombie(p):
+    try:
+        return ') Z ' in open('/proc/%s/stat' % p).read()
+    except OSError:
+        return False  # reaped since it was listed
 def zombies():
-    return [p for p in os.listdir('/proc') if p.isdigit() and ') Z ' in open('/proc/%s/stat' % p).read()]
+    return [p for p in os.listdir('/proc') if p.isdigit() and zombie(p)]
 for i in range(100):
     if not zombies(): break
     time.sleep(0.05)
