@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "archive/digest.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* libcrypto takes the processor's SHA instructions where it has them. */
+struct st_hash {
+	EVP_MD_CTX *context;
+	bool broken; /* an update failed: then no digest can be right */
+};
+
+int st_hash_create(struct st_hash **ret)
+{
+	struct st_hash *hash = calloc(1, sizeof(*hash));
+
+	if (!hash)
+		return -ENOMEM;
+	hash->context = EVP_MD_CTX_new();
+	if (!hash->context || EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL) != 1) {
+		st_hash_destroy(hash);
+		return -ENOMEM;
+	}
+	*ret = hash;
+	return 0;
+}
+
+void st_hash_destroy(struct st_hash *hash)
+{
+	if (!hash)
+		return;
+	EVP_MD_CTX_free(hash->context);
+	free(hash);
+}
+
+void st_hash_add(struct st_hash *hash, const void *data, size_t size)
+{
+	if (size && EVP_DigestUpdate(hash->context, data, size) != 1)
+		hash->broken = true;
+}
+
+static void hex_of(const uint8_t *bytes, size_t n, char *ret)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		*ret++ = digits[bytes[i] >> 4];
+		*ret++ = digits[bytes[i] & 15];
+	}
+	*ret = 0;
+}
+
+void st_hash_end(struct st_hash *hash, char ret[static ST_DIGEST_MAX])
+{
+	uint8_t bytes[EVP_MAX_MD_SIZE];
+
+	if (hash->broken || EVP_DigestFinal_ex(hash->context, bytes, NULL) != 1) {
+		/* Equal to no digest, not even to itself made elsewhere: never taken for right. */
+		memcpy(ret, "sha256:", sizeof("sha256:"));
+		return;
+	}
+	memcpy(ret, "sha256:", 7);
+	hex_of(bytes, ST_SHA256_BYTES, ret + 7);
+}
+
+int st_digest_of(const void *data, size_t size, char ret[static ST_DIGEST_MAX])
+{
+	struct st_hash *hash;
+	int r = st_hash_create(&hash);
+
+	if (r)
+		return r;
+	st_hash_add(hash, data, size);
+	st_hash_end(hash, ret);
+	st_hash_destroy(hash);
+	return 0;
+}
+
+const char *st_digest_hex(const char *digest)
+{
+	if (!digest || strncmp(digest, "sha256:", 7) != 0)
+		return NULL;
+	digest += 7;
+	return strspn(digest, "0123456789abcdef") == 64 && !digest[64] ? digest : NULL;
+}

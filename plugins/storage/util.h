@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What a function acquires, it hands over visibly or gives back when it returns. */
+#ifndef ST_UTIL_H
+#define ST_UTIL_H
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static inline void st_freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void st_closep(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static inline void st_closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _cleanup_free_ _cleanup_(st_freep)
+#define _cleanup_close_ _cleanup_(st_closep)
+#define _cleanup_closedir_ _cleanup_(st_closedirp)
+
+/* Hand-over: the variable forgets, the caller's expression owns. */
+static inline int st_take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = -1;
+	return taken;
+}
+
+#define st_take_ptr(p)                      \
+	({                                  \
+		__typeof__(p) _taken = (p); \
+		(p) = NULL;                 \
+		_taken;                     \
+	})
+
+#define ST_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif
