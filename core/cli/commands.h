@@ -39,5 +39,8 @@ int cow_cmd_version(const struct cow_args *args);
 int cow_cmd_help(const struct cow_args *args);
 /* A verb that the table does not have: a plugin's.  argc, argv: the words after it. */
 int cow_cmd_plugin_verb(const struct cow_args *top, const char *verb, int argc, char **argv);
+/* Their names, as a supervisor knows them, one a line: for completion. */
+int cow_plugin_verbs(const struct cow_args *top);
+int cow_verb_help(const struct cow_args *args, const char *host, const char *verb);
 
 #endif

@@ -150,6 +150,8 @@ static int run(const struct cow_args *top)
 		return print_man_page(top);
 	if (cow_args_flag(top, "list-verbs", false))
 		return list_verbs();
+	if (cow_args_flag(top, "plugin-verbs", false))
+		return cow_plugin_verbs(top);
 	if (cow_args_flag(top, "help", false) || !top->argc)
 		return cow_cmd_help(&with_top)
 			?: top->argc || cow_args_flag(top, "help", false) ? 0

@@ -122,6 +122,18 @@ void cow_help_usage(struct cow_strbuf *out, const struct cow_command *command)
 			*command->usage ? " " : "", command->usage);
 }
 
+void cow_help_verb(struct cow_strbuf *out, const char *usage, const char *summary,
+		   const char *details)
+{
+	cow_strbuf_addf(out, "Usage: cowherd %s\n", usage);
+	if (*summary)
+		cow_strbuf_addf(out, "\n%s\n", summary);
+	/* The plugin's own lines: tables of options stay as they are. */
+	if (*details)
+		cow_strbuf_addf(out, "\n%s%s", details,
+				details[strlen(details) - 1] == '\n' ? "" : "\n");
+}
+
 void cow_help_command(struct cow_strbuf *out, const struct cow_command *command)
 {
 	cow_help_usage(out, command);

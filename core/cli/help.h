@@ -11,6 +11,9 @@ void cow_help_overview(struct cow_strbuf *out);
 /* One line of the overview. */
 void cow_help_line(struct cow_strbuf *out, const char *name, const char *summary);
 void cow_help_usage(struct cow_strbuf *out, const struct cow_command *command);
+/* A verb of a plugin, as the `verbs` method has it. */
+void cow_help_verb(struct cow_strbuf *out, const char *usage, const char *summary,
+		   const char *details);
 void cow_help_command(struct cow_strbuf *out, const struct cow_command *command);
 
 /* date: "May 1, 2024". */

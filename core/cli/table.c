@@ -25,6 +25,7 @@ static const struct cow_option top[] = {
 	{ "version", 'v', FLAG, NULL, "Print the version" },
 	{ "man-page", 0, FLAG, NULL, NULL },
 	{ "list-verbs", 0, FLAG, NULL, NULL },
+	{ "plugin-verbs", 0, FLAG, NULL, NULL },
 	END
 };
 

@@ -24,6 +24,7 @@ static void answer_fail(struct cowherd_answer *a, int code, const char *message)
 	a->result = NULL;
 	a->handle = 0;
 	a->pid = 0;
+	a->exit_code = a->exit_code > 0 && a->exit_code <= 255 ? a->exit_code : 0;
 }
 
 static void answer_judge(struct cowherd_answer *a, enum guard_call call)
@@ -36,6 +37,8 @@ static void answer_judge(struct cowherd_answer *a, enum guard_call call)
 		answer_fail(a, a->code, a->message ? a->message : cow_errno_text(a->code));
 	else if (makes_handle && !a->handle)
 		answer_fail(a, -EPROTO, "the plugin answered without a handle");
+	else if (call == CALL_VERB && (a->exit_code < 0 || a->exit_code > 255))
+		answer_fail(a, -EPROTO, "the plugin answered with an exit code that is none");
 	else if (call == CALL_STATS && table_json(a->result, true) < 0)
 		answer_fail(a, -EPROTO, "the plugin's statistics are not a JSON object");
 }

@@ -117,6 +117,8 @@ int table_read_verb(struct cowherd_verb *ret, const struct cowherd_verb *theirs)
 		t.usage = t.name;
 	if (!t.help)
 		t.help = "";
+	if (!t.details)
+		t.details = "";
 	*ret = t;
 	return 0;
 }

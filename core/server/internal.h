@@ -125,6 +125,8 @@ void request_answer(struct request *r, const struct cow_error *err, const char *
 /* The same with descriptors (taken over) that travel with it; -1 entries are not allowed. */
 void request_answer_fds(struct request *r, const char *result, const int *fds, uint32_t n);
 void request_event(struct request *r, const char *event);
+/* The status its client is to end with, told before the answer (docs/protocol.md, "verb.call"). */
+void request_exit(struct request *r, int code);
 void request_free(struct request *r);
 /* Answer and free: what most handlers end with. */
 void request_finish(struct request *r, const struct cow_error *err, const char *result);

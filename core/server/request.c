@@ -115,6 +115,19 @@ void request_event(struct request *r, const char *event)
 	send_line(r->conn, &b, NULL, 0);
 }
 
+void request_exit(struct request *r, int code)
+{
+	struct cow_strbuf b = COW_STRBUF_INIT;
+
+	if (!r->conn || r->answered)
+		return;
+	cow_strbuf_addf(&b,
+			"{\"jsonrpc\":\"2.0\",\"method\":\"exit\",\"params\":{\"id\":%s,"
+			"\"exit_code\":%d}}\n",
+			r->id, code);
+	send_line(r->conn, &b, NULL, 0);
+}
+
 void request_free(struct request *r)
 {
 	struct cow_server *s = r->server;

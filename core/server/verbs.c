@@ -55,6 +55,8 @@ void verb_list(struct request *r, const struct args *a, struct json_object *para
 		cow_strbuf_json(&b, verbs[i]->table.usage);
 		cow_strbuf_add(&b, ",\"help\":");
 		cow_strbuf_json(&b, verbs[i]->table.help);
+		cow_strbuf_add(&b, ",\"details\":");
+		cow_strbuf_json(&b, verbs[i]->table.details ? verbs[i]->table.details : "");
 		cow_strbuf_add(&b, ",\"plugin\":");
 		cow_strbuf_json(&b, cow_plugin_name(verbs[i]->plugin));
 		cow_strbuf_add(&b, "}");
@@ -95,6 +97,8 @@ static void verb_done(void *arg, cow_op op, const struct cow_answer *answer)
 	struct request *r = arg;
 
 	(void)op;
+	if (full && full->exit_code)
+		request_exit(r, full->exit_code);
 	if (answer->code < 0) {
 		request_fail(r, answer->code, "%s",
 			     answer->message ? answer->message : cow_errno_text(answer->code));

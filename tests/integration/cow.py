@@ -226,6 +226,11 @@ def loops():
             os.path.exists("/sys/block/%s/loop/backing_file" % d)}
 
 
+def elsewhere(mount, directory):
+    """In the temporary directory of another test that runs meanwhile."""
+    return mount.startswith(tempfile.gettempdir() + "/") and not (mount + "/").startswith(str(directory) + "/")
+
+
 class Picture:
     """What a test must leave as it found it.  Others work on the machine too: ours is told by the test's directory,
     by descent, and by the cgroup's name."""
@@ -250,7 +255,7 @@ class Picture:
                 if where.startswith(str(directory)) or str(directory) in words:
                     found.append("process %d: %s" % (pid, words))
         found += ["cgroup " + c for c in sorted(now.cgroups - self.cgroups) if marker in c]
-        found += ["mount " + m for m in now.mounts if m not in self.mounts]
+        found += ["mount " + m for m in now.mounts if m not in self.mounts and not elsewhere(m, directory)]
         found += ["loop " + m for m in sorted(now.loops - self.loops)]
         return found
 

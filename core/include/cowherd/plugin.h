@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd plugin ABI 1.0 -- the only public header.
+ * cowherd plugin ABI 1.1 -- the only public header.
  *
  * A plugin is a shared object with one exported function, cowherd_plugin_entry().  Host and plugin
  * talk through two tables of functions: the host's (struct cowherd_host) and the plugin's own.
@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 #define COWHERD_ABI_MAJOR 1
-#define COWHERD_ABI_MINOR 0
+#define COWHERD_ABI_MINOR 1
 
 #if defined(__GNUC__)
 #define COWHERD_EXPORT __attribute__((visibility("default")))
@@ -86,6 +86,9 @@ struct cowherd_answer {
 	int64_t pid;         /* create, adopt, exec: the process id as the host sees it; 0: none */
 	int fd;              /* create, exec with a terminal: the pty master; else 0 or -1 */
 	uint32_t reserved;
+	/* since 1.1 */
+	int exit_code; /* verbs: the client's status, 0 to 255; with an error, 0 means 1 */
+	uint32_t reserved_1_1;
 };
 
 /* What a container's resources are asked for with. */
@@ -220,6 +223,8 @@ struct cowherd_verb {
 	const char *help;  /* one line */
 	int (*call)(void *arg, cowherd_op op, const struct cowherd_call *call);
 	void (*cancel)(void *arg, cowherd_op op); /* the client went away; may be NULL */
+	/* since 1.1 */
+	const char *details; /* what `cowherd help NAME` says below help: options, examples; may be NULL */
 };
 
 /* A section "plugins": {NAME: {...}} of the configuration. */

@@ -90,7 +90,7 @@ static void test_reads(void **state)
 	put(fd, CALL(1, "shutdown", "{}"));
 	assert_has(get(fd), "ENOSYS");
 	put(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\"}\n");
-	assert_has(get(fd), "\"api\":\"1.0\",\"abi\":\"1.0\",\"owner\":\"tester\"");
+	assert_has(get(fd), "\"api\":\"1.0\",\"abi\":\"1.1\",\"owner\":\"tester\"");
 	hang_up(fd);
 }
 
@@ -355,7 +355,7 @@ static void test_exec_terminal(void **state)
 
 static struct {
 	cowherd_op op;
-	int returns;
+	int returns, exit_code;
 	bool inline_answer;
 	unsigned cancelled;
 	char args[64], cwd[64];
@@ -364,7 +364,9 @@ static struct {
 
 static int verb_answer(const char *result)
 {
-	struct cowherd_answer full = { .size = sizeof(full), .result = result, .fd = -1 };
+	struct cowherd_answer full = {
+		.size = sizeof(full), .result = result, .fd = -1, .exit_code = verb.exit_code
+	};
 
 	return cow_ops_answer(h.ops, verb.op, &(struct cow_answer){ .payload = &full });
 }
@@ -412,7 +414,7 @@ static void test_verb(void **state)
 	offer_verb(COWHERD_LATER);
 	put(fd, CALL(1, "verbs", "{}"));
 	assert_has(get(fd), "[{\"name\":\"image\",\"usage\":\"image "
-			    "ls\",\"help\":\"Images.\",\"plugin\":\"fake\"}]");
+			    "ls\",\"help\":\"Images.\",\"details\":\"\",\"plugin\":\"fake\"}]");
 	put(fd, VERB);
 	assert_string_equal(verb.args, "[\"a\",\"b\"]");
 	assert_string_equal(verb.cwd, "/w");
@@ -420,8 +422,11 @@ static void test_verb(void **state)
 	assert_int_equal(fake.progress(fake.progress_arg, verb.op, "{\"percent\":50}"), 0);
 	assert_has(get(fd), "\"id\":1,\"event\":{\"percent\":50}");
 	assert_int_equal(fake.progress(fake.progress_arg, verb.op + 1, "{}"), -ENOENT);
+	verb.exit_code = 7;
 	assert_int_equal(verb_answer("two\nlines"), 0);
-	assert_has(get(fd), "\"result\":\"two\\nlines\"");
+	assert_has(get(fd), "\"method\":\"exit\",\"params\":{\"id\":1,\"exit_code\":7}}\n"
+			    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"two\\nlines\"");
+	verb.exit_code = 0;
 	assert_int_equal(verb_answer("again"), -ENOENT);
 	put(fd, VERB);
 	assert_int_equal(verb_answer("[1,\n2]"), 0);
