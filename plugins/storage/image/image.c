@@ -50,21 +50,28 @@ int st_store_read_blob(struct st_store *s, const char *digest, char **ret, size_
 
 static const char *const kinds[] = { "dir", "erofs", "squashfs", "ext4" };
 
+static enum st_layer_kind kind_of(struct json_object *o)
+{
+	const char *kind = st_json_string(o, "kind");
+
+	for (size_t i = 0; kind && i < ST_ELEMENTS(kinds); i++)
+		if (!strcmp(kind, kinds[i]))
+			return (enum st_layer_kind)i;
+	return ST_LAYER_KIND_COUNT;
+}
+
 static int layer_fill(struct st_store *s, const char *chain, struct json_object *o,
 		      struct st_layer *ret)
 {
 	const char *diff = st_json_string(o, "diff_id"), *parent = st_json_string(o, "parent"),
-		   *kind = st_json_string(o, "kind"), *id = st_json_string(o, "chain_id");
-	struct st_layer l = { .kind = ST_LAYER_KIND_COUNT };
+		   *id = st_json_string(o, "chain_id");
+	struct st_layer l = { .kind = kind_of(o) };
 	int64_t size = st_json_number(o, "size");
 
-	if (!diff || !st_digest_valid(diff) || !parent || !kind || !id || strcmp(id, chain) != 0 ||
-	    (*parent && !st_digest_valid(parent)) || size < 0 || st_json_number(o, "version") != 1)
+	if (!diff || !parent || !id || size < 0 || l.kind == ST_LAYER_KIND_COUNT ||
+	    st_json_number(o, "version") != 1)
 		return -EUCLEAN;
-	for (size_t i = 0; i < ST_ELEMENTS(kinds); i++)
-		if (!strcmp(kind, kinds[i]))
-			l.kind = (enum st_layer_kind)i;
-	if (l.kind == ST_LAYER_KIND_COUNT)
+	if (!st_digest_valid(diff) || (*parent && !st_digest_valid(parent)) || strcmp(id, chain))
 		return -EUCLEAN;
 	(void)strcpy(l.chain, chain);
 	(void)strcpy(l.diff, diff);

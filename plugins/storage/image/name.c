@@ -99,7 +99,7 @@ static int repository_read(const char *text, const char *repository, struct st_r
 	}
 	if (!path_good(rest))
 		return refuse(err, text,
-			      "not lower case letters and digits, parted by one of \".\", \"_\", \"-\", \"/\"");
+			      "not lower case letters and digits, parted by \".\", \"_\" or \"-\"");
 	if (ret->qualified && !(registry == 9 && !memcmp(repository, "docker.io", 9)))
 		n = asprintf(&ret->repository, "%s", repository);
 	else
