@@ -199,6 +199,7 @@ void system_options(const struct system *s, struct launch_run_options *ret)
 		.cgroup = s->cgroup,
 		.init = s->init,
 		.no_pivot = lcow.config.no_pivot,
+		.keyring = true,
 		.stdio = { .in = -1, .out = -1, .err = -1 },
 	};
 }

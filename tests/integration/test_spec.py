@@ -119,6 +119,16 @@ def test_user_namespace():
         box.delete(s, container)
 
 
+def test_bind_without_what_is_below():
+    """Also where the kernel would not let the user namespace's root look under a mount."""
+    with box.supervisor() as s:
+        for namespaces, linux in ((ALL, None), ((*ALL, "user"), MAPS)):
+            mount = {"destination": "/m", "type": "bind", "source": "/sys/fs", "options": ["bind", "ro"]}
+            out = box.says(s, box.sh(s, "ls /m; ls /m/cgroup | wc -l; grep -c ' /m' /proc/self/mountinfo", mounts=[mount],
+                                     namespaces=namespaces, linux=linux))
+            assert "cgroup" in out and out.split("\n")[-3:-1] == ["0", "1"], out
+
+
 def test_time_namespace():
     with box.supervisor() as s:
         offsets = {"timeOffsets": {"monotonic": {"secs": 100000, "nanosecs": 5}, "boottime": {"secs": 200000}}}
@@ -170,6 +180,16 @@ def test_rootfs():
             found = info(s, linux={"rootfsPropagation": how} if how else {})["/"]["propagation"]
             assert [w[:len(p)] for w, p in zip(found, want)] == want and (want or not any("shared" in f for f in found)), (how, found)
         assert "root" in box.refused(s, box.sh(s, "true", linux={"rootfsPropagation": "sideways"})).lower()
+
+
+def test_unbindable_root_and_binds():
+    """The container's own root is unbindable, not what is mounted in it from the host."""
+    with box.supervisor() as s:
+        (s.rootfs / "m").mkdir()
+        mount = {"destination": "/m", "type": "bind", "source": str(s.dir), "options": ["rbind"]}
+        for how in "unbindable", "runbindable":
+            found = info(s, mounts=[mount], linux={"rootfsPropagation": how})
+            assert found["/"]["propagation"] == ["unbindable"] and "/m" in found, (how, found)
 
 
 def test_propagation_stays_inside():
@@ -272,6 +292,35 @@ def test_copy_up():
                                  mounts=[{"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}]))
         assert out == "kept\n640 12 34\nsub/file\nlink\nnew\nsub\n", out
         assert not (d / "new").exists()
+        # What is mounted there is not copied, its mount point is.
+        (d / "proc").mkdir()
+        out = box.says(s, box.sh(s, "ls /data/proc; stat -c %A /data/proc; grep -c ' /data ' /proc/self/mountinfo", mounts=[
+            {"destination": "/data/proc", "type": "proc", "source": "proc"},
+            {"destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}]))
+        assert out == "dr-xr-xr-x\n1\n", out
+
+
+def test_read_only_tmpfs():
+    """Devices, mount points and copies get into it before it is closed."""
+    with box.supervisor() as s:
+        (s.rootfs / "etc/kept").write_text("kept\n")
+        made = box.sh(s, "ls /dev/null /dev/pts/ptmx; cat /etc/kept; touch /m/sub/x; touch /dev/x /m/x /etc/x; cat /proc/self/mountinfo >&2; true",
+                      mounts=[{"destination": "/m", "type": "tmpfs", "source": "m", "options": ["ro", "nosuid"]},
+                              {"destination": "/m/sub", "type": "tmpfs", "source": "sub"},
+                              {"destination": "/etc", "type": "tmpfs", "source": "etc", "options": ["tmpcopyup", "ro"]}])
+        made["mounts"][1]["options"].append("ro")
+        end, out, err = box.run(s, made)
+        assert end["exit_code"] == 0 and out == "/dev/null\n/dev/pts/ptmx\nkept\n", (end, out, err)
+        denied = [line for line in err.split("\n") if "Read-only" in line]
+        assert len(denied) == 3 and not any("sub" in line for line in denied), err
+        found = box.mountinfo("\n".join(line for line in err.splitlines() if " - " in line))
+        for point in "/dev", "/m", "/etc":
+            assert "ro" in found[point]["options"], (point, found[point])
+        assert {"ro", "nosuid"} <= found["/m"]["options"] and "rw" in found["/m/sub"]["options"], found
+        # More than are kept open until the end: the rest at once.
+        many = [{"destination": "/tmp/%d" % i, "type": "tmpfs", "source": "t", "options": ["ro"]} for i in range(40)]
+        found = info(s, mounts=many)
+        assert all("ro" in found["/tmp/%d" % i]["options"] for i in range(40)), found
 
 
 def test_idmap():
@@ -312,6 +361,10 @@ def test_devices():
         out = box.says(s, box.sh(s, "stat -c '%F %t:%T %a %u:%g' /dev/mine /dev/deep/blk /dev/pipe /dev/zero", linux={"devices": devices}))
         assert out.split("\n")[:4] == ["character special file 1:3 640 7:8", "block special file 7:1 600 0:0", "fifo 0:0 622 0:0",
                                        "character special file 1:5 600 5:5"], out
+        # A fifo is nobody's device: a user namespace's root may make it.
+        out = box.says(s, box.sh(s, "stat -c '%F %a %u:%g' /dev/pipe", namespaces=(*ALL, "user"),
+                                 linux={**MAPS, "devices": [{**devices[2], "uid": 3, "gid": 4}]}))
+        assert out == "fifo 622 3:4\n", out
 
 
 def test_hidden():

@@ -6,6 +6,7 @@ import platform
 import resource
 import select
 import signal
+import subprocess
 import time
 
 import box
@@ -81,12 +82,24 @@ def test_cwd_and_environment():
         assert box.says(s, box.spec(s, "/bin/pwd", cwd="/made/new")) == "/made/new\n"
         assert "cwd" in box.refused(s, box.spec(s, "/bin/pwd", cwd="relative"))
         for env, uid, want in ((["A=1", "B=x=y z"], 0, ["A=1", "B=x=y z", "HOME=/root"]), (["HOME=/mine"], 0, ["HOME=/mine"]),
-                               (["A=1"], 1000, ["A=1", "HOME=/tmp"]), ([], 4711, ["HOME=/"])):
+                               (["A=1", "B=", "A=2=3"], 0, ["B=", "A=2=3", "HOME=/root"]), (["A=1"], 1000, ["A=1", "HOME=/tmp"]), ([], 4711, ["HOME=/"])):
             out = box.says(s, box.spec(s, "/bin/env", env=env, user={"uid": uid, "gid": 0}))
             assert out.split("\n")[:-1] == want, (env, out)
         # Without a slash the program is looked for in the container's PATH.
         assert box.says(s, box.spec(s, "echo", "found", env=["PATH=/none:/bin"])) == "found\n"
         assert "nothere" in box.refused(s, box.spec(s, "nothere"))
+
+
+def test_keyring():
+    """A session keyring of its own: not the supervisor's, nor another container's; also for what is executed later."""
+    with box.supervisor() as s:
+        ours = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 1))"  # KEYCTL_GET_KEYRING_ID of the session's
+        container = box.start(s, box.sh(s, "sleep 1000"))
+        seen = [box.execute(s, container, "/usr/bin/python3", "-I", "-S", "-c", ours)[1] for _ in range(2)]
+        box.delete(s, container)
+        seen += [box.says(s, box.py(s, ours, user={"uid": uid, "gid": uid})) for uid in (0, 0, 1000)]
+        seen.append(subprocess.run(["python3", "-c", ours], stdout=subprocess.PIPE, text=True, check=True).stdout)
+        assert len(set(seen)) == 6 and all(int(x) > 0 for x in seen), seen
 
 
 def test_limits():

@@ -14,6 +14,7 @@
 
 #define CHILD_JOINS_MAX 16
 #define CHILD_CGROUPS_MAX 20
+#define CHILD_LATE_MAX 32
 #define CHILD_FDS_MAX 96
 
 /* One hierarchy of the container's cgroups, for its cgroup mounts. */
@@ -22,6 +23,12 @@ struct child_cgroup {
 	const char *alias; /* co-mounted controllers, "cpu,cpuacct", each to become a symlink; or
 			      NULL */
 	const char *dir;   /* the container's directory, as the host sees it */
+};
+
+/* A tmpfs that becomes read-only when what lies in it is there. */
+struct child_late {
+	int fd;
+	uint32_t mount;
 };
 
 struct child {
@@ -57,6 +64,8 @@ struct child {
 
 	/* The interpreter's own. */
 	int root;	/* O_PATH of the rootfs, mounted */
+	struct child_late late[CHILD_LATE_MAX];
+	uint32_t n_late;
 	int masked_dir; /* the empty tmpfs that the masked directories share */
 	int node_dir;	/* where the last device or symlink was made, and its path in node_path */
 	char node_path[256];

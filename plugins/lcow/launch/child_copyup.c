@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* tmpcopyup: what lies below the target, copied into the new tmpfs before it covers it. */
+/*
+ * tmpcopyup: what lies below the target, copied into the new tmpfs before it covers it; of what is
+ * mounted there, such as a /proc, the mount points only.
+ */
 #include "child.h"
 #include "sys.h"
 
@@ -64,10 +67,16 @@ static int copy_subdirectory(struct child *c, int from, int to, const char *name
 			     const struct stat *st, int depth)
 {
 	long in, out, r = sys(mkdirat, to, name, 0700);
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_NO_XDEV,
+	};
 
 	if (r < 0)
 		return (int)r;
-	in = sys(openat, from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	in = sys(openat2, from, name, &how, sizeof(how));
+	if (in == -EXDEV)
+		return (int)sys(fchmodat, to, name, st->st_mode & 07777);
 	if (in < 0)
 		return (int)in;
 	out = sys(openat, to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -164,6 +164,16 @@ static const char *child_next_option(const char *data, char *out, size_t size, c
 	return *data ? data + 1 : data;
 }
 
+/*
+ * The mount points and devices within a tmpfs are made while it can be written, as with others; of
+ * more of them than anyone has, the rest is read-only at once.
+ */
+static bool child_readonly_late(const struct child *c, const struct launch_mount *m)
+{
+	return m->kind == LAUNCH_MOUNT_FS && m->attr_set & MOUNT_ATTR_RDONLY &&
+	       c->n_late < CHILD_LATE_MAX && sys_streq(launch_text(c->plan, m->type), "tmpfs");
+}
+
 static int child_configure(struct child *c, int fs, const struct launch_mount *m, unsigned command,
 			   bool *ret_long)
 {
@@ -207,13 +217,16 @@ static int child_configure(struct child *c, int fs, const struct launch_mount *m
 static int child_make_fs(struct child *c, const struct launch_mount *m, bool *ret_long)
 {
 	long fs = sys(fsopen, launch_text(c->plan, m->type), FSOPEN_CLOEXEC), fd;
+	uint64_t attr = m->attr_set & ~(uint64_t)MOUNT_ATTR_IDMAP;
 
+	if (child_readonly_late(c, m))
+		attr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	*ret_long = false;
 	if (fs < 0)
 		return (int)fs;
 	fd = child_configure(c, (int)fs, m, FSCONFIG_CMD_CREATE, ret_long);
 	if (fd == 0)
-		fd = sys(fsmount, fs, FSMOUNT_CLOEXEC, m->attr_set & ~(uint64_t)MOUNT_ATTR_IDMAP);
+		fd = sys(fsmount, fs, FSMOUNT_CLOEXEC, attr);
 	if (fd < 0 && !*ret_long)
 		child_read_log(c, (int)fs);
 	(void)sys(close, fs);
@@ -270,10 +283,13 @@ static int child_open_source(struct child *c, const struct launch_mount *m, uint
 		if (m->opts & LAUNCH_MOUNT_NOFOLLOW_SRC)
 			flags |= AT_SYMLINK_NOFOLLOW;
 		fd = child_clone_tree(AT_FDCWD, source, flags);
-		if (!c->userns || (fd != -EACCES && fd != -EPERM))
+		if (!c->userns || (fd != -EACCES && fd != -EPERM && fd != -EINVAL))
 			return fd;
 	}
-	/* What the user namespace's root may not: reach it, or map its ids. */
+	/*
+	 * What the user namespace's root may not: reach it, bare it of what is mounted below, or
+	 * map its ids.
+	 */
 	r = child_ask(c, LAUNCH_MSG_MOUNT, i, &fd);
 	return r < 0 ? r : fd;
 }
@@ -315,7 +331,16 @@ static int child_options(struct child *c, const struct launch_mount *m, uint32_t
 	return r;
 }
 
-/* fd is a detached mount and is closed in any case. */
+/* Closed, unless it is needed once more. */
+static void child_mount_done(struct child *c, const struct launch_mount *m, uint32_t i, int fd)
+{
+	if (child_readonly_late(c, m))
+		c->late[c->n_late++] = (struct child_late){ fd, i };
+	else
+		(void)sys(close, fd);
+}
+
+/* fd is a detached mount and is this function's in any case. */
 static int child_place_mount(struct child *c, const struct launch_mount *m, uint32_t i, int fd,
 			     bool fs)
 {
@@ -339,7 +364,7 @@ static int child_place_mount(struct child *c, const struct launch_mount *m, uint
 			r = child_if_root(c, target, fd);
 		(void)sys(close, target);
 	}
-	(void)sys(close, fd);
+	child_mount_done(c, m, i, fd);
 	return r < 0 ? (int)r : 0;
 }
 

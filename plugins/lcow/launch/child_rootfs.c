@@ -41,7 +41,8 @@ static int child_mount_above(const char *path)
 /*
  * The mounts are as shared with the host as the spec says; by default what the host mounts later is
  * seen, and nothing goes the other way.  What is mounted in the rootfs stays in the container in
- * any case: pivot_root, too, wants no shared mount around it.
+ * any case: pivot_root, too, wants no shared mount around it.  What is unbindable could not be a
+ * source: that is for the container's own root, at the end.
  */
 static int child_propagation(struct child *c)
 {
@@ -50,6 +51,8 @@ static int child_propagation(struct child *c)
 	long r = child_step(c, LAUNCH_STEP_PROPAGATION, 0);
 	int fd;
 
+	if (flags & MS_UNBINDABLE)
+		flags = MS_PRIVATE | MS_REC;
 	if (r == 0)
 		r = sys(mount, NULL, "/", NULL, flags ? flags : MS_SLAVE | MS_REC, NULL);
 	if (r < 0 || !flags || flags == (MS_SLAVE | MS_REC) || flags == (MS_PRIVATE | MS_REC))
@@ -203,6 +206,11 @@ int child_readonly(struct child *c)
 	const struct launch_plan *p = c->plan;
 	int r = 0;
 
+	for (uint32_t i = 0; i < c->n_late && r == 0; i++) {
+		r = child_step(c, LAUNCH_STEP_MOUNT_OPTIONS, c->late[i].mount);
+		if (r == 0)
+			r = child_set_attr(c, c->late[i].fd, MOUNT_ATTR_RDONLY, 0, false);
+	}
 	for (uint32_t i = 0; i < p->readonly.n && r == 0; i++) {
 		const char *path = launch_text(p, *launch_at(p, p->readonly, launch_str, i));
 		int fd;

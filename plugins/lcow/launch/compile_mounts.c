@@ -197,13 +197,16 @@ static void mount_kind(struct compile *c, const struct node *at, const char *typ
 		compile_fail(c, at, "type", -EINVAL, "is missing, and this is no bind");
 }
 
-static void mount_flags(struct compile *c, const struct node *at, struct launch_mount *m)
+static void mount_flags(struct compile *c, const struct node *at, const char *type,
+			struct launch_mount *m)
 {
 	bool of_mount = m->kind == LAUNCH_MOUNT_BIND || (m->opts & LAUNCH_MOUNT_REMOUNT_BIND);
+	/* Mount points are made in it, and then it is the mount that is read-only. */
+	bool fillable = m->kind == LAUNCH_MOUNT_FS && type && !strcmp(type, "tmpfs");
 
 	if (of_mount)
 		m->sb_flags = 0;
-	else if (m->attr_set & MOUNT_ATTR_RDONLY)
+	else if (m->attr_set & MOUNT_ATTR_RDONLY && !fillable)
 		m->sb_flags |= MS_RDONLY;
 	if (m->uid_maps.n || m->gid_maps.n)
 		m->opts |= LAUNCH_MOUNT_IDMAP;
@@ -230,7 +233,7 @@ static void mount_compile(struct compile *c, const struct node *at, struct launc
 		m->uid_maps = compile_idmap(c, at, "uidMappings");
 	if (!m->gid_maps.n)
 		m->gid_maps = compile_idmap(c, at, "gidMappings");
-	mount_flags(c, at, m);
+	mount_flags(c, at, type, m);
 }
 
 static void compile_root(struct compile *c, const struct node *root)

@@ -3,6 +3,7 @@
 #include "compile.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -74,21 +75,50 @@ static void compile_args(struct compile *c, const struct node *at)
 		compile_fail(c, at, "args", -EINVAL, "is missing");
 }
 
+/* The last of each name counts, as with others: which one programs take, differs. */
+static bool env_is_last(struct compile *c, struct json_object *later, const char *text,
+			const char *value)
+{
+	char *name = strndup(text, (size_t)(value - text));
+	bool last = name && !json_object_object_get_ex(later, name, NULL);
+
+	if (!name || (last && json_object_object_add(later, name, NULL) < 0))
+		compile_oom(c);
+	free(name);
+	return last;
+}
+
 static void compile_env(struct compile *c, const struct node *at)
 {
-	struct launch_vec *env = &c->plan.process.env;
 	struct node array, element;
+	struct json_object *later;
+	struct launch_vec env;
 	const char *text, *value;
+	size_t n;
 
-	if (!node_strings(c, at, "env", env) || !node_array(c, at, "env", &array))
+	if (!node_array(c, at, "env", &array))
 		return;
-	for (size_t i = 0; i < env->n; i++) {
-		element = node_element(&array, i);
+	later = json_object_new_object();
+	if (!later)
+		compile_oom(c);
+	n = node_length(&array);
+	env = build_vec(c, n, sizeof(launch_str));
+	for (size_t i = n; i > 0 && !c->code; i--) {
+		launch_str s;
+
+		element = node_element(&array, i - 1);
 		text = node_string(c, &element);
 		value = text ? strchr(text, '=') : NULL;
 		if (!value || value == text)
 			compile_fail(c, &element, NULL, -EINVAL, "not NAME=VALUE");
+		else if (env_is_last(c, later, text, value)) {
+			s = build_str(c, text);
+			build_put(c, env, --n, &s, sizeof(s));
+		}
 	}
+	json_object_put(later);
+	c->plan.process.env = (struct launch_vec){ env.off + (uint32_t)(n * sizeof(launch_str)),
+						   env.n - (uint32_t)n };
 }
 
 static void compile_cwd(struct compile *c, const struct node *at)

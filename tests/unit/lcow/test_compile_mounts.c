@@ -113,7 +113,7 @@ static void every_option_on(const char *type, bool bind)
 static void every_option(void **state)
 {
 	(void)state;
-	every_option_on("tmpfs", false);
+	every_option_on("ext4", false);
 	every_option_on("none", true);
 }
 
@@ -140,7 +140,7 @@ static void the_last_option_wins(void **state)
 		struct launch_plan *plan;
 		struct launch_mount m;
 
-		(void)snprintf(text, sizeof(text), MOUNT("tmpfs", "%s"), rows[i].options);
+		(void)snprintf(text, sizeof(text), MOUNT("ext4", "%s"), rows[i].options);
 		plan = spec_plan(text);
 		m = first_mount(plan);
 		if (m.attr_set != rows[i].attr_set || m.attr_clear != rows[i].attr_clear ||
@@ -148,6 +148,17 @@ static void the_last_option_wins(void **state)
 			fail_msg("%s", rows[i].options);
 		free(plan);
 	}
+}
+
+/* Mount points are made in it first; its superblock stays writable. */
+static void a_read_only_tmpfs(void **state)
+{
+	struct launch_plan *plan = spec_plan(MOUNT("tmpfs", "'ro'"));
+	struct launch_mount m = first_mount(plan);
+
+	(void)state;
+	assert_true(m.attr_set == MOUNT_ATTR_RDONLY && m.sb_flags == 0);
+	free(plan);
 }
 
 static void the_rest_is_data(void **state)
@@ -527,6 +538,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_option),
 		cmocka_unit_test(the_last_option_wins),
+		cmocka_unit_test(a_read_only_tmpfs),
 		cmocka_unit_test(the_rest_is_data),
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(targets_are_cleaned),
