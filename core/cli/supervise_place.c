@@ -177,10 +177,10 @@ int cow_process_prepare(struct cow_error *err)
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	/*
-	 * The heap of a supervisor is small and long-lived: one arena per thread would be most of
-	 * it.
+	 * The heap of a supervisor is small and long-lived: arenas of the threads would be most of
+	 * it.  And a backend keeps the heap out of what it clones, which it can only where it is one.
 	 */
-	(void)mallopt(M_ARENA_MAX, 2);
+	(void)mallopt(M_ARENA_MAX, 1);
 	(void)mallopt(M_TRIM_THRESHOLD, 128 << 10);
 	/* Launching waits in the kernel more than it computes. */
 	(void)setenv("UV_THREADPOOL_SIZE", "8", 0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The clone.  A plain copy of the caller, not one that shares memory: what shares memory with the
- * supervisor must not be in a container's namespaces.  This file and the child's are built without
+ * The clone.  A copy of the caller, not one that shares memory: what shares memory with the
+ * supervisor must not be in a container's namespaces.  A copy without the heap (heap.c): all that
+ * the child works from is put beside its stack before.  This file and the child's are built without
  * sanitizers, whose runtime does not expect to wake up in such a copy.
  */
 #include "parent.h"
@@ -12,11 +13,69 @@
 #include <linux/sched.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-static long clone_call(struct launch *l, uint64_t flags)
+#define IMAGE_ROOM (16 << 10) /* more than that gets a mapping of its own */
+
+/* All that the child works from.  Behind it: the plan, the names of the cgroups. */
+struct image {
+	struct child child;
+	int fds[CHILD_FDS_MAX];
+	_Alignas(16) char more[];
+};
+
+static size_t image_size(const struct child *c)
 {
+	size_t size = sizeof(struct image) + c->plan->size;
+
+	for (uint32_t i = 0; i < c->n_cgroups; i++) {
+		const struct child_cgroup *g = &c->cgroup[i];
+
+		size += strlen(g->name) + strlen(g->dir) + 3;
+		size += g->alias ? strlen(g->alias) : 0;
+	}
+	return size;
+}
+
+static const char *image_text(char **at, const char *text)
+{
+	char *copy = *at;
+	size_t len = text ? strlen(text) + 1 : 0;
+
+	if (!text)
+		return NULL;
+	memcpy(copy, text, len);
+	*at += len;
+	return copy;
+}
+
+static void image_fill(struct image *image, const struct child *c)
+{
+	char *at = image->more;
+
+	memcpy(&image->child, c, offsetof(struct child, buf)); /* behind it: room */
+	memcpy(at, c->plan, c->plan->size);
+	image->child.plan = (const struct launch_plan *)(void *)at;
+	at += c->plan->size;
+	for (uint32_t i = 0; i < c->n_fds; i++)
+		image->fds[i] = c->fds[i];
+	image->child.fds = image->fds;
+	for (uint32_t i = 0; i < c->n_cgroups; i++) {
+		struct child_cgroup *g = &image->child.cgroup[i];
+
+		g->name = image_text(&at, g->name);
+		g->alias = image_text(&at, g->alias);
+		g->dir = image_text(&at, g->dir);
+	}
+}
+
+static long clone_image(struct launch *l, uint64_t flags, struct image *image)
+{
+	uintptr_t heap;
 	int pidfd = -1;
 	struct clone_args args = {
 		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
@@ -27,11 +86,31 @@ static long clone_call(struct launch *l, uint64_t flags)
 
 	if (flags & CLONE_INTO_CGROUP)
 		args.cgroup = (uint64_t)(unsigned)l->cgroup_dir;
+	image_fill(image, &l->child);
+	heap = parent_heap_leave_out();
 	pid = sys(clone3, &args, sizeof(args));
 	if (pid == 0)
-		child_main(&l->child);
+		child_main(&image->child);
+	parent_heap_take_back(heap);
 	if (pid > 0)
 		l->pidfd = pidfd;
+	return pid;
+}
+
+static long clone_call(struct launch *l, uint64_t flags)
+{
+	_Alignas(struct image) char room[IMAGE_ROOM];
+	size_t size = image_size(&l->child);
+	void *map;
+	long pid;
+
+	if (size <= sizeof(room))
+		return clone_image(l, flags, (struct image *)(void *)room);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	pid = clone_image(l, flags, map);
+	(void)munmap(map, size);
 	return pid;
 }
 

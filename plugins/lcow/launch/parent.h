@@ -50,6 +50,16 @@ int parent_clone(struct launch *l);
 /* A new network namespace, as a descriptor. */
 int parent_make_netns(void);
 
+/*
+ * heap.c: from "leave out" to "take back" (which wants what the first returned), copies of this
+ * process are without the heap, and nobody makes other ones.
+ */
+uintptr_t parent_heap_leave_out(void);
+void parent_heap_take_back(uintptr_t end);
+/* Around the clone of a child that uses the heap. */
+void parent_heap_lock(void);
+void parent_heap_unlock(void);
+
 /* serve.c: answer the child until it is ready (or, after the gate, until it executes). */
 int parent_serve(struct launch *l);
 /* Right after the first clone: born, ids, limits, go. */
