@@ -220,19 +220,25 @@ static void seconds(const struct cow_args *a, const char *option, const char *ke
 	cow_strbuf_addf(b, "%.3f", (double)cow_args_int(a, option, 0) / 1000.0);
 }
 
-static int health(const struct cow_args *a, struct cow_strbuf *b, struct cow_error *err)
+static int health(const struct cow_args *a, bool image, struct cow_strbuf *b, struct cow_error *err)
 {
 	static const char *const more[] = { "health-interval", "health-timeout", "health-retries",
 					    "health-start-period" };
 	const char *test = cow_args_string(a, "health-cmd");
+	bool off = cow_args_flag(a, "no-healthcheck", false), any = test || off;
 
-	for (size_t i = 0; !test && i < COW_ELEMENTS(more); i++)
-		if (cow_args_has(a, more[i]))
+	for (size_t i = 0; i < COW_ELEMENTS(more); i++) {
+		if (!cow_args_has(a, more[i]))
+			continue;
+		if (!test && !image)
 			return cow_error_set(err, -EINVAL, "--%s needs --health-cmd", more[i]);
-	if (!test)
+		any = true;
+	}
+	if (!any)
 		return 0;
 	cow_params_key(b, "health");
 	cow_strbuf_add(b, "{");
+	cow_params_bool(b, "disable", off);
 	cow_params_string(b, "test", test);
 	seconds(a, "health-interval", "interval_s", b);
 	seconds(a, "health-timeout", "timeout_s", b);
@@ -243,6 +249,32 @@ static int health(const struct cow_args *a, struct cow_strbuf *b, struct cow_err
 	return 0;
 }
 
+static bool is_image(const struct cow_args *a)
+{
+	return !cow_args_has(a, "bundle") && !cow_args_has(a, "rootfs");
+}
+
+/* Its entrypoint and command are put together by those who know the image's. */
+static int image(const struct cow_args *a, struct cow_strbuf *b, struct cow_error *err)
+{
+	const char *entrypoint = cow_args_string(a, "entrypoint");
+
+	if (!a->argc)
+		return cow_error_set(
+			err, -EINVAL,
+			"what is to run? --bundle DIR, --rootfs DIR or an IMAGE is needed");
+	cow_params_string(b, "image", a->argv[0]);
+	if (entrypoint) {
+		cow_params_key(b, "entrypoint");
+		cow_strbuf_json(b, entrypoint);
+	}
+	cow_params_string(b, "platform", cow_args_string(a, "platform"));
+	cow_params_string(b, "pull", cow_args_string(a, "pull"));
+	if (a->argc > 1)
+		cow_params_strings(b, "args", a->argc - 1, a->argv + 1);
+	return pairs(a, "storage-opt", "storage_opt", b, err);
+}
+
 /* Bundle, directory or image; then the command line. */
 static int source(const struct cow_args *a, const char *cwd, struct cow_strbuf *b,
 		  struct cow_error *err)
@@ -251,18 +283,12 @@ static int source(const struct cow_args *a, const char *cwd, struct cow_strbuf *
 	const char *entrypoint = cow_args_string(a, "entrypoint");
 	int word = 0, r = 0;
 
+	if (is_image(a))
+		return image(a, b, err);
 	if (bundle && rootfs)
 		return cow_error_set(err, -EINVAL, "--bundle and --rootfs exclude each other");
-	if (bundle)
-		r = add_path(b, "bundle", cwd, bundle, err);
-	else if (rootfs)
-		r = add_path(b, "rootfs", cwd, rootfs, err);
-	else if (a->argc)
-		cow_params_string(b, "image", a->argv[word++]);
-	else
-		r = cow_error_set(
-			err, -EINVAL,
-			"what is to run? --bundle DIR, --rootfs DIR or an IMAGE is needed");
+	r = bundle ? add_path(b, "bundle", cwd, bundle, err) :
+		     add_path(b, "rootfs", cwd, rootfs, err);
 	if (r || (word >= a->argc && !entrypoint))
 		return r;
 	cow_params_key(b, "args");
@@ -322,7 +348,7 @@ int cow_params_create(const struct cow_args *a, const struct cow_params_place *p
 	terminal(a, place, b);
 	r = source(a, place->cwd, b, err) ?: environment(a, b, err) ?: pairs(a, "label", "labels", b, err)
 		?: pairs(a, "annotation", "annotations", b, err) ?: volumes(a, place->cwd, b, err)
-		?: health(a, b, err);
+		?: health(a, is_image(a), b, err);
 	cow_strbuf_add(b, "}");
 	return r ? r : b->error ? cow_error_errno(err, b->error, "parameters") : 0;
 }

@@ -99,6 +99,7 @@ static const struct cow_option shutdown_options[] = {
 	{ "health-timeout", 0, DURATION, "DURATION", "How long one may take" }, \
 	{ "health-retries", 0, INT, "N", "How many in a row must fail" }, \
 	{ "health-start-period", 0, DURATION, "DURATION", "Failures do not count that long" }, \
+	{ "no-healthcheck", 0, FLAG, NULL, "No health check, whatever the image has" }, \
 	{ "init", 0, FLAG, NULL, "A small init as PID 1 (default true)" }, \
 	{ "volume", 'v', LIST, "SRC:DST[:ro]", "Mount a directory or file of the host" }, \
 	{ "read-only", 0, FLAG, NULL, "Mount the root filesystem read-only" }, \
@@ -106,6 +107,9 @@ static const struct cow_option shutdown_options[] = {
 	{ "cpus", 0, DECIMAL, "N", "CPU limit" }, \
 	{ "pids-limit", 0, INT, "N", "Limit on processes (-1: none)" }, \
 	{ "entrypoint", 0, STRING, "PROGRAM", "Program to run, the command being its arguments" }, \
+	{ "platform", 0, STRING, "OS/ARCH", "Platform of the image" }, \
+	{ "pull", 0, STRING, "POLICY", "missing or never: nothing is fetched" }, \
+	{ "storage-opt", 0, LIST, "NAME=VALUE", "size=SIZE limits what the container writes" }, \
 	{ "cap-add", 0, LIST, "NAME", "Add a capability" }, \
 	{ "cap-drop", 0, LIST, "NAME", "Drop a capability" }, \
 	{ "network", 0, STRING, "MODE", "none or host" }, \

@@ -166,6 +166,13 @@ static int on_forget(void *arg, cow_op op, const char *allocator, const char *ke
 	return entry ? cow_ledger_release(ledger, entry->seq) : -ENOENT;
 }
 
+int container_tree(struct container *c)
+{
+	const char *spec = c->patched ? c->patched : c->def->spec;
+
+	return c->tree ? 0 : cow_json_parse("spec", spec, strlen(spec), &c->tree, NULL);
+}
+
 static int on_patch_spec(void *arg, cow_op op, const char *patch)
 {
 	struct call *call;
@@ -175,13 +182,9 @@ static int on_patch_spec(void *arg, cow_op op, const char *patch)
 
 	if (!c || !c->parts)
 		return -ENOENT;
-	if (!c->tree) {
-		const char *spec = c->patched ? c->patched : c->def->spec;
-
-		rc = cow_json_parse("spec", spec, strlen(spec), &c->tree, NULL);
-		if (rc < 0)
-			return rc;
-	}
+	rc = container_tree(c);
+	if (rc < 0)
+		return rc;
 	rc = cow_json_parse("patch", patch, strlen(patch), &change, NULL);
 	if (rc < 0)
 		return rc;
@@ -320,7 +323,7 @@ void container_request(struct container *c, struct cowherd_request *ret)
 		.txn = c->txn_id,
 		.bundle = c->def->bundle ? c->def->bundle : c->state_dir,
 		.spec = c->patched ? c->patched : c->def->spec,
-		.options = c->def->options,
+		.options = c->def->request_options ? c->def->request_options : c->def->options,
 		.run_dir = c->run_dir,
 		.state_dir = c->state_dir,
 	};

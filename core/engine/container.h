@@ -58,6 +58,7 @@ struct cow_engine {
 	/* io.c */
 	struct cow_list buffers;       /* bulk buffers not in use */
 	struct cow_list follows;
+	struct cow_list images;        /* image.c: being asked for */
 	uint32_t jobs; /* pool jobs and closing handles that still need the engine */
 	struct cow_timer buffer_timer;
 	/* recover.c, shutdown.c */
@@ -74,9 +75,12 @@ struct definition {
 	char *bundle, *rootfs, *backend, *isolation; /* each may be NULL */
 	char *labels, *annotations, *args;           /* JSON */
 	char *options; /* the create parameters without the spec, JSON */
+	char *resolved;         /* of an image: {"digest","name","config"}, JSON; else NULL */
+	char *request_options;  /* options with "resolved" in them; NULL: options are all */
 	char *spec;                                  /* OCI runtime spec, JSON */
 	uint64_t created_ns;
 	uint32_t schema_major, schema_minor;
+	bool from_image;
 	bool terminal, open_stdin, keep_on_failure, auto_remove, has_linux;
 	int stop_signal;
 	uint32_t stop_ms;
@@ -169,6 +173,7 @@ struct container {
 	bool busy, failed, expired;      /* of the state; unset by the setter */
 	bool broken, ran, keep, recorded;
 	bool looking, again;
+	bool let_go; /* shutdown.c: asked to give back what a restart does not keep */
 	uint32_t kill_after_ms, stop_ms; /* of the stop under way; UINT32_MAX: as defined */
 	int stop_signal;
 	struct cow_timer deadline;
@@ -265,8 +270,17 @@ void call_error(const struct cow_answer *answer, struct cow_error *err);
 void container_request(struct container *c, struct cowherd_request *ret);
 void container_drop_system(struct container *c);
 void container_take_system(struct container *c, uint64_t system, int64_t pid);
+int container_tree(struct container *c); /* c->tree is there to be changed */
 void hooks_run(struct cow_engine *e, int hook, const char *container, void (*done)(void *),
 	       void *arg);
+
+/* ---- image.c */
+/* Asks the image sources; done, maybe before this returns, with err->code 0 when create has it. */
+void image_resolve(struct cow_engine *e, struct cow_create *create,
+		   void (*done)(void *arg, struct cow_error *err), void *arg);
+void images_abandon(struct cow_engine *e);
+/* The user's numbers and HOME, from the root file system that is mounted now. */
+int image_settle(struct container *c, struct cow_error *err);
 
 /* ---- parts.c: the steps of create and start */
 #define PARTS_STALE 0x1u  /* release the compute system of an earlier life */
@@ -282,6 +296,7 @@ int merge_patch(struct json_object *target, struct json_object *patch);
 /* ---- release.c: give back what the ledger names, newest first */
 typedef void (*release_done)(void *arg, const struct cow_error *err);
 #define RELEASE_FORCE 0x1u /* entries that no loaded plugin can release are dropped */
+#define RELEASE_VOLATILE 0x2u /* what is durable stays the container's until it is deleted */
 /* only: one allocator's or backend's; NULL: all.  done may be called before this returns. */
 void release_start(struct container *c, const char *only, unsigned flags, release_done done,
 		   void *arg);
@@ -309,9 +324,14 @@ struct state_record {
 	uint32_t restarts;
 	struct ending ending;
 };
-/* -ENOENT: there is none.  ret_state is filled in any case; its ending is the caller's. */
-int record_open(const char *state_dir, struct definition **ret, char **ret_backend,
-		bool *ret_failed, struct state_record *ret_state, struct cow_error *err);
+struct opened_record {
+	struct definition *def;
+	char *backend, *patched; /* may be NULL */
+	bool failed;
+	struct state_record state; /* filled in in any case; its ending is the caller's */
+};
+/* -ENOENT: there is none.  What it opened is the caller's, also what it got on failure. */
+int record_open(const char *state_dir, struct opened_record *ret, struct cow_error *err);
 void ending_finish(struct ending *ending);
 int ending_set(struct ending *ending, const struct cowherd_exit *status);
 void record_dirty(struct container *c); /* to disk soon, off the loop */

@@ -12,7 +12,7 @@
 
 #define COMPILE_ON_LOOP_MAX (256u << 10) /* a spec larger than this is read on the pool */
 
-/* A create whose spec is being read on the pool. */
+/* A create whose image is asked for, or whose spec is read on the pool. */
 struct compile_job {
 	uv_work_t work;
 	struct cow_engine *engine;
@@ -160,6 +160,35 @@ static int create_offload(struct cow_engine *e, struct cow_create *create,
 	return 0;
 }
 
+static void image_done(void *arg, struct cow_error *err)
+{
+	struct compile_job *job = arg;
+
+	if (err->code == 0)
+		(void)cow_create_compile(job->create, err);
+	create_compiled(job->engine, job->create, job->params, job->waiter, err);
+	json_object_put(job->params);
+	free(job);
+}
+
+static void create_from_image(struct cow_engine *e, struct cow_create *create,
+			      struct json_object *params, struct waiter *w)
+{
+	struct compile_job *job = calloc(1, sizeof(*job));
+	struct cow_error err = { 0 };
+
+	if (!job) {
+		(void)cow_error_set(&err, -ENOMEM, "create: out of memory");
+		create_compiled(e, create, params, w, &err);
+		return;
+	}
+	job->engine = e;
+	job->create = create;
+	job->params = json_object_get(params);
+	job->waiter = w;
+	image_resolve(e, create, image_done, job);
+}
+
 void cow_engine_container_create(struct cow_engine *e, struct json_object *params, cow_engine_cb cb,
 				 void *arg)
 {
@@ -173,6 +202,10 @@ void cow_engine_container_create(struct cow_engine *e, struct json_object *param
 		return;
 	if (cow_create_parse(&at, &defaults, &create, &err) < 0) {
 		waiter_fail(w, &err);
+		return;
+	}
+	if (create->from_image) {
+		create_from_image(e, create, params, w);
 		return;
 	}
 	if (is_large(create) && create_offload(e, create, params, w) == 0)

@@ -33,6 +33,8 @@ void definition_destroy(struct definition *d)
 	free(d->annotations);
 	free(d->args);
 	free(d->options);
+	free(d->resolved);
+	free(d->request_options);
 	free(d->spec);
 	free(d);
 }
@@ -64,6 +66,21 @@ static char *options_text(struct json_object *params)
 	}
 	cow_strbuf_add(&b, "}");
 	return cow_strbuf_take(&b);
+}
+
+/* What plugins get: the options, and what their image was found to be. */
+static int add_resolved(struct definition *d, struct json_object *resolved)
+{
+	size_t n = d->options ? strlen(d->options) : 0;
+
+	if (!resolved)
+		return 0;
+	d->resolved = text_of(resolved);
+	if (!d->resolved || !n)
+		return -ENOMEM;
+	d->request_options = cow_asprintf("%.*s,\"resolved\":%s}", (int)(n - 1), d->options,
+					  d->resolved);
+	return d->request_options ? 0 : -ENOMEM;
 }
 
 static struct json_object *member(struct json_object *o, const char *key)
@@ -131,7 +148,7 @@ static void take_spec(struct definition *d, struct json_object *spec)
 	d->annotations = text_of(member(spec, "annotations"));
 	d->terminal = json_object_get_boolean(member(process, "terminal"));
 	d->has_linux = member(spec, "linux") != NULL;
-	if (!d->rootfs && path)
+	if (!d->rootfs && path && !d->from_image)
 		d->rootfs = strdup(json_object_get_string(path));
 }
 
@@ -146,6 +163,7 @@ static void take_create(struct definition *d, struct cow_create *create)
 	d->backend = cow_take_ptr(create->backend);
 	d->isolation = cow_take_ptr(create->isolation);
 	d->labels = text_of(create->labels);
+	d->from_image = create->from_image;
 	d->open_stdin = create->open_stdin;
 	d->keep_on_failure = create->keep_on_failure;
 	d->auto_remove = create->auto_remove;
@@ -175,6 +193,8 @@ int definition_make(struct cow_create *create, struct json_object *params, uint3
 	rc = sandbox_check(member(create->spec, "annotations"), err);
 	if (rc == 0 && d->schema_major == 1 && d->has_linux)
 		rc = cow_error_set(err, -ENOTSUP, "LCOW v1 not supported");
+	if (rc == 0 && add_resolved(d, create->resolved) < 0)
+		rc = cow_error_set(err, -ENOMEM, "container: out of memory");
 	if (rc == 0 && (!d->options || !d->spec || !d->id || !d->name || !d->owner))
 		rc = cow_error_set(err, -ENOMEM, "container: out of memory");
 	if (rc < 0)
@@ -216,6 +236,13 @@ static int read_definition(struct json_object *record, struct definition **ret, 
 	rc = cow_create_parse(&at, NULL, &create, err);
 	if (rc < 0)
 		return rc;
+	if (create->from_image) {
+		rc = cow_create_take_image(create, member(record, "resolved"), err);
+		if (rc < 0) {
+			cow_create_destroy(create);
+			return rc;
+		}
+	}
 	json_object_put(create->spec);
 	create->spec = json_object_get(spec);
 	create->schema_ignored = false;
@@ -241,19 +268,20 @@ static int read_definition(struct json_object *record, struct definition **ret, 
 	return 0;
 }
 
-int record_open(const char *state_dir, struct definition **ret, char **ret_backend,
-		bool *ret_failed, struct state_record *ret_state, struct cow_error *err)
+int record_open(const char *state_dir, struct opened_record *ret, struct cow_error *err)
 {
 	struct json_object *record, *state;
 	int rc = record_read(state_dir, &record, &state, err);
 
-	*ret_state = (struct state_record){ 0 };
+	*ret = (struct opened_record){ 0 };
 	if (rc < 0)
 		return rc;
-	*ret_failed = json_object_get_boolean(member(record, "failed"));
-	rc = read_definition(record, ret, ret_backend, err);
+	ret->failed = json_object_get_boolean(member(record, "failed"));
+	rc = read_definition(record, &ret->def, &ret->backend, err);
+	if (rc == 0 && member(record, "patched"))
+		ret->patched = text_of(member(record, "patched"));
 	if (state)
-		record_take_state(state, ret_state);
+		record_take_state(state, &ret->state);
 	json_object_put(record);
 	json_object_put(state);
 	return rc;

@@ -246,6 +246,7 @@ int cow_engine_create(const struct cow_engine_setup *setup, struct cow_engine **
 	cow_list_init(&e->subscriptions);
 	cow_list_init(&e->buffers);
 	cow_list_init(&e->follows);
+	cow_list_init(&e->images);
 	cow_list_init(&e->dirty);
 	rc = engine_fill(e, setup, err);
 	if (rc < 0) {
@@ -271,6 +272,7 @@ void cow_engine_destroy(struct cow_engine *e)
 	e->closing = true;
 	shutdown_abandon(e);
 	recover_abandon(e);
+	images_abandon(e);
 	follows_close(e);
 	sync_stop(e);
 	cow_list_for_safe(l, tmp, &e->containers)

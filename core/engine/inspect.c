@@ -11,7 +11,19 @@
 char *container_rootfs(const struct container *c)
 {
 	const struct definition *d = c->def;
+	struct json_object *spec, *path;
+	char *text = NULL;
 
+	if (c->patched) { /* where the allocators have put it */
+		spec = json_tokener_parse(c->patched);
+		path = json_object_object_get(json_object_object_get(spec, "root"), "path");
+		if (path)
+			text = cow_fs_join(d->bundle ? d->bundle : c->state_dir,
+					   json_object_get_string(path));
+		json_object_put(spec);
+		if (text)
+			return text;
+	}
 	return d->rootfs ? cow_fs_join(d->bundle ? d->bundle : "/", d->rootfs) : strdup("/");
 }
 
@@ -148,6 +160,8 @@ static void add_definition(struct cow_strbuf *b, const struct container *c)
 	add_raw(b, "annotations", d->annotations, "{}");
 	add_raw(b, "args", d->args, "[]");
 	add_raw(b, "options", d->options, "{}");
+	if (d->resolved)
+		add_raw(b, "resolved", d->resolved, "{}");
 	free(rootfs);
 }
 

@@ -54,6 +54,9 @@ static int undo_take(void *arg, cow_op op, struct cow_error *err)
 
 	(void)err;
 	call_leave(p->container->engine, &p->call);
+	/* A start that fails does not cost a container its files. */
+	if (p->container->recorded && p->allocator->table.flags & COWHERD_DURABLE)
+		return 0;
 	p->undo = op;
 	release_start(p->container, p->allocator->table.name, 0, part_released, p);
 	return COW_LATER;
@@ -168,8 +171,8 @@ static int run_stale(void *arg, cow_op op, struct cow_error *err)
 	io_close(p->container);
 	container_drop_system(p->container);
 	p->undo = op;
-	release_start(p->container, p->container->made ? p->container->backend : NULL, 0,
-		      part_released, p);
+	release_start(p->container, p->container->made ? p->container->backend : NULL,
+		      RELEASE_VOLATILE, part_released, p);
 	return COW_LATER;
 }
 
@@ -193,6 +196,14 @@ static int run_start(void *arg, cow_op op, struct cow_error *err)
 		return cow_error_errno(err, rc, "state record");
 	call_enter(c, &p->call, op, backend->table.name, false);
 	return backend->table.start(backend->arg, op, c->system);
+}
+
+static int run_settle(void *arg, cow_op op, struct cow_error *err)
+{
+	struct part *p = arg;
+
+	(void)op;
+	return image_settle(p->container, err);
 }
 
 static int run_record(void *arg, cow_op op, struct cow_error *err)
@@ -297,6 +308,9 @@ static int parts_fill(struct container *c, unsigned which)
 		.answered = answered_make,
 		.cancel = cancel_backend,
 	};
+	const struct cow_step settle = { .name = "user",
+					 .phase = COW_PHASE_DOCUMENT,
+					 .run = run_settle };
 	const struct cow_step record = { .name = "record",
 					 .phase = COW_PHASE_COMPUTE,
 					 .run = run_record };
@@ -311,6 +325,8 @@ static int parts_fill(struct container *c, unsigned which)
 
 	if (which & PARTS_STALE)
 		rc = parts_add(c, &stale, NULL);
+	if (rc == 0 && which & PARTS_TAKE && c->def->from_image)
+		rc = parts_add(c, &settle, NULL);
 	if (rc == 0 && which & PARTS_TAKE)
 		rc = parts_allocators(c);
 	if (rc == 0 && which & PARTS_MAKE)
@@ -322,18 +338,38 @@ static int parts_fill(struct container *c, unsigned which)
 	return rc;
 }
 
+/* A container is not run without the files that somebody who is not loaded keeps for it. */
+static int check_durable(struct container *c, struct cow_error *err)
+{
+	const struct cow_ledger_entry *entry = c->durable ? cow_ledger_last(c->durable) : NULL;
+
+	for (; entry; entry = cow_ledger_before(c->durable, entry->seq))
+		if (!cow_host_allocator(c->engine->setup.host, entry->allocator))
+			return cow_error_set(err, -ENOENT, "allocator %s: not loaded",
+					     entry->allocator);
+	return 0;
+}
+
 int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done,
 	      struct cow_error *err)
 {
 	const struct cow_allocator *const *all;
 	uint32_t n = cow_host_allocators(c->engine->setup.host, &all);
-	int rc = choose_backend(c, err);
+	int rc;
 
+	if (which & PARTS_TAKE) { /* the spec is patched anew, from its beginning */
+		free(c->patched);
+		c->patched = NULL;
+		c->tree_changed = false;
+	}
+	rc = which & PARTS_TAKE ? check_durable(c, err) : 0;
+	if (rc == 0)
+		rc = choose_backend(c, err);
 	if (rc < 0)
 		return rc;
 	c->txn =
 		cow_txn_create(c->engine->setup.ops, c->engine->setup.timers, c->txn_id, txn_flags);
-	c->parts = calloc(1, sizeof(*c->parts) + (n + 4) * sizeof(struct part));
+	c->parts = calloc(1, sizeof(*c->parts) + (n + 5) * sizeof(struct part));
 	if (!c->txn || !c->parts || parts_fill(c, which) < 0) {
 		cow_txn_destroy(c->txn);
 		c->txn = NULL;

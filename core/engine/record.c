@@ -134,6 +134,14 @@ static void definition_body(const struct container *c, struct cow_strbuf *b)
 	cow_strbuf_add(b, d->options);
 	cow_strbuf_add(b, ",\"spec\":"); /* long: not through a format, which would read it twice */
 	cow_strbuf_add(b, d->spec);
+	if (d->resolved) {
+		cow_strbuf_add(b, ",\"resolved\":");
+		cow_strbuf_add(b, d->resolved);
+	}
+	if (c->patched) {
+		cow_strbuf_add(b, ",\"patched\":");
+		cow_strbuf_add(b, c->patched);
+	}
 	cow_strbuf_add(b, "}");
 }
 

@@ -144,7 +144,7 @@ static void judge_dead(struct judgement *j)
 
 	if (container_held(c))
 		j->recovery->released++;
-	release_start(c, NULL, 0, rest_released, j);
+	release_start(c, NULL, RELEASE_VOLATILE, rest_released, j);
 }
 
 /* Neither alive nor dead for sure: it counts as alive, so that nobody starts a second one. */
@@ -296,13 +296,14 @@ static struct container *read_container(struct cow_engine *e, const char *id,
 					struct state_record *was)
 {
 	_cleanup_free_ char *state_dir = cow_asprintf("%s/containers/%s", e->setup.state_root, id);
-	_cleanup_free_ char *backend = NULL;
-	struct definition *def = NULL;
+	struct opened_record record = { 0 };
 	struct cow_error err = { 0 };
+	struct definition *def;
 	struct container *c;
-	bool failed = false;
-	int rc = state_dir ? record_open(state_dir, &def, &backend, &failed, was, &err) : -ENOMEM;
+	int rc = state_dir ? record_open(state_dir, &record, &err) : -ENOMEM;
 
+	def = record.def;
+	*was = record.state;
 	if (rc == 0 && strcmp(def->id, id) != 0)
 		rc = cow_error_set(&err, -EBADMSG, "definition record: is another container's: %s",
 				   def->id);
@@ -310,14 +311,18 @@ static struct container *read_container(struct cow_engine *e, const char *id,
 		definition_destroy(def);
 		def = placeholder(id);
 	}
-	if (!def || container_new(e, def, &c, NULL) < 0)
+	if (!def || container_new(e, def, &c, NULL) < 0) {
+		free(record.backend);
+		free(record.patched);
 		return NULL;
+	}
 	c->state = COW_STATE_RECOVERING;
 	c->recorded = rc == 0;
-	c->keep = failed;
+	c->keep = record.failed;
 	c->broken = rc < 0 && rc != -ENOENT;
 	c->wishes = rc == -ENOENT ? COW_FACT_DELETE : 0;
-	c->backend = cow_take_ptr(backend);
+	c->backend = record.backend;
+	c->patched = record.patched;
 	c->states_bytes =
 		UINT32_MAX; /* its end may be torn: the next state goes into a fresh file */
 	take_state(c, was);

@@ -56,7 +56,7 @@ static const struct cow_ledger_entry *entry_next(struct release *r)
 	} else {
 		entry = entry_matching(r, cow_ledger_before(r->ledger, r->seq));
 	}
-	if (!entry && r->ledger != c->durable && c->durable) {
+	if (!entry && r->ledger != c->durable && c->durable && !(r->flags & RELEASE_VOLATILE)) {
 		r->ledger = c->durable;
 		entry = entry_matching(r, cow_ledger_last(r->ledger));
 	}

@@ -41,7 +41,7 @@ void start_act(struct container *c)
 		which |= PARTS_MAKE;
 	c->taking = !c->made;
 	if (c->taking)
-		which |= PARTS_TAKE;
+		which |= PARTS_TAKE | PARTS_RECORD; /* where things are may be new */
 	if (parts_run(c, which, 0, start_done, &err) < 0)
 		container_answered(c, &err);
 }

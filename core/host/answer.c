@@ -41,6 +41,8 @@ static void answer_judge(struct cowherd_answer *a, enum guard_call call)
 		answer_fail(a, -EPROTO, "the plugin answered with an exit code that is none");
 	else if (call == CALL_STATS && table_json(a->result, true) < 0)
 		answer_fail(a, -EPROTO, "the plugin's statistics are not a JSON object");
+	else if (call == CALL_RESOLVE && table_json(a->result, true) < 0)
+		answer_fail(a, -EPROTO, "the plugin's image is not a JSON object");
 }
 
 /* fd: 0 or less is none, so that a zeroed struct is right; and where the struct is too short for it. */

@@ -174,6 +174,25 @@ int calls_register_config(struct cowherd_self *self, const struct cowherd_config
 	return offer_register(plugin, offer);
 }
 
+int calls_register_image_source(struct cowherd_self *self,
+				const struct cowherd_image_source *source, void *arg)
+{
+	struct cow_plugin *plugin;
+	struct cow_offer *offer;
+	int rc = offer_start(self, OFFER_IMAGE_SOURCE, arg, &plugin, &offer);
+
+	if (rc < 0)
+		return rc;
+	rc = table_read_image_source(&offer->theirs.image_source, source);
+	if (rc < 0) {
+		free(offer);
+		return rc;
+	}
+	offer->name = offer->theirs.image_source.name;
+	guard_image_source(offer);
+	return offer_register(plugin, offer);
+}
+
 int calls_provide(struct cowherd_self *self, const char *name, uint32_t version, const void *table)
 {
 	struct cow_plugin *plugin;
@@ -348,5 +367,6 @@ void calls_fill(struct cowherd_host *table)
 		.offload = calls_offload,
 		.exited = calls_exited,
 		.notice = calls_notice,
+		.register_image_source = calls_register_image_source,
 	};
 }

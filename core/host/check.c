@@ -188,6 +188,7 @@ void check_describe(const struct cow_plugin *plugin, struct cow_strbuf *out)
 	static const char *const words[OFFER_KIND_COUNT] = {
 		[OFFER_ALLOCATOR] = "allocator", [OFFER_BACKEND] = "backend", [OFFER_HOOK] = "hook",
 		[OFFER_VERB] = "verb",		 [OFFER_CONFIG] = "section",  [OFFER_SERVICE] = "service",
+		[OFFER_IMAGE_SOURCE] = "image source",
 	};
 	static const char *const hooks[] = {
 		[COWHERD_HOOK_CONTAINER_STOPPED] = "container stopped",

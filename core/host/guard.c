@@ -92,9 +92,12 @@ static int call_end(struct cow_offer *offer, cowherd_op op, int rc)
 		return COWHERD_LATER;
 	call = entry->tag;
 	cow_map_del(calls, op);
-	if (rc == 0 && (call == CALL_CREATE || call == CALL_ADOPT || call == CALL_EXEC)) {
+	if (rc == 0 && (call == CALL_CREATE || call == CALL_ADOPT || call == CALL_EXEC ||
+			call == CALL_RESOLVE)) {
 		host_log(offer->plugin, COW_LOG_ERROR, "plugin.protocol",
-			 "an operation that makes a handle was answered without one");
+			 call == CALL_RESOLVE ?
+				 "an image was resolved without a result" :
+				 "an operation that makes a handle was answered without one");
 		return -EPROTO;
 	}
 	if (rc > 0) {
@@ -343,4 +346,31 @@ void guard_verb(struct cow_offer *offer)
 	*shown = (struct cow_verb){ .plugin = offer->plugin, .table = offer->theirs.verb, .arg = offer };
 	shown->table.call = verb_call;
 	shown->table.cancel = offer->theirs.verb.cancel ? verb_cancel : NULL;
+}
+
+static int image_source_resolve(void *arg, cowherd_op op, const char *reference, const char *platform)
+{
+	struct cow_offer *o = arg;
+
+	return GUARDED(o, op, CALL_RESOLVE, o->theirs.image_source.resolve, reference, platform);
+}
+
+static void image_source_cancel(void *arg, cowherd_op op)
+{
+	struct cow_offer *o = arg;
+
+	GUARDED_VOID(o, o->theirs.image_source.cancel, op);
+}
+
+void guard_image_source(struct cow_offer *offer)
+{
+	const struct cowherd_image_source *theirs = &offer->theirs.image_source;
+	struct cow_image_source *shown = &offer->shown.image_source;
+
+	*shown = (struct cow_image_source){ .plugin = offer->plugin, .table = *theirs,
+					    .arg = offer };
+	if (!theirs->resolve_ms)
+		shown->table.resolve_ms = DEFAULT_DEADLINE_MS;
+	shown->table.resolve = image_source_resolve;
+	shown->table.cancel = theirs->cancel ? image_source_cancel : NULL;
 }

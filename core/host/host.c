@@ -204,6 +204,7 @@ static void list_plugin(struct cow_strbuf *out, struct cow_plugin *plugin)
 	list_offers(out, "backends", plugin, OFFER_BACKEND);
 	list_offers(out, "services", plugin, OFFER_SERVICE);
 	list_offers(out, "sections", plugin, OFFER_CONFIG);
+	list_offers(out, "image_sources", plugin, OFFER_IMAGE_SOURCE);
 	cow_strbuf_add(out, "}");
 }
 

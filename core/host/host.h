@@ -92,6 +92,11 @@ struct cow_verb {
 	struct cowherd_verb table;
 	void *arg;
 };
+struct cow_image_source {
+	const struct cow_plugin *plugin;
+	struct cowherd_image_source table;
+	void *arg;
+};
 const char *cow_plugin_name(const struct cow_plugin *plugin);
 /* Sorted by phase, then by order of registration; valid until a plugin is loaded or unloaded. */
 uint32_t cow_host_allocators(struct cow_host *host, const struct cow_allocator *const **ret);
@@ -103,6 +108,7 @@ const struct cow_backend *cow_host_choose_backend(struct cow_host *host,
 uint32_t cow_host_hooks(struct cow_host *host, const struct cow_hook *const **ret);
 uint32_t cow_host_verbs(struct cow_host *host, const struct cow_verb *const **ret);
 const struct cow_verb *cow_host_verb(struct cow_host *host, const char *name);
+uint32_t cow_host_image_sources(struct cow_host *host, const struct cow_image_source *const **ret);
 /* plugins.<name> of the configuration: check touches nothing; unknown section: -ENOENT. */
 int cow_host_config_check(struct cow_host *host, const char *section, const char *json,
 			  struct cow_error *err);

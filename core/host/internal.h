@@ -44,6 +44,7 @@ enum offer_kind {
 	OFFER_VERB,
 	OFFER_CONFIG,
 	OFFER_SERVICE,
+	OFFER_IMAGE_SOURCE,
 	OFFER_KIND_COUNT,
 };
 
@@ -67,12 +68,14 @@ struct cow_offer {
 		struct cow_hook hook;
 		struct cow_verb verb;
 		struct cow_service service;
+		struct cow_image_source image_source;
 	} shown;
 	union {
 		struct cowherd_allocator allocator;
 		struct cowherd_backend backend;
 		struct cowherd_verb verb;
 		struct cowherd_config_section config;
+		struct cowherd_image_source image_source;
 		cowherd_hook_cb hook;
 	} theirs;
 };
@@ -117,6 +120,7 @@ enum guard_call {
 	CALL_PLAIN, /* a backend's other operations */
 	CALL_HOOK,
 	CALL_VERB,
+	CALL_RESOLVE,
 };
 
 /* tables.c: size-first structs read and judged. */
@@ -131,6 +135,8 @@ int table_read_allocator(struct cowherd_allocator *ret, const struct cowherd_all
 int table_read_backend(struct cowherd_backend *ret, const struct cowherd_backend *theirs);
 int table_read_verb(struct cowherd_verb *ret, const struct cowherd_verb *theirs);
 int table_read_config(struct cowherd_config_section *ret, const struct cowherd_config_section *theirs);
+int table_read_image_source(struct cowherd_image_source *ret,
+			    const struct cowherd_image_source *theirs);
 /* Valid JSON text; with `object`, an object.  0 or -EBADMSG, -EINVAL for NULL. */
 int table_json(const char *text, bool object);
 
@@ -149,6 +155,7 @@ void guard_allocator(struct cow_offer *offer);
 void guard_backend(struct cow_offer *offer);
 void guard_hook(struct cow_offer *offer, int hook);
 void guard_verb(struct cow_offer *offer);
+void guard_image_source(struct cow_offer *offer);
 /* Operations of the plugin that somebody still waits for. */
 uint32_t guard_in_flight(struct cow_plugin *plugin);
 void guard_forget(struct cow_plugin *plugin);
@@ -174,6 +181,7 @@ int calls_register_backend(struct cowherd_self *, const struct cowherd_backend *
 int calls_register_hook(struct cowherd_self *, int, cowherd_hook_cb, void *);
 int calls_register_verb(struct cowherd_self *, const struct cowherd_verb *, void *);
 int calls_register_config(struct cowherd_self *, const struct cowherd_config_section *, void *);
+int calls_register_image_source(struct cowherd_self *, const struct cowherd_image_source *, void *);
 int calls_provide(struct cowherd_self *, const char *, uint32_t, const void *);
 const void *calls_lookup(struct cowherd_self *, const char *, uint32_t);
 int calls_answer(struct cowherd_self *, cowherd_op, const struct cowherd_answer *);

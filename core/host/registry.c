@@ -224,3 +224,11 @@ const struct cow_verb *cow_host_verb(struct cow_host *host, const char *name)
 
 	return offer ? &offer->shown.verb : NULL;
 }
+
+uint32_t cow_host_image_sources(struct cow_host *host, const struct cow_image_source *const **ret)
+{
+	const struct offer_list *list = &host->offers[OFFER_IMAGE_SOURCE];
+
+	*ret = (const struct cow_image_source *const *)list->items;
+	return list->count;
+}

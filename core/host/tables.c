@@ -133,6 +133,17 @@ int table_read_config(struct cowherd_config_section *ret, const struct cowherd_c
 	return 0;
 }
 
+int table_read_image_source(struct cowherd_image_source *ret,
+			    const struct cowherd_image_source *theirs)
+{
+	struct cowherd_image_source t;
+
+	if (table_copy(&t, sizeof(t), theirs) < 0 || !table_name_valid(t.name, true) || !t.resolve)
+		return -EINVAL;
+	*ret = t;
+	return 0;
+}
+
 int table_json(const char *text, bool object)
 {
 	struct json_object *value;

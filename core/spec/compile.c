@@ -147,17 +147,44 @@ static int take_spec(struct cow_create *c, struct json_object **ret, struct cow_
 	return r;
 }
 
+static void default_hostname(const struct cow_create *c, char ret[65])
+{
+	(void)snprintf(ret, 65, "%.*s", strcmp(c->name, c->id) == 0 ? 12 : 64, c->name);
+}
+
+/* Where the root will be is the allocator's to say: nothing of it is there yet. */
+static int make_image_spec(struct cow_create *c, struct json_object **ret, struct cow_error *err)
+{
+	const char *named = c->options->hostname;
+	struct json_object *spec, *process;
+	char hostname[65];
+	int r;
+
+	default_hostname(c, hostname);
+	spec = cow_spec_default("rootfs", hostname, c->options->privileged);
+	if (!spec)
+		return cow_error_errno(err, -ENOMEM, "spec");
+	/* As docker: a program of the image may be set-user-id. */
+	process = json_object_object_get(spec, "process");
+	json_object_object_del(process, "noNewPrivileges");
+	r = cow_image_apply(spec, c->resolved, c->options, named ? named : hostname, err);
+	if (r < 0)
+		json_object_put(spec);
+	else
+		*ret = spec;
+	return r;
+}
+
 static int make_spec(const struct cow_create *c, struct json_object **ret, struct cow_error *err)
 {
-	char hostname[65] = "";
+	char hostname[65];
 	struct stat st;
 
 	if (stat(c->rootfs, &st) < 0)
 		return cow_error_errno(err, -errno, "rootfs %s", c->rootfs);
 	if (!S_ISDIR(st.st_mode))
 		return cow_error_errno(err, -ENOTDIR, "rootfs %s", c->rootfs);
-	(void)snprintf(hostname, sizeof(hostname), "%.*s", strcmp(c->name, c->id) == 0 ? 12 : 64,
-		       c->name);
+	default_hostname(c, hostname);
 	*ret = cow_spec_default(c->rootfs, hostname, c->options->privileged);
 	return *ret ? 0 : cow_error_errno(err, -ENOMEM, "spec");
 }
@@ -205,7 +232,7 @@ static int finish_process(struct cow_create *c, struct json_object *spec, const 
 	c->terminal = json_object_get_boolean(json_object_object_get(process, "terminal"));
 	if (c->rootfs)
 		r = add_home(process, rootfs, err);
-	if (r < 0 || !c->rootfs || !c->terminal)
+	if (r < 0 || !(c->rootfs || c->from_image) || !c->terminal)
 		return r;
 	env = cow_json_want_array(process, "env");
 	if (cow_spec_env_has(env, "TERM"))
@@ -214,13 +241,31 @@ static int finish_process(struct cow_create *c, struct json_object *spec, const 
 	return r < 0 ? cow_error_errno(err, r, "env") : 0;
 }
 
+int cow_create_settle_user(struct json_object *process, const char *rootfs, struct cow_error *err)
+{
+	struct json_object *user = json_object_object_get(process, "user");
+	struct json_object *name = json_object_object_get(user, "username");
+	const char *text = name ? json_object_get_string(name) : "0";
+	struct cow_user resolved = { 0 };
+	int r = cow_user_resolve(rootfs, text, &resolved, err);
+
+	if (r < 0)
+		return r;
+	r = cow_json_put(process, "user", cow_user_json(&resolved));
+	cow_user_finish(&resolved);
+	return r < 0 ? cow_error_errno(err, r, "user") : add_home(process, rootfs, err);
+}
+
 int cow_create_compile(struct cow_create *c, struct cow_error *err)
 {
 	_cleanup_free_ char *rootfs = NULL;
 	struct json_object *spec = NULL;
 	int r;
 
-	if (c->bundle)
+	if (c->from_image)
+		r = c->resolved ? make_image_spec(c, &spec, err)
+				: cow_error_set(err, -ENOENT, "image %s: not resolved", c->image);
+	else if (c->bundle)
 		r = read_bundle(c->bundle, &spec, err);
 	else if (c->rootfs)
 		r = make_spec(c, &spec, err);

@@ -17,7 +17,8 @@ const char *const cow_create_keys[] = {
 	"id", "name", "owner", "bundle", "spec", "rootfs", "image", "args", "env", "cwd", "user",
 	"hostname", "domainname", "labels", "annotations", "terminal", "height", "width", "memory",
 	"cpus", "pids", "mounts", "cap_add", "cap_drop", "privileged", "read_only",
-	"no_new_privileges", "network", "init", "open_stdin", "keep_on_failure", "auto_remove",
+	"no_new_privileges", "network", "entrypoint", "platform", "pull", "storage_opt", "init",
+	"open_stdin", "keep_on_failure", "auto_remove",
 	"stop_signal", "stop_timeout_s", "restart", "health", "log", "backend", "isolation",
 	"schema_version", NULL,
 };
@@ -155,7 +156,7 @@ static int parse_test(const struct cow_json *at, char ***ret, struct cow_error *
 	int r = 0;
 
 	if (!cow_json_member(at, "test", &test))
-		return cow_json_fail(&test, err, -EINVAL, "missing");
+		return 0;
 	if (json_object_is_type(test.value, json_type_string)) {
 		const char *const words[] = { "/bin/sh", "-c", json_object_get_string(test.value) };
 
@@ -177,21 +178,39 @@ static int parse_test(const struct cow_json *at, char ***ret, struct cow_error *
 	return r;
 }
 
-static int parse_health(const struct cow_json *at, struct cow_health *health, struct cow_error *err)
+/* What is run, or that nothing is. */
+static int parse_probe(const struct cow_json *at, struct cow_create *c, struct cow_error *err)
 {
-	static const char *const known[] = {
-		"test", "interval_s", "timeout_s", "start_period_s", "retries", "on_unhealthy", NULL
-	};
+	struct cow_json test = { .parent = at, .key = "test" };
+	int r = cow_json_get_bool(at, "disable", &c->health_off, err);
+
+	if (r == 0)
+		r = parse_test(at, &c->health.test, err);
+	if (r < 0)
+		return r;
+	if (c->health_off && c->health.test)
+		return cow_json_fail(&test, err, -EINVAL, "there is none with \"disable\"");
+	if (!c->health.test && !c->health_off && !c->from_image)
+		return cow_json_fail(&test, err, -EINVAL, "missing");
+	return 0;
+}
+
+static int parse_health(const struct cow_json *at, struct cow_create *c, struct cow_error *err)
+{
+	static const char *const known[] = { "test",	       "interval_s", "timeout_s",
+					     "start_period_s", "retries",    "on_unhealthy",
+					     "disable",	       NULL };
 	static const char *const reactions[] = { "none", "restart", "stop", NULL };
+	struct cow_health *health = &c->health;
 	struct cow_json child;
-	int64_t retries = health->retries;
+	int64_t retries = 0;
 	int reaction = COW_UNHEALTHY_NONE, r;
 
 	if (!cow_json_member(at, "health", &child))
 		return 0;
 	r = cow_json_known(&child, known, err);
 	if (r == 0)
-		r = parse_test(&child, &health->test, err);
+		r = parse_probe(&child, c, err);
 	if (r == 0)
 		r = cow_value_seconds(&child, "interval_s", 1, &health->interval_ms, err);
 	if (r == 0)
@@ -315,11 +334,39 @@ static int parse_source(const struct cow_json *at, struct cow_create *c, struct 
 		r = cow_value_path(at, "rootfs", &c->rootfs, err);
 	if (r == 0)
 		r = cow_value_string(at, "image", &c->image, err);
-	if (r == 0 && c->image)
-		r = cow_json_fail(&(struct cow_json){ .parent = at, .key = "image" }, err, -ENOTSUP,
-				  "no plugin provides images");
-	if (r == 0 && !(c->image = strdup(c->bundle ? c->bundle : c->rootfs ? c->rootfs : "")))
+	c->from_image = c->image != NULL;
+	if (r == 0 && c->from_image && !*c->image)
+		r = cow_json_fail(&(struct cow_json){ .parent = at, .key = "image" }, err, -EINVAL,
+				  "empty");
+	if (r == 0 && !c->image &&
+	    !(c->image = strdup(c->bundle ? c->bundle : c->rootfs ? c->rootfs : "")))
 		r = cow_error_errno(err, -ENOMEM, "create");
+	return r;
+}
+
+/* What goes with "image" only. */
+static int parse_image(const struct cow_json *at, struct cow_create *c, struct cow_error *err)
+{
+	static const char *const only[] = { "entrypoint", "platform", "pull", "storage_opt" };
+	static const char *const pulls[] = { "missing", "never", "always", NULL };
+	struct json_object *storage = NULL;
+	struct cow_json child;
+	int pull = 0, r = 0;
+
+	for (size_t i = 0; i < 4 && !c->from_image; i++)
+		if (cow_json_member(at, only[i], &child))
+			return cow_json_fail(&child, err, -EINVAL, "goes with \"image\" only");
+	r = cow_value_string(at, "platform", &c->platform, err);
+	if (r == 0)
+		r = cow_value_choice(at, "pull", pulls, &pull, err);
+	if (r == 0 && pull == 2) {
+		child = (struct cow_json){ .parent = at, .key = "pull" };
+		r = cow_json_fail(&child, err, -ENOTSUP,
+				  "nothing here fetches images: `cowherd image load` takes them in");
+	}
+	if (r == 0)
+		r = cow_value_string_map(at, "storage_opt", &storage, err);
+	json_object_put(storage); /* the plugin's to judge */
 	return r;
 }
 
@@ -354,7 +401,7 @@ static int parse_keeping(const struct cow_json *at, struct cow_create *c, struct
 	if (r == 0)
 		r = parse_restart(at, &c->restart, err);
 	if (r == 0)
-		r = parse_health(at, &c->health, err);
+		r = parse_health(at, c, err);
 	if (r == 0)
 		r = parse_log(at, c, err);
 	if (r == 0)
@@ -375,7 +422,6 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 	c->restart = (struct cow_restart){ .delay_ms = 100,
 					   .max_delay_ms = 60000,
 					   .reset_after_ms = 10000 };
-	c->health = (struct cow_health){ .interval_ms = 30000, .timeout_ms = 30000, .retries = 3 };
 	c->log_max_bytes = 0; /* all of it: a slow reader may come for every byte */
 	c->log_files = 3;
 	r = cow_json_known(at, cow_create_keys, err);
@@ -383,6 +429,8 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 		r = parse_identity(at, defaults, c, err);
 	if (r == 0)
 		r = parse_source(at, c, err);
+	if (r == 0)
+		r = parse_image(at, c, err);
 	if (r == 0)
 		r = parse_flags(at, c, err);
 	if (r == 0)
@@ -393,8 +441,20 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 		cow_create_destroy(c);
 		return r;
 	}
+	if (!c->from_image) /* an image may have something to say to it yet */
+		cow_health_defaults(&c->health);
 	*ret = c;
 	return 0;
+}
+
+void cow_health_defaults(struct cow_health *health)
+{
+	if (!health->interval_ms)
+		health->interval_ms = 30000;
+	if (!health->timeout_ms)
+		health->timeout_ms = 30000;
+	if (!health->retries)
+		health->retries = 3;
 }
 
 void cow_create_destroy(struct cow_create *create)
@@ -409,7 +469,9 @@ void cow_create_destroy(struct cow_create *create)
 	free(create->rootfs);
 	free(create->backend);
 	free(create->isolation);
+	free(create->platform);
 	json_object_put(create->labels);
+	json_object_put(create->resolved);
 	cow_strv_free(create->health.test);
 	cow_spec_options_destroy(create->options);
 	json_object_put(create->spec);

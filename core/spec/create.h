@@ -44,13 +44,20 @@ struct cow_health {
 	enum cow_on_unhealthy on_unhealthy;
 };
 
+/* For what is 0. */
+void cow_health_defaults(struct cow_health *health);
+
 struct cow_spec_options; /* what shapes the default spec: private to core/spec */
 
 struct cow_create {
 	char *id;    /* valid, never NULL: made up where the caller gave none */
 	char *name;  /* valid, never NULL: equal to id where the caller gave none */
 	char *owner; /* never NULL */
-	char *image; /* to show: the bundle's or root file system's path, or "" for a spec */
+	char *image; /* to show: as asked for, the bundle's or root file system's path, or "" */
+	bool from_image; /* image is a reference: somebody has to resolve it before compile */
+	char *platform; /* of the image; NULL: this machine's */
+	/* {"digest", "name", "config": {"config": {…}}}: after cow_create_take_image() */
+	struct json_object *resolved;
 	char *bundle; /* absolute; NULL: made from rootfs or spec */
 	char *rootfs; /* absolute; NULL: the spec says */
 	char *backend; /* NULL: the one that likes it best */
@@ -63,7 +70,8 @@ struct cow_create {
 	int stop_signal;          /* 0: as the spec's annotation says, or SIGTERM */
 	uint32_t stop_timeout_ms; /* default 10 s */
 	struct cow_restart restart;
-	struct cow_health health;
+	struct cow_health health; /* complete after cow_create_take_image(), where from_image */
+	bool health_off;          /* also what an image says */
 	uint64_t log_max_bytes; /* of one file; 0: no bound */
 	uint32_t log_files;     /* kept, the current one included */
 
@@ -77,11 +85,24 @@ struct cow_create_defaults {
 };
 
 /*
- * at: an object of parameters.  -EINVAL names the pointer of the first thing wrong; -ENOTSUP:
- * "image", which nothing provides yet.  defaults may be NULL.
+ * at: an object of parameters.  -EINVAL names the pointer of the first thing wrong.  defaults may
+ * be NULL.
  */
 int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults *defaults,
 		     struct cow_create **ret, struct cow_error *err);
+/*
+ * What the image says, where the parameters say nothing: labels, health check, stop signal; compile
+ * does the rest.  answer: an image source's, or an earlier life's `resolved`; what is kept of it is
+ * a copy.  Not for a create without from_image.  -EBADMSG: it is not what the OCI image
+ * specification calls a configuration.
+ */
+int cow_create_take_image(struct cow_create *create, struct json_object *answer,
+			  struct cow_error *err);
+/*
+ * In the end, once the root file system is there: the user that compile noted by name in
+ * process.user.username becomes numbers, HOME is set.  Changes process, an OCI process object.
+ */
+int cow_create_settle_user(struct json_object *process, const char *rootfs, struct cow_error *err);
 /* Fill in spec, once.  Reads files of the bundle and of the root file system, takes nothing. */
 int cow_create_compile(struct cow_create *create, struct cow_error *err);
 void cow_create_destroy(struct cow_create *create); /* NULL is fine */

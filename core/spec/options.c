@@ -21,6 +21,7 @@ void cow_spec_options_destroy(struct cow_spec_options *options)
 	json_object_put(options->spec);
 	json_object_put(options->annotations);
 	cow_strv_free(options->args);
+	cow_strv_free(options->entrypoint);
 	cow_strv_free(options->env);
 	free(options->cwd);
 	free(options->user);
@@ -217,6 +218,21 @@ int cow_spec_options_parse_process(const struct cow_json *at, struct cow_spec_op
 	return 0;
 }
 
+/* A text is a program without arguments, as the docker client has it. */
+static int parse_entrypoint(const struct cow_json *at, struct cow_spec_options *o,
+			    struct cow_error *err)
+{
+	struct cow_json child;
+
+	if (!cow_json_member(at, "entrypoint", &child) ||
+	    !json_object_is_type(child.value, json_type_string))
+		return cow_value_strings(at, "entrypoint", &o->entrypoint, err);
+	o->entrypoint = calloc(2, sizeof(*o->entrypoint));
+	if (o->entrypoint)
+		o->entrypoint[0] = strdup(json_object_get_string(child.value));
+	return o->entrypoint && o->entrypoint[0] ? 0 : cow_error_errno(err, -ENOMEM, "entrypoint");
+}
+
 int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **ret,
 			   struct cow_error *err)
 {
@@ -227,6 +243,8 @@ int cow_spec_options_parse(const struct cow_json *at, struct cow_spec_options **
 	if (r < 0)
 		return r;
 	r = parse_surroundings(at, o, err);
+	if (r == 0)
+		r = parse_entrypoint(at, o, err);
 	if (r == 0 && cow_json_member(at, "spec", &spec)) {
 		r = cow_json_is_object(&spec, err);
 		if (r == 0 && json_object_deep_copy(spec.value, &o->spec, NULL) < 0)

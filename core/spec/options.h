@@ -20,6 +20,7 @@ struct cow_mount_option {
 struct cow_spec_options {
 	struct json_object *spec; /* the parameter "spec", a copy */
 	char **args, **env;
+	char **entrypoint; /* over the image's; [""]: none, and not its command either */
 	char *cwd, *user, *hostname, *domainname;
 	struct json_object *annotations;
 	int terminal, read_only, no_new_privileges; /* -1, 0, 1 */
@@ -62,6 +63,10 @@ int cow_spec_overlay_process(struct json_object *process, const struct cow_spec_
 bool cow_spec_env_has(struct json_object *env, const char *name);
 /* Put NAME=VALUE over an array of such.  0 or -ENOMEM. */
 int cow_spec_env_set(struct json_object *env, const char *entry);
+
+/* ---- image.c: over the default spec; takes args, user and entrypoint out of options. */
+int cow_image_apply(struct json_object *spec, struct json_object *resolved,
+		    struct cow_spec_options *options, const char *hostname, struct cow_error *err);
 
 /* ---- user.c */
 struct cow_user {

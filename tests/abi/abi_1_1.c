@@ -131,7 +131,15 @@ AT(cowherd_config_section, name, 8, 8);
 AT(cowherd_config_section, check, 16, 8);
 AT(cowherd_config_section, apply, 24, 8);
 
-SIZE(cowherd_host, 208);
+SIZE(cowherd_image_source, 40);
+AT(cowherd_image_source, size, 0, 8);
+AT(cowherd_image_source, name, 8, 8);
+AT(cowherd_image_source, resolve_ms, 16, 4);
+AT(cowherd_image_source, reserved, 20, 4);
+AT(cowherd_image_source, resolve, 24, 8);
+AT(cowherd_image_source, cancel, 32, 8);
+
+SIZE(cowherd_host, 216);
 AT(cowherd_host, size, 0, 8);
 AT(cowherd_host, abi_major, 8, 4);
 AT(cowherd_host, abi_minor, 12, 4);
@@ -159,6 +167,7 @@ AT(cowherd_host, notice, 176, 8);
 AT(cowherd_host, run_dir, 184, 8);
 AT(cowherd_host, state_dir, 192, 8);
 AT(cowherd_host, libexec_dir, 200, 8);
+AT(cowherd_host, register_image_source, 208, 8);
 
 SIZE(cowherd_plugin, 72);
 AT(cowherd_plugin, size, 0, 8);

@@ -77,6 +77,8 @@ static struct fake {
 	bool fail_after_taking;     /* a failing acquire or create has taken something */
 	bool adopt_alive;
 	uint32_t allocators;
+	const char *image;          /* the JSON that every image is */
+	cow_op image_op;
 	const char *patch;          /* what the first allocator does to the spec */
 	const char *answer_result;
 	bool master;                /* create answers with a descriptor (a terminal) */
@@ -275,8 +277,10 @@ static int fake_acquire(void *arg, cowherd_op op, const struct cowherd_request *
 	int rc = fake.events->intend(fake.events_arg, op, fake_names[i], "thing", "{\"n\":1}");
 
 	assert_int_equal(rc, 0);
-	if (fake.code[OP_ACQUIRE + i] == 0 || fake.fail_after_taking)
+	if (fake.code[OP_ACQUIRE + i] == 0 || fake.fail_after_taking) {
+		fake_give(fake_names[i], request->container); /* what is there is taken up again */
 		fake_take(fake_names[i], request->container);
+	}
 	if (i == 0 && fake.patch)
 		assert_int_equal(fake.events->patch_spec(fake.events_arg, op, fake.patch), 0);
 	return fake_reply(OP_ACQUIRE + (enum fake_op)i, op, 0, -1);
@@ -517,6 +521,40 @@ const struct cow_backend *cow_host_choose_backend(struct cow_host *host,
 	(void)host;
 	(void)backend_supports(NULL, request);
 	return &fake_backend;
+}
+
+/* ---- images: by name; "later" is never answered, but by fake.image_op */
+
+static int fake_resolve(void *arg, cowherd_op op, const char *reference, const char *platform)
+{
+	const char *result = fake.image;
+
+	(void)arg;
+	(void)platform;
+	fake.image_op = op;
+	if (strcmp(reference, "later") == 0)
+		return COW_LATER;
+	if (!result || strcmp(reference, "none") == 0)
+		return -ENOENT;
+	(void)cow_ops_answer(fake.ops, op,
+			     &(struct cow_answer){
+				     .payload = &(struct cowherd_answer){
+					     .size = sizeof(struct cowherd_answer),
+					     .result = result } });
+	return COW_LATER;
+}
+
+static const struct cow_image_source fake_source = {
+	.table = { .size = sizeof(fake_source.table), .name = "fake", .resolve_ms = 5000,
+		   .resolve = fake_resolve },
+};
+static const struct cow_image_source *const fake_sources[] = { &fake_source };
+
+uint32_t cow_host_image_sources(struct cow_host *host, const struct cow_image_source *const **ret)
+{
+	(void)host;
+	*ret = fake_sources;
+	return fake.image ? 1 : 0;
 }
 
 uint32_t cow_host_hooks(struct cow_host *host, const struct cow_hook *const **ret)

@@ -240,6 +240,26 @@ struct cowherd_config_section {
 	int (*apply)(void *arg, const char *json);
 };
 
+/*
+ * Since 1.1.  Knows images by name, for `cowherd run IMAGE` and "image" of the create parameters.
+ * Sources are asked in order of registration until one answers with anything but -ENOENT.
+ */
+struct cowherd_image_source {
+	size_t size;
+	const char *name;    /* "storage": unique among image sources */
+	uint32_t resolve_ms; /* deadline; 0: the host's default (60 s) */
+	uint32_t reserved;
+	/*
+	 * Find what is here already; nothing is fetched.  reference: as the user wrote it.  platform:
+	 * "os/arch[/variant]", or NULL: the machine's own.  answer.result is {"digest": of the image,
+	 * "name": in full, "config": the OCI image configuration}.  -ENOENT with a message where there
+	 * is none of that name.  The image may be removed at any time after the answer: an allocator
+	 * that needs it looks again, by digest, and holds it (docs/plugin-abi.md, "Images").
+	 */
+	int (*resolve)(void *arg, cowherd_op op, const char *reference, const char *platform);
+	void (*cancel)(void *arg, cowherd_op op); /* the client went away; may be NULL */
+};
+
 #define COWHERD_FD_READ 0x1u
 #define COWHERD_FD_WRITE 0x2u
 #define COWHERD_FD_HANGUP 0x4u
@@ -327,6 +347,10 @@ struct cowherd_host {
 	const char *run_dir, *state_dir;
 	/* Directory of the host's helper programs (cowherd-init). */
 	const char *libexec_dir;
+
+	/* Since 1.1. */
+	int (*register_image_source)(struct cowherd_self *self,
+				     const struct cowherd_image_source *source, void *arg);
 };
 
 /* What a plugin is. */
