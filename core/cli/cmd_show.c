@@ -49,10 +49,19 @@ static int print_inspected(const struct cow_args *args, struct json_object *list
 
 int cow_cmd_inspect(const struct cow_args *args)
 {
-	struct json_object *list = json_object_new_array();
-	struct cow_each each = { .method = "container.inspect", .on_result = keep, .arg = list };
-	struct cow_client *c = list ? cow_client_open(args) : NULL;
+	const char *type = cow_args_string(args, "type");
+	struct json_object *list;
+	struct cow_each each = { .method = "container.inspect", .on_result = keep };
+	struct cow_error err = { 0 };
+	struct cow_client *c;
 	int status = args->command->failure, printed;
+
+	if (type && strcmp(type, "container") != 0) {
+		(void)cow_error_set(&err, -EINVAL, "--type: \"%s\" is not container", type);
+		return cow_fail(args, &err);
+	}
+	each.arg = list = json_object_new_array();
+	c = list ? cow_client_open(args) : NULL;
 
 	if (c) {
 		status = cow_each_run(args, c, &each);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/format.h"
 #include "base/cleanup.h"
-#include "cli/text.h"
+#include "cli/template.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -73,89 +73,43 @@ void cow_format_json(struct cow_strbuf *out, struct json_object *value)
 
 /* How a template is expanded: with a row's values, or with the titles of columns. */
 struct expansion {
-	struct cow_strbuf *out;
-	struct json_object *value;
 	const struct cow_column *titles; /* NULL: values */
 	bool strict;                     /* an unknown name is an error */
-	struct cow_error *err;
 };
 
-static int put_title(const struct expansion *x, const char *path, size_t len)
+static struct json_object *title(const struct expansion *x, const char *name, size_t len)
 {
 	for (const struct cow_column *c = x->titles; c->key; c++)
-		if (same_name(c->key, path + 1, len - 1)) {
-			cow_strbuf_add(x->out, c->title ? c->title : c->key);
-			return 0;
-		}
-	cow_strbuf_addn(x->out, path + 1, len - 1);
-	return 0;
+		if (same_name(c->key, name, len))
+			return json_object_new_string(c->title ? c->title : c->key);
+	return json_object_new_string_len(name, (int)len);
 }
 
-static int put_value(const struct expansion *x, const char *path, size_t len, bool json)
+static int field(void *arg, struct json_object *root, const char *path, size_t len,
+		 struct json_object **ret, struct cow_error *err)
 {
-	struct json_object *v = cow_format_lookup(x->value, path, len);
+	const struct expansion *x = arg;
 
-	if (!v && x->strict)
-		return cow_error_set(x->err, -EINVAL, "--format: there is no %.*s here", (int)len,
-				     path);
-	if (json)
-		cow_format_json(x->out, v);
-	else if (!v)
-		cow_strbuf_add(x->out, "<no value>");
-	else if (json_object_is_type(v, json_type_string))
-		cow_strbuf_add(x->out, json_object_get_string(v));
-	else
-		cow_format_json(x->out, v);
-	return 0;
-}
-
-/* What stands between {{ and }}: ".Path" or "json .Path". */
-static int action(const struct expansion *x, const char *text, size_t len)
-{
-	bool json;
-
-	for (; len && isspace((unsigned char)*text); text++)
-		len--;
-	for (; len && isspace((unsigned char)text[len - 1]); len--)
-		;
-	json = len > 5 && !memcmp(text, "json ", 5);
-	if (json)
-		for (text += 5, len -= 5; len && *text == ' '; text++)
-			len--;
-	if (!len || *text != '.' || memchr(text, ' ', len) || memchr(text, '|', len))
-		return cow_error_set(x->err, -EINVAL,
-				     "--format: \"{{%.*s}}\" is not {{.NAME}} or {{json .NAME}}",
-				     (int)len, text);
-	return x->titles ? put_title(x, text, len) : put_value(x, text, len, json);
-}
-
-static int expand(const struct expansion *x, const char *template)
-{
-	const char *p = template;
-
-	while (*p) {
-		const char *end;
-		int r;
-
-		if (p[0] == '\\' && (p[1] == 't' || p[1] == 'n')) {
-			cow_strbuf_add(x->out, p[1] == 't' ? "\t" : "\n");
-			p += 2;
-			continue;
-		}
-		if (p[0] != '{' || p[1] != '{') {
-			cow_strbuf_addn(x->out, p++, 1);
-			continue;
-		}
-		end = strstr(p, "}}");
-		if (!end)
-			return cow_error_set(x->err, -EINVAL, "--format: \"{{\" without \"}}\"");
-		r = action(x, p + 2, (size_t)(end - p - 2));
-		if (r)
-			return r;
-		p = end + 2;
+	if (x->titles) {
+		*ret = title(x, path + 1, len - 1);
+		return *ret ? 0 : cow_error_errno(err, -ENOMEM, "--format");
 	}
-	cow_strbuf_add(x->out, "\n");
+	*ret = x->strict ? json_object_get(cow_format_lookup(root, path, len))
+			 : cow_docker_lookup(root, path, len);
+	if (!*ret && x->strict)
+		return cow_error_set(err, -EINVAL, "--format: there is no %.*s here", (int)len,
+				     path);
 	return 0;
+}
+
+static int expand(struct cow_strbuf *out, const char *template, struct expansion *x,
+		  struct json_object *value, struct cow_error *err)
+{
+	int r = cow_template_run(out, template, value, field, x, err);
+
+	if (!r)
+		cow_strbuf_add(out, "\n");
+	return r;
 }
 
 /* The length of the cell at p; *ret_last: no tab ends it, so nothing stands behind it in its line. */
@@ -224,14 +178,16 @@ static int expand_rows(struct cow_strbuf *out, const char *template,
 		       const struct cow_column *titles, struct json_object *rows,
 		       struct cow_error *err)
 {
-	struct expansion x = { .out = out, .titles = titles, .strict = true, .err = err };
-	int r = titles ? expand(&x, template) : 0;
+	struct expansion x = { .titles = titles, .strict = true };
+	struct json_object *none = json_object_new_object();
+	int r = !none ? cow_error_errno(err, -ENOMEM, "--format")
+		: titles ? expand(out, template, &x, none, err)
+			 : 0;
 
+	json_object_put(none);
 	x.titles = NULL;
-	for (size_t i = 0; !r && i < json_object_array_length(rows); i++) {
-		x.value = json_object_array_get_idx(rows, i);
-		r = expand(&x, template);
-	}
+	for (size_t i = 0; !r && i < json_object_array_length(rows); i++)
+		r = expand(out, template, &x, json_object_array_get_idx(rows, i), err);
 	return r;
 }
 
@@ -270,7 +226,7 @@ int cow_format_rows(struct cow_strbuf *out, const char *format, const struct cow
 int cow_format_value(struct cow_strbuf *out, const char *format, struct json_object *value,
 		     struct cow_error *err)
 {
-	struct expansion x = { .out = out, .value = value, .err = err };
+	struct expansion x = { 0 };
 
-	return expand(&x, format);
+	return expand(out, format, &x, value, err);
 }

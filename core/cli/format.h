@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* --format: rows as a table, as JSON (one object a line), or by a template: {{.NAME}}, {{json .NAME}}. */
+/* --format: rows as a table, as JSON (one object a line), or by a template (cli/template.h). */
 #ifndef COW_CLI_FORMAT_H
 #define COW_CLI_FORMAT_H
 
@@ -34,5 +34,10 @@ void cow_format_json(struct cow_strbuf *out, struct json_object *value);
  * component that is no object (docker's .State, .Config) is passed over.  NULL: none.
  */
 struct json_object *cow_format_lookup(struct json_object *value, const char *path, size_t len);
+/*
+ * The same in what container.inspect says, by docker's names too (".State.Running", ".Config.Cmd"); the
+ * result is the caller's.
+ */
+struct json_object *cow_docker_lookup(struct json_object *container, const char *path, size_t len);
 
 #endif

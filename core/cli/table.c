@@ -219,6 +219,13 @@ static const struct cow_option stats[] = {
 
 static const struct cow_option format_only[] = { FORMAT, END };
 
+static const struct cow_option inspect[] = {
+	FORMAT,
+	{ "type", 0, STRING, "TYPE", "container: there is nothing else to inspect" },
+	{ "size", 's', FLAG, NULL, NULL },
+	END
+};
+
 static const struct cow_option explain[] = {
 	{ "plugin-dir", 0, STRING, "DIR", "Where plugins are (default: beside the program)" },
 	END
@@ -348,11 +355,14 @@ const struct cow_command cow_commands[COW_COMMAND_COUNT] = {
 			"before now (10m).",
 	},
 	[COW_COMMAND_INSPECT] = {
-		.name = "inspect", EACH, .options = format_only, .failure = 1,
+		.name = "inspect", EACH, .options = inspect, .failure = 1,
 		.summary = "Show everything known about containers, as a JSON array",
 		.details =
-			"A template picks members: '{{.pid}}', '{{.State.Pid}}' and "
-			"'{{.health.status}}' work, '{{json .spec}}' prints JSON.",
+			"A template (Go's language) picks members: '{{.pid}}', "
+			"'{{.State.Pid}}' and '{{.health.status}}' work, '{{json .spec}}' prints "
+			"JSON, '{{range .Mounts}}{{println .destination}}{{end}}' goes over a "
+			"list. Where docker has another name for a member, that one works too: "
+			"'{{.State.Running}}', '{{.Config.Cmd}}'.",
 	},
 	[COW_COMMAND_EVENTS] = {
 		.name = "events", .usage = "", .options = events, .failure = 1,

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct cow_column columns[] = {
@@ -79,7 +80,32 @@ static void wrong_templates(void **state)
 	expect_wrong("{{.Names");
 	expect_wrong("{{Names}}");
 	expect_wrong("{{}}");
-	expect_wrong("{{.Names | upper}}");
+	expect_wrong("{{.Names | nonsense}}");
+	expect_wrong("{{if .Names}}");
+	expect_wrong("{{if .Names}}a{{else}}b");
+	expect_wrong("{{end}}");
+	expect_wrong("{{else}}");
+	expect_wrong("{{range .Names}}{{end}}");
+	expect_wrong("{{upper}}");
+	expect_wrong("{{upper .Names .Status}}");
+	expect_wrong("{{.Names .Status}}");
+	expect_wrong("{{.Names | .Status}}");
+	expect_wrong("{{(upper .Names}}");
+	expect_wrong("{{upper \"a}}");
+	expect_wrong("{{$x}}");
+	expect_wrong("{{$x = 1}}");
+	expect_wrong("{{$a, $b := .Names}}");
+	expect_wrong("{{1a}}");
+	expect_wrong("{{.Names..Status}}");
+	expect_wrong("{{index .Names 0}}");
+	expect_wrong("{{slice .Names 3 1}}");
+	expect_wrong("{{printf \"%s\"}}");
+	expect_wrong("{{printf \"%z\" 1}}");
+	expect_wrong("{{/* a}}");
+	expect_wrong("{{lt .Names 1}}");
+	expect_wrong("{{.Names |}}");
+	expect_wrong("{{((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((("
+		     "1)))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))))}}");
 }
 
 static void expect_document(const char *format, const char *value, const char *want)
@@ -106,6 +132,67 @@ static void paths(void **state)
 	expect_document("{{.State}}", DOC, "running\n");
 	expect_document("{{json .Config.Labels}}", DOC, "{\"a\":\"b\"}\n");
 	expect_document("{{.nothing}}", DOC, "<no value>\n");
+	expect_document("{{.State.Running}} {{.State.Paused}} {{.State.StartedAt}} {{.Created}} "
+			"{{.Path}} {{.Config.Cmd}} {{.HostConfig.RestartPolicy.Name}} "
+			"{{.Config.Env}}",
+			"{\"status\":\"running\",\"started_ns\":1000000000,\"created_ns\":0,"
+			"\"args\":[\"sleep\",\"9\"],\"restart\":{\"policy\":\"always\"},"
+			"\"spec\":{\"process\":{\"env\":[\"A=b\"]}}}",
+			"true false 1970-01-01T00:00:01.000000000Z 0001-01-01T00:00:00Z sleep [sleep 9] "
+			"always [A=b]\n");
+}
+
+static void template_language(void **state)
+{
+	static const char doc[] =
+		"{\"n\":3,\"name\":\"web\",\"none\":\"\",\"yes\":true,\"list\":[\"a\",\"b\",\"c\"],"
+		"\"empty\":[],\"null\":null,\"map\":{\"k\":\"v\",\"b\":1},"
+		"\"mounts\":[{\"source\":\"/s\"},{\"source\":\"/t\"}]}";
+	static const char *const cases[][2] = {
+		{ "{{.list}} {{.map}} {{.yes}} {{.n}} {{.null}}", "[a b c] map[b:1 k:v] true 3 <no value>" },
+		{ "{{upper .name}}{{.name | upper | lower}}{{title .name}}", "WEBwebWeb" },
+		{ "{{join .list \",\"}} {{index (split \"x-y\" \"-\") 1}}", "a,b,c y" },
+		{ "{{truncate .name 2}}{{truncate \"äöü\" 2}}{{truncate .name 9}}", "weäöweb" },
+		{ "{{len .list}}{{len .name}}{{slice .name 1 2}}{{slice .list 1}}", "33e[b c]" },
+		{ "{{pad .name 1 2}}|", " web  |" },
+		{ "{{printf \"%s-%05d|%-5s|%5s|%.1f%%|%q\" .name .n .name .name 1.25 .name}}",
+		  "web-    3|web  |  web|1.2%|\"web\"" },
+		{ "{{print .name .n .n}}{{println .name 1}}x", "web3 3web 1\nx" },
+		{ "{{if .none}}a{{else if eq .n 3}}b{{else}}c{{end}}", "b" },
+		{ "{{if .none}}a{{else if eq .n 4}}b{{else}}c{{end}}", "c" },
+		{ "{{if .name}}a{{else if .bogus.x}}b{{else}}c{{end}}d", "ad" },
+		{ "{{if and .yes (not .none)}}y{{end}}{{or .none .name}}{{and .n .none}}|", "yweb|" },
+		{ "{{range .list}}<{{.}}>{{end}}", "<a><b><c>" },
+		{ "{{range $i, $v := .list}}{{if $i}}, {{end}}{{$i}}={{$v}}{{end}}", "0=a, 1=b, 2=c" },
+		{ "{{range .empty}}x{{else}}none{{end}}{{range .null}}y{{end}}", "none" },
+		{ "{{range $k, $v := .map}}{{$k}}:{{$v}};{{end}}", "k:v;b:1;" },
+		{ "{{range .mounts}}{{.Source}} {{$.name}} {{end}}", "/s web /t web " },
+		{ "{{with .map}}{{.k}}{{end}}{{with .none}}x{{else}}y{{end}}", "vy" },
+		{ "{{with $m := .map}}{{$m.k}}{{end}}", "v" },
+		{ "{{$x := .n}}{{$x}}{{$x = 4}}{{$x}}{{(index .mounts 1).source}}", "34/t" },
+		{ "a {{- .n -}} b{{/* no\nthing */}} c", "a3b c" },
+		{ "{{eq .n 1 2 3}} {{ne .name \"web\"}} {{lt .n 4}} {{ge .n 4}} {{gt 1.5 1}} "
+		  "{{le .n 3}}",
+		  "true false true false true true" },
+		{ "{{index .map \"k\"}}{{.map.k}}{{json .list}}{{\"q\\\"\\t\"}}{{`r\\`}}",
+		  "vv[\"a\",\"b\",\"c\"]q\"\tr\\" },
+		{ "{{true}}{{false}}{{nil}}{{-1}}{{if nil}}x{{end}}", "truefalse<no value>-1" },
+		{ "{{range .list}}{{range $.list}}{{.}}{{end}};{{end}}", "abc;abc;abc;" },
+		{ "{{.Label \"k\"}}|", "|" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char want[256];
+
+		(void)snprintf(want, sizeof(want), "%s\n", cases[i][1]);
+		expect_document(cases[i][0], doc, want);
+	}
+	expect_document("{{.Label \"com.x\"}}{{.Label \"b\"}}", "{\"Labels\":\"a=1,com.x=2,b=3\"}",
+			"23\n");
+	expect_document("{{.Label \"b\"}}", "{\"labels\":{\"b\":\"3\"}}", "3\n");
+	expect_rows("table {{upper .Names}}\t{{if eq .Status \"Up\"}}yes{{else}}no{{end}}", TWO,
+		    "NAMES         no\nA             yes\nA-LONG-NAME   no\n");
 }
 
 static void expect_status(const char *container, const char *want)
@@ -191,7 +278,7 @@ int main(void)
 		cmocka_unit_test(tables),          cmocka_unit_test(templates),
 		cmocka_unit_test(wrong_templates), cmocka_unit_test(paths),
 		cmocka_unit_test(statuses),        cmocka_unit_test(ps_rows),
-		cmocka_unit_test(stats_rows),
+		cmocka_unit_test(stats_rows),      cmocka_unit_test(template_language),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
