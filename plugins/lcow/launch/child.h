@@ -10,6 +10,7 @@
 
 #include <linux/limits.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 #define CHILD_JOINS_MAX 16
@@ -50,6 +51,7 @@ struct child {
 	int sock;
 	int job, stub, status;
 	int in, out, err;
+	struct winsize size; /* of the terminal; 0 × 0: the kernel's */
 	int proc, null;
 	int root_fd, container_pidfd;
 	int join_fd[CHILD_JOINS_MAX];

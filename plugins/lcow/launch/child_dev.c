@@ -196,6 +196,9 @@ int child_console(struct child *c)
 		slave = (int)sys(ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 		r = slave < 0 ? slave : 0;
 	}
+	/* Here and not by the parent, which an exec does not wait for: the program finds its size. */
+	if (r == 0 && c->size.ws_row && c->size.ws_col)
+		(void)sys(ioctl, master, TIOCSWINSZ, &c->size);
 	if (r == 0 && !c->exec)
 		r = child_bind_console(c, slave);
 	if (r == 0)

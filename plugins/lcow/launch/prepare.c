@@ -55,6 +55,8 @@ struct launch *parent_new(const struct launch_plan *plan, const struct launch_pl
 	c->terminal = c->plan->process.terminal != 0;
 	c->sock = c->job = c->stub = c->status = c->proc = c->null = -1;
 	c->root_fd = c->container_pidfd = c->root = c->masked_dir = c->node_dir = -1;
+	c->size.ws_row = options->stdio.height ? options->stdio.height : c->plan->process.height;
+	c->size.ws_col = options->stdio.width ? options->stdio.width : c->plan->process.width;
 	c->in = c->terminal ? -1 : options->stdio.in;
 	c->out = c->terminal ? -1 : options->stdio.out;
 	c->err = c->terminal ? -1 : options->stdio.err;

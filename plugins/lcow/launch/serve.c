@@ -9,12 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <termios.h>
 #include <unistd.h>
 
 int parent_send_go(int sock, int code, int fd)
@@ -200,16 +198,9 @@ static int serve_second(struct launch *l, pid_t pid)
 
 static int serve_console(struct launch *l, int fd)
 {
-	const struct launch_process *p = &(l->exec ? l->exec : l->plan)->process;
-	const struct launch_stdio *s = &l->options->stdio;
-	struct winsize size = { .ws_row = s->height ? s->height : p->height,
-				.ws_col = s->width ? s->width : p->width };
-
 	if (fd < 0 || l->console >= 0)
 		return parent_error(l->err, -EPROTO, "console: the child sent none");
 	l->console = fd;
-	if (size.ws_row && size.ws_col)
-		(void)ioctl(fd, TIOCSWINSZ, &size);
 	return 0;
 }
 
