@@ -97,9 +97,10 @@ int st_tar_writer_open(st_write_cb write, void *arg, struct st_tar_writer **ret)
 /*
  * Begins an entry: ustar, with pax records for what ustar cannot say (those of entry->pax that the
  * entry's members do not say are kept in their order) and sparse files as GNU 1.0.  The same
- * entries give the same bytes.  `stored` is taken from the extents, or is `size` without any.
- * -EINVAL (no path, extents that are not in order), -EPROTO (data of the entry before is missing),
- * -ENOMEM, what write said.
+ * entries give the same bytes.  A file is sparse when it has extents, or a size and nothing stored;
+ * else `stored` is its size.  -EINVAL (no path, a path that is no file's, extents that are not in
+ * order or do not add up to `stored`, a mode, key or name that cannot be written), -EPROTO (data of
+ * the entry before is missing), -ENOMEM, what write said.
  */
 int st_tar_put(struct st_tar_writer *writer, const struct st_entry *entry);
 /* Data of the entry, all `stored` bytes in as many calls as you like.  -EPROTO: more than that. */
