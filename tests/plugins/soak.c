@@ -63,7 +63,7 @@ static int copy_some(void *arg)
 			return -errno;
 		if (f[1].revents)
 			return -ECANCELED;
-		n = read(c->in, buf, sizeof(buf));
+		n = read(c->in, buf, until - c->bytes < sizeof(buf) ? until - c->bytes : sizeof(buf));
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		if (n == 0) {
