@@ -173,28 +173,33 @@ static void write_early(int fd, uint64_t done)
 		(void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+/* One piece of a part has come. */
+static int piece_take(struct load *l, struct load_part *part, int fd, const void *data, size_t size)
+{
+	int r = load_cancelled(l) ? -ECANCELED : write_all(fd, data, size);
+
+	if (r == 0 && !part->have && load_looks_like_layer(data, size))
+		r = load_job_queue(l, part);
+	if (r < 0)
+		return r;
+	part_grow(l, part, size, false);
+	write_early(fd, part->have);
+	return 0;
+}
+
 static int part_write(struct load *l, struct load_part *part, struct origin *o, struct st_error *err)
 {
 	_cleanup_close_ int fd = openat(l->work->fd, part->file,
 					O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	const void *data;
-	ssize_t n;
+	ssize_t n = 0;
 	int r = fd < 0 ? -errno : 0;
 
-	while (r == 0 && (n = o->take(o, &data)) != 0) {
-		if (n > 0 && load_cancelled(l))
-			n = -ECANCELED;
-		if (n < 0 && o->tar)
-			return st_error_set(err, (int)n, "%s: %s", l->options->what,
-					    n == -ECANCELED ? "cancelled" : st_tar_error(o->tar));
-		r = n < 0 ? (int)n : write_all(fd, data, (size_t)n);
-		if (r < 0)
-			break;
-		if (!part->have && load_looks_like_layer(data, (size_t)n))
-			r = load_job_queue(l, part);
-		part_grow(l, part, (size_t)n, false);
-		write_early(fd, part->have);
-	}
+	while (r == 0 && (n = o->take(o, &data)) > 0)
+		r = piece_take(l, part, fd, data, (size_t)n);
+	if (n < 0 && o->tar)
+		return st_error_set(err, (int)n, "%s: %s", l->options->what, st_tar_error(o->tar));
+	r = n < 0 ? (int)n : r;
 	if (r < 0)
 		return st_error_errno(err, r, "%s: %s", l->options->what, part->path);
 	if (part->have != part->size)
@@ -219,6 +224,17 @@ static bool part_is_stored(struct load *l, struct load_part *part)
 	return part->stored;
 }
 
+/* A new part, or why there is none. */
+static int part_new(struct load *l, const char *path, struct load_part **ret, struct st_error *err)
+{
+	int r = part_add(l, path, ret);
+
+	if (r == -E2BIG)
+		return st_error_set(err, r, "%s: more than %d files", l->options->what,
+				    LOAD_PARTS_MAX);
+	return r < 0 ? st_error_errno(err, r, "%s: %s", l->options->what, path) : 0;
+}
+
 static int entry_take(struct load *l, struct st_tar *tar, const struct st_entry *e,
 		      struct st_error *err)
 {
@@ -231,12 +247,9 @@ static int entry_take(struct load *l, struct st_tar *tar, const struct st_entry 
 		return 0;
 	if (e->extent_count || e->stored != e->size)
 		return st_error_set(err, -EBADMSG, "%s: %s: a sparse file", l->options->what, path);
-	r = part_add(l, path, &part);
-	if (r == -E2BIG)
-		return st_error_set(err, r, "%s: more than %d files", l->options->what,
-				    LOAD_PARTS_MAX);
+	r = part_new(l, path, &part, err);
 	if (r < 0)
-		return st_error_errno(err, r, "%s: %s", l->options->what, path);
+		return r;
 	if (e->type != ST_TAR_FILE) {
 		part->link = link_target(path, e->link, e->type == ST_TAR_HARD_LINK);
 		return part->link ? 0 : st_error_errno(err, -ENOMEM, "%s", path);
@@ -285,9 +298,9 @@ static int file_take(struct load *l, const char *path, struct load_part **ret, s
 	if (!S_ISREG(st.st_mode))
 		return st_error_set(err, -EBADMSG, "%s: %s: not a file", l->options->what, path);
 	o.buffer = buffer = malloc(CHUNK);
-	r = buffer ? part_add(l, path, &part) : -ENOMEM;
+	r = buffer ? part_new(l, path, &part, err) : st_error_errno(err, -ENOMEM, "%s", path);
 	if (r < 0)
-		return st_error_errno(err, r, "%s: %s", l->options->what, path);
+		return r;
 	part->size = (uint64_t)st.st_size;
 	*ret = part;
 	if (part_is_stored(l, part))

@@ -132,11 +132,27 @@ static bool outdone(const struct st_manifest *index, size_t at, const struct st_
 	return false;
 }
 
-/* Explicitly asked for: then also the only one has to be for it. */
-static bool refused(const struct load *l, const struct st_descriptor *d,
-		    const struct st_platform *want)
+/* The only one is taken for any platform, unless one was asked for. */
+static bool wanted(const struct load *l, const struct st_manifest *index, size_t at,
+		   const struct st_platform *want)
 {
-	return !suits(d, want) && (l->options->platform || d->attestation);
+	const struct st_descriptor *d = &index->items[at];
+
+	if (suits(d, want))
+		return !outdone(index, at, want);
+	return index->count == 1 && !l->options->platform && !d->attestation;
+}
+
+static int member_load(struct load *l, const struct st_descriptor *d,
+		       const struct st_platform *want, struct st_error *err)
+{
+	char *name = l->options->name ? strdup(l->options->name)
+		     : d->name	      ? name_of(l, d->name)
+				      : NULL;
+	int r = descend(l, d, want, name ? &name : NULL, name != NULL, is_index(d) ? 1 : 0, err);
+
+	free(name);
+	return r;
 }
 
 static int layout_load(struct load *l, const struct st_manifest *index, struct st_error *err)
@@ -150,19 +166,9 @@ static int layout_load(struct load *l, const struct st_manifest *index, struct s
 	else
 		st_platform_host(&want);
 	for (size_t i = 0; r == 0 && i < index->count; i++) {
-		const struct st_descriptor *d = &index->items[i];
-		bool alone = index->count == 1;
-		char *name;
-
-		if (refused(l, d, &want) || (!alone && !suits(d, &want)) ||
-		    outdone(index, i, &want))
+		if (!wanted(l, index, i, &want))
 			continue;
-		name = l->options->name ? strdup(l->options->name)
-		       : d->name	? name_of(l, d->name)
-					: NULL;
-		r = descend(l, d, &want, name ? &name : NULL, name != NULL, is_index(d) ? 1 : 0,
-			    err);
-		free(name);
+		r = member_load(l, &index->items[i], &want, err);
 		loaded++;
 	}
 	if (r == 0 && !loaded)
