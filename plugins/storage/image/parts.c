@@ -85,6 +85,22 @@ static const char *plain_path(const char *path)
 	}
 }
 
+/* One component of a link's target, after the directory it is in. */
+static size_t component_add(char *path, size_t len, const char *to, size_t n)
+{
+	if (n == 2 && !memcmp(to, "..", 2)) {
+		while (len && path[len - 1] != '/')
+			len--;
+		return len - (len > 0);
+	}
+	if (!n || (n == 1 && *to == '.'))
+		return len;
+	if (len)
+		path[len++] = '/';
+	memcpy(path + len, to, n);
+	return len + n;
+}
+
 /* "a/b" and a link's "../c/d" are "c/d". */
 static char *link_target(const char *from, const char *to, bool hard)
 {
@@ -99,16 +115,7 @@ static char *link_target(const char *from, const char *to, bool hard)
 	while (*to) {
 		size_t n = strcspn(to, "/");
 
-		if (n == 2 && !memcmp(to, "..", 2)) {
-			while (len && path[len - 1] != '/')
-				len--;
-			len -= len > 0;
-		} else if (n && !(n == 1 && *to == '.')) {
-			if (len)
-				path[len++] = '/';
-			memcpy(path + len, to, n);
-			len += n;
-		}
+		len = component_add(path, len, to, n);
 		to += n + (to[n] == '/');
 	}
 	path[len] = 0;
