@@ -357,12 +357,28 @@ int load_open(struct load *l, const struct load_part *part)
 	return fd < 0 ? -errno : fd;
 }
 
+static int file_digest(int fd, char ret[ST_DIGEST_SIZE])
+{
+	_cleanup_free_ char *buffer = malloc(CHUNK);
+	struct st_hash *hash;
+	ssize_t n;
+	int r = buffer ? st_hash_create(&hash) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	while ((n = read(fd, buffer, CHUNK)) > 0)
+		st_hash_add(hash, buffer, (size_t)n);
+	if (n < 0)
+		r = -errno;
+	else
+		st_hash_end(hash, ret);
+	st_hash_destroy(hash);
+	return r;
+}
+
 int load_digest(struct load *l, struct load_part *part, struct st_error *err)
 {
-	_cleanup_free_ char *buffer = NULL;
 	_cleanup_close_ int fd = -1;
-	struct st_hash *hash = NULL;
-	ssize_t n = 0;
 	int r;
 
 	for (size_t i = 0; i < part->job_count && !*part->digest; i++)
@@ -370,19 +386,8 @@ int load_digest(struct load *l, struct load_part *part, struct st_error *err)
 			(void)strcpy(part->digest, part->jobs[i]->stream.raw);
 	if (*part->digest)
 		return 0;
-	buffer = malloc(CHUNK);
-	r = buffer ? st_hash_create(&hash) : -ENOMEM;
-	if (r == 0)
-		fd = load_open(l, part);
-	if (r == 0 && fd < 0)
-		r = fd;
-	while (r == 0 && (n = read(fd, buffer, CHUNK)) > 0)
-		st_hash_add(hash, buffer, (size_t)n);
-	if (r == 0 && n < 0)
-		r = -errno;
-	if (r == 0)
-		st_hash_end(hash, part->digest);
-	st_hash_destroy(hash);
+	fd = load_open(l, part);
+	r = fd < 0 ? fd : file_digest(fd, part->digest);
 	return r < 0 ? st_error_errno(err, r, "%s: %s", l->options->what, part->path) : 0;
 }
 
