@@ -4,6 +4,7 @@
  * process that never saw it made.
  */
 #include "lcow.h"
+#include "launch/json_text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,27 +35,23 @@ static void record_finish(struct record *r)
 
 char *record_make(const struct system *s)
 {
-	struct json_object *o = json_object_new_object();
+	char *bundle = launch_json_text(s->bundle), *plan = launch_json_text(s->plan_path);
 	char *cgroup = NULL, *text = NULL;
+	int r = bundle && plan ? 0 : -ENOMEM;
 
-	if (!o || (s->cgroup && launch_cgroup_record(s->cgroup, &cgroup) < 0)) {
-		json_object_put(o);
-		return NULL;
-	}
-	(void)json_object_object_add(o, "version", json_object_new_int(1));
-	(void)json_object_object_add(o, "pid",
-				     json_object_new_int64(s->child.pidfd < 0 ? 0 : s->child.pid));
-	(void)json_object_object_add(o, "start_time",
-				     json_object_new_int64((int64_t)s->child.start_time));
-	(void)json_object_object_add(o, "init", json_object_new_boolean(s->init));
-	(void)json_object_object_add(o, "bundle", json_object_new_string(s->bundle));
-	(void)json_object_object_add(o, "plan", json_object_new_string(s->plan_path));
-	if (cgroup)
-		(void)json_object_object_add(o, "cgroup", json_tokener_parse(cgroup));
-	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-								JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (r == 0 && s->cgroup)
+		r = launch_cgroup_record(s->cgroup, &cgroup);
+	if (r == 0 &&
+	    asprintf(&text,
+		     "{\"version\":1,\"pid\":%d,\"start_time\":%llu,\"init\":%s,\"bundle\":%s,"
+		     "\"plan\":%s%s%s}",
+		     s->child.pidfd < 0 ? 0 : s->child.pid, (unsigned long long)s->child.start_time,
+		     s->init ? "true" : "false", bundle, plan, cgroup ? ",\"cgroup\":" : "",
+		     cgroup ? cgroup : "") < 0)
+		text = NULL;
+	free(bundle);
+	free(plan);
 	free(cgroup);
-	json_object_put(o);
 	return text;
 }
 

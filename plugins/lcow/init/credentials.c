@@ -67,9 +67,10 @@ static int credentials_bounding(struct stub *s, const struct launch_process *p)
 	for (uint32_t cap = 0; cap <= s->job->last_cap && r == 0; cap++) {
 		if (p->cap_bounding >> cap & 1)
 			continue;
+		r = (int)sys(prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
 		/* What is not in it need not be dropped, for which one may lack the right. */
-		if (sys(prctl, PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-			r = (int)sys(prctl, PR_CAPBSET_DROP, cap, 0, 0, 0);
+		if (r < 0 && sys(prctl, PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+			r = 0;
 	}
 	return r;
 }

@@ -97,20 +97,6 @@ static int stub_map_job(struct stub *s, int fd)
 	return 0;
 }
 
-/* What the launching process ignores is not for the user's program to ignore. */
-static void stub_reset_signals(void)
-{
-	struct {
-		void *handler;
-		unsigned long flags;
-		void *restorer;
-		uint64_t mask;
-	} action = { 0 };
-
-	for (int signo = 1; signo <= 64; signo++)
-		(void)sys(rt_sigaction, signo, &action, NULL, sizeof(action.mask));
-}
-
 /* Nonzero: opened; 0: whoever launched us is gone, or does not want us any more. */
 static int stub_gate(struct stub *s)
 {
@@ -167,7 +153,7 @@ __attribute__((used)) _Noreturn void stub_main(long *sp)
 		base = base * 10 + (*p - '0');
 	(void)sys(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	(void)sys(prctl, PR_SET_NAME, LAUNCH_STUB_NAME, 0, 0, 0);
-	stub_reset_signals();
+	sys_default_signals(); /* the user's process has them from us */
 	for (int i = 0; i < 3; i++)
 		(void)sys(fcntl, base + i, F_SETFD, FD_CLOEXEC);
 	s.sock = base;

@@ -117,7 +117,6 @@ static int process_settings(struct stub *s, const struct launch_process *p)
 {
 	int r = process_session(s);
 
-	sys_default_signals();
 	process_own_streams(p);
 	if (r == 0)
 		r = process_rlimits(s, p);

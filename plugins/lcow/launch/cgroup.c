@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Which cgroups a container gets, and the record of them. */
 #include "cgroup_internal.h"
+#include "json_text.h"
 
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,48 +191,62 @@ int launch_cgroup_new(const struct launch_plan *plan, const char *path, unsigned
 	return 0;
 }
 
+/* How many directories upwards are this cgroup's to remove. */
+static unsigned record_made(const struct launch_cgroup *cg, const struct cgroup_dir *d)
+{
+	unsigned depth = 0;
+
+	for (const char *p = cg->path; *p; p++)
+		depth += *p == '/';
+	if (cg->own_above)
+		return depth;
+	return cg->flags & LAUNCH_CGROUP_KEEP_PARENT ? 1 : d->missing;
+}
+
+/* One more directory at the end of *text, which is replaced. */
+static int record_add(const struct launch_cgroup *cg, const struct cgroup_dir *d, char **text)
+{
+	char *dir = launch_json_text(d->dir), *controllers = launch_json_text(d->controllers);
+	char *longer = NULL;
+
+	if (dir && controllers &&
+	    asprintf(&longer,
+		     "%s%s{\"dir\":%s,\"controllers\":%s,\"unified\":%s,\"made\":%u}", *text,
+		     d == cg->dirs ? "" : ",", dir, controllers, d->unified ? "true" : "false",
+		     record_made(cg, d)) < 0)
+		longer = NULL;
+	free(dir);
+	free(controllers);
+	if (!longer)
+		return -ENOMEM;
+	free(*text);
+	*text = longer;
+	return 0;
+}
+
 /*
- * {"path", "dirs": [{"dir", "controllers", "unified", "made"}]}; made: how many directories
+ * {"mode", "path", "dirs": [{"dir", "controllers", "unified", "made"}]}; made: how many directories
  * upwards.
  */
 int launch_cgroup_record(const struct launch_cgroup *cg, char **ret)
 {
-	struct json_object *root = json_object_new_object(), *dirs = json_object_new_array();
-	char *text = NULL;
+	char *path = launch_json_text(cg->path), *text = NULL, *whole = NULL;
+	int r = 0;
 
-	if (!root || !dirs)
-		goto out;
-	json_object_object_add(root, "mode", json_object_new_int((int)cg->mode));
-	json_object_object_add(root, "path", json_object_new_string(cg->path));
-	for (unsigned i = 0; i < cg->n; i++) {
-		const struct cgroup_dir *d = &cg->dirs[i];
-		struct json_object *o = json_object_new_object();
-		unsigned depth = 0, made = d->missing;
-
-		if (!o)
-			goto out;
-		for (const char *p = cg->path; *p; p++)
-			depth += *p == '/';
-		if (cg->own_above)
-			made = depth;
-		else if (cg->flags & LAUNCH_CGROUP_KEEP_PARENT)
-			made = 1;
-		json_object_object_add(o, "dir", json_object_new_string(d->dir));
-		json_object_object_add(o, "controllers", json_object_new_string(d->controllers));
-		json_object_object_add(o, "unified", json_object_new_boolean(d->unified));
-		json_object_object_add(o, "made", json_object_new_int((int)made));
-		json_object_array_add(dirs, o);
+	if (!path ||
+	    asprintf(&text, "{\"mode\":%d,\"path\":%s,\"dirs\":[", (int)cg->mode, path) < 0) {
+		text = NULL;
+		r = -ENOMEM;
 	}
-	json_object_object_add(root, "dirs", json_object_get(dirs));
-	text = strdup(json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN |
-								   JSON_C_TO_STRING_NOSLASHESCAPE));
-out:
-	json_object_put(dirs);
-	json_object_put(root);
-	if (!text)
-		return -ENOMEM;
-	*ret = text;
-	return 0;
+	for (unsigned i = 0; i < cg->n && r == 0; i++)
+		r = record_add(cg, &cg->dirs[i], &text);
+	if (r == 0 && asprintf(&whole, "%s]}", text) < 0)
+		r = -ENOMEM;
+	free(path);
+	free(text);
+	if (r == 0)
+		*ret = whole;
+	return r;
 }
 
 const char *launch_cgroup_path(const struct launch_cgroup *cg)

@@ -38,6 +38,7 @@ struct child {
 	bool userns;	      /* in another user namespace than the parent */
 	bool netns;	      /* in a new network namespace */
 	bool netns_to_come;   /* which the parent makes meanwhile, and sends */
+	bool lo_to_come;      /* and brings lo up in it */
 	bool mount_by_fd;     /* mount_setattr(2) is missing */
 	uint64_t clone_flags; /* of the (second) clone */
 	uint64_t setns_flags; /* exec: what to join by container_pidfd */

@@ -107,7 +107,7 @@ static int child_loopback(struct child *c)
 	struct ifreq request = { .ifr_name = "lo" };
 	long fd, r = child_step(c, LAUNCH_STEP_LOOPBACK, 0);
 
-	if (r < 0)
+	if (r < 0 || c->lo_to_come)
 		return (int)r;
 	fd = sys(socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

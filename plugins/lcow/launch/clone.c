@@ -154,7 +154,7 @@ static long clone_in_pid_ns(struct launch *l)
 }
 
 /* Like clone_in_pid_ns(): this thread is in the new one for a moment, and nobody else is. */
-int parent_make_netns(void)
+int parent_in_new_netns(int (*work)(void *arg, int netns), void *arg)
 {
 	int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), fd = -1, r = 0;
 
@@ -163,10 +163,12 @@ int parent_make_netns(void)
 	r = (int)sys(unshare, CLONE_NEWNET);
 	if (r == 0) {
 		fd = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-		r = fd < 0 ? -errno : fd;
+		r = fd < 0 ? -errno : work(arg, fd);
 		if (sys(setns, own, CLONE_NEWNET) < 0)
 			abort(); /* this thread's sockets would be the container's */
 	}
+	if (fd >= 0)
+		(void)close(fd);
 	(void)close(own);
 	return r;
 }

@@ -47,8 +47,8 @@ void parent_free(struct launch *l);
 
 /* clone.c: the first clone; the child never returns from it. */
 int parent_clone(struct launch *l);
-/* A new network namespace, as a descriptor. */
-int parent_make_netns(void);
+/* Make a network namespace; what work says, which is called inside and must not stay there. */
+int parent_in_new_netns(int (*work)(void *arg, int netns), void *arg);
 
 /*
  * heap.c: from "leave out" to "take back" (which wants what the first returned), copies of this

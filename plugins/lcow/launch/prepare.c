@@ -249,7 +249,7 @@ static void prepare_flags(struct launch *l)
 	 * The network namespace takes as long as all the rest: made here while the child goes on.
 	 * It must belong to the container's user namespace where that is another than ours.
 	 */
-	c->netns_to_come = c->netns && !c->userns;
+	c->netns_to_come = c->lo_to_come = c->netns && !c->userns;
 	if (c->netns_to_come)
 		fresh &= ~(uint64_t)CLONE_NEWNET;
 	c->clone_flags = l->first_flags = fresh;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -150,16 +151,47 @@ static int serve_born(struct launch *l)
 	return r;
 }
 
-static int serve_netns(struct launch *l)
+static int serve_lo_up(void)
 {
-	int r, fd = parent_make_netns();
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
 
 	if (fd < 0)
-		return parent_fail(l->err, fd, "network namespace");
-	r = parent_send_go(l->sock, 0, fd);
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		r = -errno;
+	request.ifr_flags = (short)(request.ifr_flags | IFF_UP | IFF_RUNNING);
+	if (r == 0 && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+		r = -errno;
 	(void)close(fd);
+	return r;
+}
+
+/* The child goes on with it at once; bringing lo up takes a while. */
+static int serve_in_netns(void *arg, int netns)
+{
+	struct launch *l = arg;
+	struct launch_msg msg = { .step = LAUNCH_STEP_LOOPBACK };
+	int r = parent_send_go(l->sock, 0, netns);
+
 	/* The child may have failed meanwhile; its report is to be read. */
-	return r == -EPIPE || r == -ECONNRESET ? 0 : r;
+	if (r == -EPIPE || r == -ECONNRESET)
+		return 0;
+	if (r < 0)
+		return parent_fail(l->err, r, "gate");
+	msg.code = serve_lo_up();
+	return msg.code < 0 ? parent_report(l, &msg) : 0;
+}
+
+static int serve_netns(struct launch *l)
+{
+	int r = parent_in_new_netns(serve_in_netns, l);
+
+	if (r < 0 && l->err && !l->err->code)
+		(void)parent_fail(l->err, r, "network namespace");
+	return r;
 }
 
 int parent_first_go(struct launch *l)
