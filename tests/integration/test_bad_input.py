@@ -56,6 +56,22 @@ def test_wrong_types():
         assert refused > accepted > 0, (refused, accepted)
 
 
+def test_long_cgroup_paths():
+    """Made or refused, whatever the kernel thinks of the name: nothing is left that could not be removed again."""
+    with bad.herd() as h:
+        for path in (h.mark + "a" * 300, "a" * 5000, "/a" * 2040, "/" * 5000 + h.mark, h.mark + "/a" * 50, "/x/../../y", "/", "../y", "a\nb"):
+            name = h.id()
+            try:
+                h.create(id=name, spec=h.spec(linux__cgroupsPath=path))
+                h.client.call("container.start", container=name)
+                h.client.call("container.wait", container=name)
+                h.client.call("container.delete", container=name)
+                assert len(path.replace("/", "")) < 1000, path[:50]
+            except cow.RpcError as e:
+                assert -e.code in (EINVAL, 36) and "cgroup" in str(e), e
+            h.check()
+
+
 def names(message, way, value):
     """Does it say where (a pointer, or the kernel's name for it), or quote what was given?"""
     words = [str(key).rstrip("s").upper() for key in way[1:] or way]
@@ -313,5 +329,5 @@ def test_configuration():
 
 
 if __name__ == "__main__":
-    cow.main([test_wrong_types, test_wrong_parameters, test_absent, test_huge, test_names, test_duplicates,
+    cow.main([test_wrong_types, test_long_cgroup_paths, test_wrong_parameters, test_absent, test_huge, test_names, test_duplicates,
               test_hostile_rootfs, test_configuration])

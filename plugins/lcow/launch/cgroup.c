@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define CGROUP_FILE_MAX 256 /* what comes behind the directory: "/memory.limit_in_bytes" */
+
 static int new_add(struct launch_cgroup *cg, const struct cgroup_hierarchy *h)
 {
 	struct cgroup_dir *d = &cg->dirs[cg->n];
@@ -19,6 +21,8 @@ static int new_add(struct launch_cgroup *cg, const struct cgroup_hierarchy *h)
 	}
 	if (cg->n == CGROUP_HIERARCHIES_MAX)
 		return -E2BIG;
+	if (strlen(h->mount) + strlen(cg->path) + CGROUP_FILE_MAX >= PATH_MAX)
+		return -ENAMETOOLONG;
 	if (asprintf(&d->dir, "%s%s", h->mount, cg->path) < 0) {
 		d->dir = NULL;
 		return -ENOMEM;

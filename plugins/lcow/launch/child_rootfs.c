@@ -57,7 +57,8 @@ static int child_propagation(struct child *c)
 		r = sys(mount, NULL, "/", NULL, flags ? flags : MS_SLAVE | MS_REC, NULL);
 	if (r < 0 || !flags || flags == (MS_SLAVE | MS_REC) || flags == (MS_PRIVATE | MS_REC))
 		return (int)r;
-	fd = child_mount_above(rootfs);
+	r = child_step(c, LAUNCH_STEP_ROOTFS, 0);
+	fd = r < 0 ? (int)r : child_mount_above(rootfs);
 	if (fd < 0)
 		return fd;
 	r = child_propagate(c, fd, MS_PRIVATE);

@@ -210,7 +210,7 @@ static void compile_network(struct compile *c, const struct node *resources, str
 	if (!node_object(c, resources, "network", &at))
 		return;
 	s.v1_value = text;
-	if (node_u32(c, &at, "classID", &n)) {
+	if (node_u32(c, &at, "classID", &n) && n) { /* 0: none, which is so from the start */
 		(void)snprintf(text, sizeof(text), "%" PRIu32, n);
 		s.controller = "net_cls";
 		s.v1_file = "net_cls.classid";
