@@ -221,7 +221,8 @@ static int tables_write(struct writer *w, struct layout *l)
 			struct ext4_group *g = &l->group[n / l->inodes_per_group];
 
 			block[k].version = 0;
-			g->used_dirs_count_lo += S_ISDIR(block[k].mode) ? 1 : 0;
+			if (S_ISDIR(block[k].mode))
+				g->used_dirs_count_lo++;
 			if (block[k].links || n < RESERVED_INODES)
 				continue;
 			g->free_inodes_count_lo++;
