@@ -12,35 +12,37 @@
 #define PATH_BYTES_MAX 65536
 #define SYMLINKS_MAX 40
 
-/* Entries in size bytes; a name with what a name cannot have ends it. */
+/* One entry that is in use, but for "." and ".."; a name with what a name cannot have ends it. */
+static int entry_tell(const struct st_ext4 *fs, const struct ext4_dir_entry *e, const uint8_t *text,
+		      st_ext4_entry_cb cb, void *arg)
+{
+	char name[EXT4_NAME_MAX + 1];
+
+	memcpy(name, text, e->name_len);
+	name[e->name_len] = 0;
+	if (strlen(name) != e->name_len || strchr(name, '/') || e->inode > fs->inodes)
+		return -EUCLEAN;
+	return strcmp(name, ".") && strcmp(name, "..") ? cb(arg, name, e->inode) : 0;
+}
+
 static int entries_each(const struct st_ext4 *fs, const uint8_t *data, size_t size,
 			st_ext4_entry_cb cb, void *arg)
 {
 	struct ext4_dir_entry e;
-	char name[EXT4_NAME_MAX + 1];
 	size_t at = 0, len;
-	int r;
+	int r = 0;
 
-	while (size - at >= sizeof(e)) {
+	for (; r == 0 && size - at >= sizeof(e); at += len) {
 		memcpy(&e, data + at, sizeof(e));
 		len = e.rec_len;
 		if (fs->block_size == 65536 && (len == 65535 || len == 0))
 			len = 65536;
-		if (len < sizeof(e) || len % 4 || len > size - at ||
-		    e.name_len > len - sizeof(e))
+		if (len < sizeof(e) || len % 4 || len > size - at || e.name_len > len - sizeof(e))
 			return -EUCLEAN;
-		if (e.inode && e.name_len) {
-			memcpy(name, data + at + sizeof(e), e.name_len);
-			name[e.name_len] = 0;
-			if (strlen(name) != e.name_len || strchr(name, '/') || e.inode > fs->inodes)
-				return -EUCLEAN;
-			r = strcmp(name, ".") && strcmp(name, "..") ? cb(arg, name, e.inode) : 0;
-			if (r)
-				return r;
-		}
-		at += len;
+		if (e.inode && e.name_len)
+			r = entry_tell(fs, &e, data + at + sizeof(e), cb, arg);
 	}
-	return 0;
+	return r;
 }
 
 /* The first four bytes are the parent; then entries, in the inode and behind its fields. */

@@ -286,43 +286,50 @@ static int hard_link(struct writer *w, const struct st_entry *e, const struct ex
 	return ext4_name_set(w, at->dir, at->name, at->len, target.ino, false);
 }
 
-/* 1: it is one, and done. */
-static int whiteout(struct writer *w, const struct ext4_place *at, struct ext4_inode *inode)
+static int dir_hide(struct writer *w, uint32_t ino)
 {
-	size_t prefix = sizeof(WHITEOUT) - 1, len = at->len - prefix;
-	const char *name = at->name + prefix;
-	struct writer_node *node;
-	struct ext4_inode *dir;
-	uint32_t ino, found;
-	int r;
+	struct ext4_inode *inode;
+	int r = ext4_inode(w, ino, true, &inode);
 
-	if (at->len < prefix || memcmp(at->name, WHITEOUT, prefix) != 0)
-		return 0;
-	if (strcmp(at->name, OPAQUE) == 0) {
-		r = ext4_inode(w, at->dir, true, &dir);
-		if (r == 0)
-			ext4_dir(dir)->opaque = 1;
-		return r < 0 ? r : 1;
-	}
-	if (len == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return -EINVAL;
-	/* It is about layers below: what this one has under that name stays. */
-	r = ext4_names_find(&w->names, at->dir, name, len, &found);
+	if (r == 0 && S_ISDIR(inode->mode))
+		ext4_dir(inode)->opaque = 1;
+	return r < 0 ? r : 1;
+}
+
+/* It is about layers below: what this one has under that name stays. */
+static int whiteout_make(struct writer *w, uint32_t dir, const char *name, size_t len,
+			 struct ext4_inode *inode)
+{
+	struct writer_node *node;
+	uint32_t ino, found;
+	int r = ext4_names_find(&w->names, dir, name, len, &found);
+
 	if (r == 0 && found) {
 		r = ext4_names_node(&w->names, found, false, &node);
-		if (r == 0 && node->ino) {
-			r = ext4_inode(w, node->ino, true, &dir);
-			if (r == 0 && S_ISDIR(dir->mode))
-				ext4_dir(dir)->opaque = 1;
-			return r < 0 ? r : 1;
-		}
+		if (r == 0 && node->ino)
+			return dir_hide(w, node->ino);
 	}
 	inode->mode = S_IFCHR;
 	if (r == 0)
 		r = ext4_inode_new(w, inode, &ino);
 	if (r == 0)
-		r = ext4_name_set(w, at->dir, name, len, ino, true);
+		r = ext4_name_set(w, dir, name, len, ino, true);
 	return r < 0 ? r : 1;
+}
+
+/* 1: it is one, and done. */
+static int whiteout(struct writer *w, const struct ext4_place *at, struct ext4_inode *inode)
+{
+	size_t prefix = sizeof(WHITEOUT) - 1;
+	const char *name = at->name + prefix;
+
+	if (at->len < prefix || memcmp(at->name, WHITEOUT, prefix) != 0)
+		return 0;
+	if (strcmp(at->name, OPAQUE) == 0)
+		return dir_hide(w, at->dir);
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return -EINVAL;
+	return whiteout_make(w, at->dir, name, at->len - prefix, inode);
 }
 
 int ext4_entry(struct writer *w, struct st_tar *tar, const struct st_entry *e)

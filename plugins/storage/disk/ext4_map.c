@@ -45,32 +45,42 @@ static int node_find(const struct extent_node *n, uint64_t from, uint64_t *limit
 	return i - 1;
 }
 
+/* Down to the leaf that would have `from`: its entry, or -1; *limit: where the next one begins. */
+static int leaf_find(struct st_ext4 *fs, struct extent_node *n, uint64_t from, uint64_t *limit,
+		     int *ret)
+{
+	struct ext4_extent_index index;
+	const uint8_t *data;
+	int r;
+
+	for (;;) {
+		*ret = node_find(n, from, limit);
+		if (*ret < 0 || n->header.depth == 0)
+			return 0;
+		memcpy(&index, n->entries + (size_t)*ret * 12, sizeof(index));
+		r = reader_block(fs, index.leaf_lo | (uint64_t)index.leaf_hi << 32, &data);
+		if (r == 0)
+			r = node_open(data, fs->block_size, n->header.depth - 1, n);
+		if (r < 0)
+			return r;
+	}
+}
+
 static int map_extents(struct st_ext4 *fs, const struct reader_inode *inode, uint64_t from,
 		       uint64_t *ret_block, uint64_t *ret_count)
 {
 	uint64_t limit = UINT64_C(1) << 32, start;
-	struct ext4_extent_index index;
 	struct ext4_extent extent;
 	struct extent_node n;
-	const uint8_t *data;
 	uint32_t len;
 	int i, r = node_open(inode->fields.block, sizeof(inode->fields.block), -1, &n);
 
+	if (r == 0)
+		r = from < limit ? leaf_find(fs, &n, from, &limit, &i) : -EUCLEAN;
+	if (r < 0)
+		return r;
 	*ret_block = 0;
-	if (r < 0 || from >= limit)
-		return r < 0 ? r : -EUCLEAN;
-	for (;;) {
-		i = node_find(&n, from, &limit);
-		*ret_count = limit - from;
-		if (i < 0 || n.header.depth == 0)
-			break;
-		memcpy(&index, n.entries + (size_t)i * 12, sizeof(index));
-		r = reader_block(fs, index.leaf_lo | (uint64_t)index.leaf_hi << 32, &data);
-		if (r == 0)
-			r = node_open(data, fs->block_size, n.header.depth - 1, &n);
-		if (r < 0)
-			return r;
-	}
+	*ret_count = limit - from;
 	if (i < 0)
 		return 0;
 	memcpy(&extent, n.entries + (size_t)i * 12, sizeof(extent));

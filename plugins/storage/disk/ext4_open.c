@@ -23,16 +23,37 @@ static int super_features(const struct ext4_super *s, const struct st_message *m
 	return 0;
 }
 
+static bool power_between(uint32_t n, uint32_t least, uint32_t most)
+{
+	return n >= least && n <= most && (n & (n - 1)) == 0;
+}
+
+static bool sizes_sane(const struct ext4_super *s, const struct st_ext4 *fs)
+{
+	uint32_t bits = fs->block_size * 8;
+	uint32_t inode_max = fs->block_size < READER_INODE_MAX ? fs->block_size : READER_INODE_MAX;
+	bool clusters = s->feature_ro_compat & EXT4_RO_COMPAT_BIGALLOC;
+
+	if (!power_between(fs->inode_size, EXT4_GOOD_OLD_SIZE, inode_max) ||
+	    !power_between(fs->desc_size, 32, 1024))
+		return false;
+	/* With clusters a group's bits stand for more blocks. */
+	if (!fs->blocks_per_group || (!clusters && fs->blocks_per_group > bits))
+		return false;
+	if (!fs->inodes_per_group || fs->inodes_per_group > bits)
+		return false;
+	return fs->first_data_block == (fs->block_size == 1024) &&
+	       fs->blocks > fs->first_data_block &&
+	       fs->blocks <= fs->source.size / fs->block_size;
+}
+
 /* Numbers that all others are computed from. */
 static int super_sizes(const struct ext4_super *s, struct st_ext4 *fs)
 {
-	bool old = s->rev_level == 0;
-	uint32_t bits;
-
 	if (s->log_block_size > 6)
 		return -EUCLEAN;
 	fs->block_size = 1024u << s->log_block_size;
-	fs->inode_size = old ? EXT4_GOOD_OLD_SIZE : s->inode_size;
+	fs->inode_size = s->rev_level == 0 ? EXT4_GOOD_OLD_SIZE : s->inode_size;
 	fs->desc_size = s->feature_incompat & EXT4_INCOMPAT_64BIT ? s->desc_size : 32;
 	fs->blocks_per_group = s->blocks_per_group;
 	fs->inodes_per_group = s->inodes_per_group;
@@ -41,20 +62,7 @@ static int super_sizes(const struct ext4_super *s, struct st_ext4 *fs)
 	fs->blocks = s->blocks_count_lo;
 	if (s->feature_incompat & EXT4_INCOMPAT_64BIT)
 		fs->blocks |= (uint64_t)s->blocks_count_hi << 32;
-	bits = fs->block_size * 8;
-	if (fs->inode_size < EXT4_GOOD_OLD_SIZE || fs->inode_size > fs->block_size ||
-	    fs->inode_size > READER_INODE_MAX || fs->inode_size & (fs->inode_size - 1))
-		return -EUCLEAN;
-	if (fs->desc_size < 32 || fs->desc_size > 1024 || fs->desc_size & (fs->desc_size - 1))
-		return -EUCLEAN;
-	/* With clusters (bigalloc) a group's bits stand for more blocks. */
-	if (!fs->blocks_per_group || s->log_cluster_size > 20 ||
-	    (!(s->feature_ro_compat & EXT4_RO_COMPAT_BIGALLOC) && fs->blocks_per_group > bits))
-		return -EUCLEAN;
-	if (!fs->inodes_per_group || fs->inodes_per_group > bits)
-		return -EUCLEAN;
-	if (fs->first_data_block != (fs->block_size == 1024) || fs->blocks <= fs->first_data_block ||
-	    fs->blocks > fs->source.size / fs->block_size)
+	if (!sizes_sane(s, fs))
 		return -EUCLEAN;
 	fs->groups = (fs->blocks - fs->first_data_block + fs->blocks_per_group - 1) /
 		     fs->blocks_per_group;
