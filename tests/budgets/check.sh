@@ -6,6 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 exceptions=tests/budgets/exceptions
 bad=0
+command -v pmccabe >/dev/null || { echo "pmccabe is missing: ./dev check installs it" >&2; exit 1; }
 excepted() { grep -qxF "$1" "$exceptions" 2>/dev/null; }
 complain() { echo "$1"; bad=1; }
 
@@ -16,7 +17,7 @@ for f in $(git ls-files '*.c' '*.h'); do
 	wide=$(expand -t 8 "$f" | awk 'length > 110 { n++ } END { print n + 0 }')
 	[ "$wide" = 0 ] || excepted "$f" || complain "$f: $wide lines are too wide"
 done
-git ls-files 'core/*.c' 'plugins/*.c' | xargs -r pmccabe 2>/dev/null | awk -F'\t' '$1 > 15 || $5 > 70' |
+git ls-files 'core/*.c' 'plugins/*.c' | xargs -r pmccabe | awk -F'\t' '$1 > 15 || $5 > 70' |
 while IFS='	' read -r complexity _ _ _ length place name; do
 	file=${place%%(*}
 	excepted "$file:${name%%(*}" || echo "$file:$name: complexity $complexity, $length lines"
