@@ -177,9 +177,12 @@ def test_create_start_attach():
         r = w.cli("attach", "c")
         assert r.returncode == 1 and b"not running" in r.stderr, r
         w.ok("rm", "c")
-        w.daemon("t", "sleep 0.3; i=0; while [ $i -lt 3 ]; do echo tick; i=$((i+1)); sleep 0.1; done; exit 4")
-        r = w.cli("attach", "--no-stdin", "t")
-        assert (r.returncode, r.stdout) == (4, b"tick\ntick\ntick\n"), r
+        w.daemon("t", "while [ ! -e /tmp/go ]; do echo wait; sleep 0.02; done; for i in 1 2 3; do echo tick $i; done; exit 4")
+        p = subprocess.Popen(w.words("attach", "--no-stdin", "t"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        assert p.stdout.readline() == b"wait\n"  # it is attached
+        w.cli("exec", "t", "touch", "/tmp/go")  # it may be killed with the container, which this ends
+        out = p.communicate(timeout=90)[0].replace(b"wait\n", b"")
+        assert (p.returncode, out) == (4, b"tick 1\ntick 2\ntick 3\n"), (p.returncode, out)
         w.ok("rm", "t")
 
 
