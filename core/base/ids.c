@@ -7,13 +7,21 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <uuid/uuid.h>
 
 void cow_uuid_v4(char out[COW_UUID_LEN])
 {
 	uuid_t id;
-	uuid_generate_random(id);
+
+	/* uuid_generate_random() asks for the same bytes, and for a dozen other things around them. */
+	if (getrandom(id, sizeof(id), GRND_NONBLOCK) == (ssize_t)sizeof(id)) {
+		id[6] = (unsigned char)((id[6] & 0x0f) | 0x40); /* RFC 4122, 4.4 */
+		id[8] = (unsigned char)((id[8] & 0x3f) | 0x80);
+	} else {
+		uuid_generate_random(id);
+	}
 	uuid_unparse_lower(id, out);
 }
 
