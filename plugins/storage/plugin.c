@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* The plugin's table, and its store. */
+#include "plugin.h"
+#include "util.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct st_plugin st_plugin;
+
+static pthread_mutex_t store_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct st_store *store;
+
+/* Every missing directory of an absolute path. */
+static int directories_make(char *path)
+{
+	for (char *p = path + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(path, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+int st_plugin_store(struct st_store **ret, struct st_error *err)
+{
+	_cleanup_free_ char *dir = NULL;
+	int r = 0;
+
+	(void)pthread_mutex_lock(&store_mutex);
+	if (!store) {
+		dir = strdup(st_plugin.host->state_dir);
+		r = dir ? directories_make(dir) : -ENOMEM;
+		if (r < 0)
+			(void)st_error_errno(err, r, "%s", st_plugin.host->state_dir);
+		free(dir);
+		if (r == 0 && asprintf(&dir, "%s/storage", st_plugin.host->state_dir) < 0)
+			r = st_error_errno(err, -ENOMEM, "storage");
+		if (r < 0)
+			dir = NULL;
+		else
+			r = st_store_open(dir, &store, err);
+	}
+	if (r == 0)
+		*ret = store;
+	(void)pthread_mutex_unlock(&store_mutex);
+	return r;
+}
+
+static int storage_init(const struct cowherd_host *host, struct cowherd_self *self)
+{
+	st_plugin = (struct st_plugin){ .host = host, .self = self };
+	return st_image_register();
+}
+
+static int storage_fini(char *message, size_t size)
+{
+	(void)message;
+	(void)size;
+	st_image_finish();
+	st_store_close(store);
+	store = NULL;
+	return 0;
+}
+
+static const char *const provides[] = { "storage", NULL };
+
+static const struct cowherd_plugin plugin = {
+	.size = sizeof(plugin),
+	.abi_major = COWHERD_ABI_MAJOR,
+	.abi_minor = COWHERD_ABI_MINOR,
+	.name = "storage",
+	.version = "1.0.0",
+	.description = "Images, layers, scratch space and disks",
+	.provides = provides,
+	.init = storage_init,
+	.fini = storage_fini,
+};
+
+COWHERD_EXPORT const struct cowherd_plugin *cowherd_plugin_entry(uint32_t host_major,
+								 uint32_t host_minor)
+{
+	/* Images came with 1.1. */
+	return host_major == COWHERD_ABI_MAJOR && host_minor >= 1 ? &plugin : NULL;
+}
