@@ -24,17 +24,9 @@ static int name_whole(const char *text, char **ret, struct st_error *err)
 	return r == 0 && !*ret ? -ENOMEM : r;
 }
 
-static int options_fill(struct st_run *run, struct st_load_options *o, struct st_platform *platform,
-			char **path, char **name)
+/* A file or directory; without one standard input, which has to be something else than a keyboard. */
+static int source_fill(struct st_run *run, struct st_load_options *o, const char *file, char **path)
 {
-	const char *file = st_run_value(run, "input"), *tag = st_run_value(run, "tag"),
-		   *wanted = st_run_value(run, "platform");
-	int r = 0;
-
-	if (file && run->word_count)
-		return st_error_set(&run->error, -EINVAL,
-				    "image load: both --input and \"%s\"", run->words[0]);
-	file = run->word_count ? run->words[0] : file;
 	o->what = "standard input";
 	o->fd = run->in;
 	if (file && strcmp(file, "-") != 0) {
@@ -42,15 +34,31 @@ static int options_fill(struct st_run *run, struct st_load_options *o, struct st
 		/* "dir/" is "dir": its last part may become a name. */
 		for (size_t n = *path ? strlen(*path) : 0; n > 1 && (*path)[n - 1] == '/'; n--)
 			(*path)[n - 1] = 0;
-		r = *path ? 0 : -ENOMEM;
 		o->what = file;
 		o->path = *path;
-	} else if (run->in < 0) {
-		r = st_error_set(&run->error, -EINVAL, "image load: there is no standard input");
-	} else if (isatty(run->in)) {
-		r = st_error_set(&run->error, -EINVAL,
-				 "image load: standard input is a terminal: give a file, or a pipe");
+		return *path ? 0 : -ENOMEM;
 	}
+	if (run->in < 0)
+		return st_error_set(&run->error, -EINVAL,
+				    "image load: there is no standard input");
+	if (isatty(run->in))
+		return st_error_set(&run->error, -EINVAL,
+				    "image load: standard input is a terminal: give a file, or a pipe");
+	return 0;
+}
+
+static int options_fill(struct st_run *run, struct st_load_options *o, struct st_platform *platform,
+			char **path, char **name)
+{
+	const char *file = st_run_value(run, "input"), *tag = st_run_value(run, "tag"),
+		   *wanted = st_run_value(run, "platform");
+	int r;
+
+	if (file && run->word_count)
+		return st_error_set(&run->error, -EINVAL,
+				    "image load: both --input and \"%s\"", run->words[0]);
+	file = run->word_count ? run->words[0] : file;
+	r = source_fill(run, o, file, path);
 	if (r == 0 && wanted) {
 		r = st_platform_parse(wanted, platform, &run->error);
 		o->platform = platform;

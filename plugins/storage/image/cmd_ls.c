@@ -318,6 +318,20 @@ static int inspect_one(struct st_run *run, const char *reference, struct json_ob
 	return r;
 }
 
+static int inspect_print(FILE *out, const char *format, struct json_object *all, struct st_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && format && i < st_json_length(all); i++)
+		r = st_format_value(out, format, json_object_array_get_idx(all, i), err);
+	if (!format)
+		(void)fprintf(out, "%s\n",
+			      json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
+									  JSON_C_TO_STRING_SPACED |
+									  JSON_C_TO_STRING_NOSLASHESCAPE));
+	return r;
+}
+
 /* Those that are there are shown; then one that is not is an error. */
 int st_command_inspect(struct st_run *run)
 {
@@ -330,13 +344,8 @@ int st_command_inspect(struct st_run *run)
 
 	for (size_t i = 0; r == 0 && i < run->word_count; i++)
 		failed = inspect_one(run, run->words[i], all) ?: failed;
-	for (size_t i = 0; r == 0 && format && i < st_json_length(all); i++)
-		r = st_format_value(out, format, json_object_array_get_idx(all, i), &run->error);
-	if (r == 0 && !format)
-		(void)fprintf(out, "%s\n",
-			      json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
-									  JSON_C_TO_STRING_SPACED |
-									  JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (r == 0)
+		r = inspect_print(out, format, all, &run->error);
 	if (out && fclose(out) && r == 0)
 		r = -ENOMEM;
 	if (r == 0)

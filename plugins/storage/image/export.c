@@ -184,41 +184,60 @@ static void docker_add(FILE *out, bool first, const struct st_image *image,
 	(void)fputs("]}", out);
 }
 
-/* The documents that say what is in the archive come last: they are small, and known only then. */
+/* The documents that say what is in the archive: they are small, and known only at the end. */
+struct documents {
+	char *index, *docker;
+	size_t index_size, docker_size;
+	FILE *i_out, *d_out;
+};
+
+static int documents_begin(struct documents *d)
+{
+	d->i_out = open_memstream(&d->index, &d->index_size);
+	d->d_out = open_memstream(&d->docker, &d->docker_size);
+	if (!d->i_out || !d->d_out)
+		return -ENOMEM;
+	(void)fprintf(d->i_out, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[",
+		      ST_MEDIA_INDEX);
+	(void)fputc('[', d->d_out);
+	return 0;
+}
+
+static int documents_end(struct documents *d)
+{
+	int r = 0;
+
+	if (d->i_out && (fputs("]}", d->i_out) < 0 || fclose(d->i_out)))
+		r = -ENOMEM;
+	if (d->d_out && (fputs("]\n", d->d_out) < 0 || fclose(d->d_out)))
+		r = -ENOMEM;
+	return r;
+}
+
 static int images_put(struct export *x, struct st_image *const *images, size_t count)
 {
-	char *index = NULL, *docker = NULL;
-	size_t index_size, docker_size;
-	FILE *i_out = open_memstream(&index, &index_size),
-	     *d_out = open_memstream(&docker, &docker_size);
-	int r = i_out && d_out ? 0 : -ENOMEM;
+	struct documents d = { 0 };
+	int r = documents_begin(&d), e;
 
-	if (r == 0) {
-		(void)fprintf(i_out, "{\"schemaVersion\":2,\"mediaType\":\"%s\",\"manifests\":[",
-			      ST_MEDIA_INDEX);
-		(void)fputc('[', d_out);
-	}
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct st_manifest m = { 0 };
 		uint64_t size;
 
 		r = image_put(x, images[i], &m, &size);
 		if (r == 0) {
-			index_add(i_out, i == 0, images[i], size);
-			docker_add(d_out, i == 0, images[i], &m);
+			index_add(d.i_out, i == 0, images[i], size);
+			docker_add(d.d_out, i == 0, images[i], &m);
 		}
 		st_manifest_finish(&m);
 	}
-	if (i_out && (fputs("]}", i_out) < 0 || fclose(i_out)))
-		r = r ?: -ENOMEM;
-	if (d_out && (fputs("]\n", d_out) < 0 || fclose(d_out)))
-		r = r ?: -ENOMEM;
+	e = documents_end(&d);
+	r = r ?: e;
 	if (r == 0)
-		r = text_put(x, "index.json", index, index_size);
+		r = text_put(x, "index.json", d.index, d.index_size);
 	if (r == 0 && x->options->docker)
-		r = text_put(x, "manifest.json", docker, docker_size);
-	free(index);
-	free(docker);
+		r = text_put(x, "manifest.json", d.docker, d.docker_size);
+	free(d.index);
+	free(d.docker);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -85,34 +86,8 @@ static bool begins(const char **text, size_t *len, const char *word)
 	return true;
 }
 
-/* What stands between {{ and }}; columns: print the titles. */
-static int action(FILE *out, const char *text, size_t len, struct json_object *value,
-		  const struct st_column *columns, struct st_error *err)
+static void value_print(FILE *out, struct json_object *v, bool json)
 {
-	struct json_object *v;
-	bool json;
-
-	while (len && *text == ' ') {
-		text++;
-		len--;
-	}
-	while (len && text[len - 1] == ' ')
-		len--;
-	json = begins(&text, &len, "json ");
-	if (begins(&text, &len, "index ")) {
-		v = indexed(value, text, len);
-	} else if (!len || *text != '.' || memchr(text, ' ', len) || memchr(text, '|', len)) {
-		return st_error_set(err, -EINVAL,
-				    "--format: \"{{%.*s}}\" is not {{.NAME}}, {{json .NAME}} or "
-				    "{{index .NAME N}}",
-				    (int)len, text);
-	} else {
-		for (; columns && columns->key; columns++)
-			if (strlen(columns->key) == len - 1 &&
-			    !strncasecmp(columns->key, text + 1, len - 1))
-				return fputs(columns->title, out) < 0 ? -ENOMEM : 0;
-		v = lookup(value, text, len);
-	}
 	if (json)
 		json_print(out, v);
 	else if (!v)
@@ -121,6 +96,46 @@ static int action(FILE *out, const char *text, size_t len, struct json_object *v
 		(void)fputs(json_object_get_string(v), out);
 	else
 		json_print(out, v);
+}
+
+static const char *title_of(const struct st_column *c, const char *name, size_t len)
+{
+	for (; c && c->key; c++)
+		if (strlen(c->key) == len && !strncasecmp(c->key, name, len))
+			return c->title;
+	return NULL;
+}
+
+static bool is_path(const char *text, size_t len)
+{
+	return len && *text == '.' && !memchr(text, ' ', len) && !memchr(text, '|', len);
+}
+
+/* What stands between {{ and }}; columns: print the titles. */
+static int action(FILE *out, const char *text, size_t len, struct json_object *value,
+		  const struct st_column *columns, struct st_error *err)
+{
+	const char *title;
+	bool json;
+
+	(void)begins(&text, &len, " ");
+	while (len && text[len - 1] == ' ')
+		len--;
+	json = begins(&text, &len, "json ");
+	if (begins(&text, &len, "index ")) {
+		value_print(out, indexed(value, text, len), json);
+		return 0;
+	}
+	if (!is_path(text, len))
+		return st_error_set(err, -EINVAL,
+				    "--format: \"{{%.*s}}\" is not {{.NAME}}, {{json .NAME}} or "
+				    "{{index .NAME N}}",
+				    (int)len, text);
+	title = title_of(columns, text + 1, len - 1);
+	if (title)
+		(void)fputs(title, out);
+	else
+		value_print(out, lookup(value, text, len), json);
 	return 0;
 }
 

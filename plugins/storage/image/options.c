@@ -200,11 +200,30 @@ static const struct st_command *command_find(const char *name)
 	return NULL;
 }
 
+static int words_parse(struct st_run *run, struct cursor *c)
+{
+	bool options = true;
+	int r = 0;
+
+	while (r == 0 && c->at < c->count) {
+		char *word = c->words[c->at++];
+
+		if (options && !strcmp(word, "--"))
+			options = false;
+		else if (options && word[0] == '-' && word[1] == '-')
+			r = long_option(run, c, word + 2);
+		else if (options && word[0] == '-' && word[1])
+			r = short_options(run, c, word + 1);
+		else
+			c->words[run->word_count++] = word;
+	}
+	return r;
+}
+
 int st_run_parse(struct st_run *run, char **words, size_t count)
 {
 	struct cursor c = { words, 1, count };
-	bool options = true;
-	int r = 0;
+	int r;
 
 	if (!count)
 		return refuse(run, "something is missing: load, ls, inspect, tag, rm, gc or export");
@@ -213,18 +232,7 @@ int st_run_parse(struct st_run *run, char **words, size_t count)
 		return refuse(run, "no such word: %.64s (load, ls, inspect, tag, rm, gc, export)",
 			      words[0]);
 	run->words = words;
-	while (r == 0 && c.at < count) {
-		char *word = words[c.at++];
-
-		if (options && !strcmp(word, "--"))
-			options = false;
-		else if (options && word[0] == '-' && word[1] == '-')
-			r = long_option(run, &c, word + 2);
-		else if (options && word[0] == '-' && word[1])
-			r = short_options(run, &c, word + 1);
-		else
-			words[run->word_count++] = word;
-	}
+	r = words_parse(run, &c);
 	if (r < 0 || st_run_flag(run, "help"))
 		return r;
 	if (run->word_count < run->command->min)
