@@ -158,21 +158,22 @@ static int gzip_inside(struct st_decoder *decoder, struct st_piece *piece)
 
 static int gzip_run(struct st_decoder *decoder, struct st_piece *piece)
 {
-	for (;;) {
-		size_t in = piece->in_size, out = piece->out_size;
+	size_t in, out;
+
+	/* What it holds back of its output comes when there is room, without more input. */
+	do {
 		int r = 0;
 
-		if (decoder->place == INSIDE)
-			r = gzip_inside(decoder, piece);
-		else if (in)
+		if (decoder->place != INSIDE && piece->in_size)
 			r = gzip_between(decoder, piece);
+		in = piece->in_size;
+		out = piece->out_size;
+		if (!r && decoder->place == INSIDE)
+			r = gzip_inside(decoder, piece);
 		if (r)
 			return r;
-		/* What it holds back of its output comes when there is room, without more input. */
-		if (!piece->out_size || (piece->in_size == in && piece->out_size == out))
-			break;
-	}
-	if (piece->in_size && piece->out_size && decoder->place == INSIDE)
+	} while (piece->out_size && (piece->in_size != in || piece->out_size != out));
+	if (piece->in_size && piece->out_size)
 		return decoder_fail(decoder, "gzip: invalid compressed data");
 	return 0;
 }

@@ -330,9 +330,14 @@ int st_stream_finish(struct st_stream *stream, struct st_stream_result *ret)
 	return 0;
 }
 
-const char *st_stream_error(const struct st_stream *stream)
+const char *st_stream_error(struct st_stream *stream)
 {
-	return stream->message;
+	bool ended;
+
+	(void)pthread_mutex_lock(&stream->lock);
+	ended = stream->ended;
+	(void)pthread_mutex_unlock(&stream->lock);
+	return ended ? stream->message : ""; /* before that it may be in the writing */
 }
 
 void st_stream_close(struct st_stream *stream)

@@ -48,7 +48,7 @@ ssize_t st_stream_read(void *stream, void *buffer, size_t size);
 /* Reads what is left to its end (a tar's padding is part of its digest) and tells the digests. */
 int st_stream_finish(struct st_stream *stream, struct st_stream_result *ret);
 /* Why reading or finishing failed: "gzip: the checksum is wrong"; "" if it did not. */
-const char *st_stream_error(const struct st_stream *stream);
+const char *st_stream_error(struct st_stream *stream);
 /* Ends the thread, which may have to return from the source's read first.  NULL: nothing. */
 void st_stream_close(struct st_stream *stream);
 

@@ -430,8 +430,9 @@ int st_tar_finish(struct st_tar_writer *writer)
 
 	if (!r && writer->left)
 		r = -EPROTO;
-	if (!r)
-		r = writer_pad(writer, writer->padding);
+	if (r)
+		return r;
+	r = writer_pad(writer, writer->padding);
 	writer->padding = 0;
 	if (!r)
 		r = writer_pad(writer, TAR_BLOCK);
