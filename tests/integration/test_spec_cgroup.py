@@ -92,6 +92,25 @@ def test_out_of_memory():
         assert (end["exit_code"], end["signal"], end["oom"]) == (137, 9, False), end
 
 
+def test_too_little_memory():
+    """Not even enough to set the container up with: the cause is named, not only that it died."""
+    with box.supervisor() as s:
+        assert "/linux/resources/memory/limit" in box.refused(s, box.sh(s, "true", linux={"resources": {"memory": {"limit": 4096}}}))
+
+
+def test_unified():
+    """Files of v2 are written there, and refused where there are none: never left out without a word."""
+    with box.supervisor() as s:
+        made = box.sh(s, "sleep 1000", linux={"resources": {"unified": {"pids.max": "17"}}})
+        if (TOP / "cgroup.controllers").exists():
+            container = box.start(s, made)
+            at = next(iter(group(s, container).values()))
+            assert (at / "pids.max").read_text() == "17\n"
+            box.delete(s, container)
+        else:
+            assert "/linux/resources/unified/pids.max" in box.refused(s, made)
+
+
 def test_pids():
     if not has("pids"):
         return skip("no pids controller here")

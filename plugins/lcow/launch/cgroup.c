@@ -57,7 +57,8 @@ static int new_settings(struct launch_cgroup *cg, const struct cgroup_host *host
 		int r;
 
 		if (!s->v1_file)
-			continue;
+			return parent_error(err, -ENOTSUP, "%s: the controllers of this host are v1's",
+					    s->what ? launch_text(plan, s->what) : "unified");
 		h = cgroup_host_find(host, name);
 		if (!h && s->optional)
 			continue;

@@ -306,19 +306,37 @@ static int serve_one(struct launch *l, const struct launch_msg *msg, int fd)
 	return r < 0 ? r : parent_send_go(l->sock, 0, -1);
 }
 
+static bool serve_memory_is_limited(const struct launch_plan *p)
+{
+	for (uint32_t i = 0; i < p->cgroup.n; i++) {
+		const struct launch_cgroup_setting *s =
+			launch_at(p, p->cgroup, struct launch_cgroup_setting, i);
+
+		if (s->what && !strcmp(launch_text(p, s->what), "/linux/resources/memory/limit"))
+			return true;
+	}
+	return false;
+}
+
 /*
  * It went without a word: say how, if it can be told (it stays a zombie, for whoever waits for it).
+ * Its end of the socket closes a moment before it is one.
  */
 static int serve_silent_end(struct launch *l)
 {
+	struct pollfd ended = { .fd = l->pidfd, .events = POLLIN };
 	siginfo_t info = { 0 };
 
+	(void)poll(&ended, 1, 1000);
 	if (waitid(P_PIDFD, (id_t)l->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	    info.si_pid && info.si_code != CLD_EXITED)
 		return parent_error(
 			l->err, -ECHILD,
-			"launch: the process was killed by signal %d while it was set up",
-			info.si_status);
+			"launch: the process was killed by signal %d while it was set up%s",
+			info.si_status,
+			info.si_status == SIGKILL && serve_memory_is_limited(l->plan)
+				? "; /linux/resources/memory/limit may be too low"
+				: "");
 	return parent_error(l->err, -ECHILD, "launch: the process ended while it was set up");
 }
 
