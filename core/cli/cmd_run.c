@@ -37,6 +37,24 @@ static int fill_cidfile(const struct cow_args *args, int fd, const char *id, str
 	return r ? cow_error_errno(err, r, "--cidfile: %s", path) : 0;
 }
 
+static int pid_of(void *arg, const char *container, int64_t *ret, struct cow_error *err)
+{
+	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
+	struct cow_message m = COW_MESSAGE_INIT;
+	const struct cow_foreground *f = arg;
+	int r;
+
+	cow_strbuf_add(&b, "{");
+	cow_params_string(&b, "container", container);
+	cow_strbuf_add(&b, "}");
+	r = cow_session_call(f->session, "container.inspect", b.data, NULL, 0, &m, err);
+	*ret = cow_get_int(m.value, "pid", 0);
+	cow_message_finish(&m);
+	if (!r && *ret <= 0)
+		r = cow_error_set(err, -ESRCH, "container %s: it does not run", container);
+	return r;
+}
+
 static int create(struct cow_foreground *f, struct cow_error *err)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
@@ -44,9 +62,11 @@ static int create(struct cow_foreground *f, struct cow_error *err)
 	struct cow_message m = COW_MESSAGE_INIT;
 	struct cow_params_place place;
 	char cwd[PATH_MAX];
-	int r = cow_foreground_place(&place, cwd, err) ?: cow_params_create(f->args, &place, &b, err)
-		?: open_cidfile(f->args, &cid_fd, err);
+	int r = cow_foreground_place(&place, cwd, err);
 
+	place.pid_of = pid_of;
+	place.pid_of_arg = f;
+	r = r ?: cow_params_create(f->args, &place, &b, err) ?: open_cidfile(f->args, &cid_fd, err);
 	if (r)
 		return r;
 	r = cow_session_call(f->session, "container.create", b.data, NULL, 0, &m, err);

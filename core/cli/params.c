@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "cli/client.h"
+#include "cli/params_spec.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -199,7 +200,8 @@ static int volumes(const struct cow_args *a, const char *cwd, struct cow_strbuf 
 	const char *v;
 	int r = 0;
 
-	if (!cow_args_has(a, "volume"))
+	if (!cow_args_has(a, "volume") && !cow_args_has(a, "mount") && !cow_args_has(a, "tmpfs") &&
+	    !cow_args_has(a, "shm-size"))
 		return 0;
 	cow_params_key(b, "mounts");
 	cow_strbuf_add(b, "[");
@@ -207,6 +209,7 @@ static int volumes(const struct cow_args *a, const char *cwd, struct cow_strbuf 
 		cow_strbuf_add(b, i ? "," : "");
 		r = volume(b, cwd, v, err);
 	}
+	r = r ?: cow_params_mounts(a, cwd, b, err);
 	cow_strbuf_add(b, "]");
 	return r;
 }
@@ -306,7 +309,8 @@ static const struct {
 } texts[] = {
 	{ "name", "name" },	      { "hostname", "hostname" },       { "workdir", "cwd" },
 	{ "user", "user" },	      { "restart", "restart" },	        { "stop-signal", "stop_signal" },
-	{ "network", "network" },     { "backend", "backend" },
+	{ "domainname", "domainname" },
+	{ "isolation", "isolation" }, { "network", "network" },     { "backend", "backend" },
 }, flags[] = {
 	{ "rm", "auto_remove" },      { "interactive", "open_stdin" },  { "read-only", "read_only" },
 	{ "privileged", "privileged" }, { "keep-on-failure", "keep_on_failure" },
@@ -348,7 +352,7 @@ int cow_params_create(const struct cow_args *a, const struct cow_params_place *p
 	terminal(a, place, b);
 	r = source(a, place->cwd, b, err) ?: environment(a, b, err) ?: pairs(a, "label", "labels", b, err)
 		?: pairs(a, "annotation", "annotations", b, err) ?: volumes(a, place->cwd, b, err)
-		?: health(a, is_image(a), b, err);
+		?: health(a, is_image(a), b, err) ?: cow_params_spec(a, place, b, err);
 	cow_strbuf_add(b, "}");
 	return r ? r : b->error ? cow_error_errno(err, b->error, "parameters") : 0;
 }

@@ -13,6 +13,9 @@
 struct cow_params_place {
 	const char *cwd;
 	uint16_t height, width; /* of the terminal; 0: unknown */
+	/* The process of a container that runs, for "container:NAME"; may be NULL. */
+	int (*pid_of)(void *arg, const char *container, int64_t *ret, struct cow_error *err);
+	void *pid_of_arg;
 };
 
 /* A whole object, "{...}"; -EINVAL and errors of reading --env-file. */

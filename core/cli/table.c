@@ -112,6 +112,32 @@ static const struct cow_option shutdown_options[] = {
 	{ "storage-opt", 0, LIST, "NAME=VALUE", "size=SIZE limits what the container writes" }, \
 	{ "cap-add", 0, LIST, "NAME", "Add a capability" }, \
 	{ "cap-drop", 0, LIST, "NAME", "Drop a capability" }, \
+	{ "domainname", 0, STRING, "NAME", "NIS domain name inside the container" }, \
+	{ "mount", 0, LIST, "KEY=VALUE,...", "type=bind|tmpfs,source=,target=[,readonly]" }, \
+	{ "tmpfs", 0, LIST, "DIR[:OPTIONS]", "Mount an empty tmpfs" }, \
+	{ "shm-size", 0, SIZE, "SIZE", "Size of /dev/shm" }, \
+	{ "device", 0, LIST, "DEV[:DEV][:rwm]", "Add a device of the host" }, \
+	{ "group-add", 0, LIST, "GROUP", "Further group of the user, by name or number" }, \
+	{ "ulimit", 0, LIST, "NAME=SOFT[:HARD]", "Resource limit, such as nofile=1024" }, \
+	{ "sysctl", 0, LIST, "NAME=VALUE", "Kernel parameter of the container's namespaces" }, \
+	{ "security-opt", 0, LIST, "OPTION", "no-new-privileges, seccomp=FILE|unconfined, ..." }, \
+	{ "pid", 0, STRING, "MODE", "PID namespace: host or container:NAME" }, \
+	{ "ipc", 0, STRING, "MODE", "IPC namespace: private, host or container:NAME" }, \
+	{ "uts", 0, STRING, "MODE", "UTS namespace: host" }, \
+	{ "userns", 0, STRING, "MODE", "User namespace: host" }, \
+	{ "cgroupns", 0, STRING, "MODE", "Cgroup namespace: private or host" }, \
+	{ "cgroup-parent", 0, STRING, "PATH", "Cgroup to put the container's into" }, \
+	{ "memory-swap", 0, STRING, "SIZE", "Limit of memory and swap together (-1: none)" }, \
+	{ "memory-reservation", 0, SIZE, "SIZE", "Memory that is left alone as long as can be" }, \
+	{ "cpu-shares", 0, INT, "N", "Relative weight for CPU time" }, \
+	{ "cpu-period", 0, INT, "MICROSECONDS", "Period of the CPU quota" }, \
+	{ "cpu-quota", 0, INT, "MICROSECONDS", "CPU time in each period" }, \
+	{ "cpuset-cpus", 0, STRING, "LIST", "CPUs it may run on (0-3, 0,1)" }, \
+	{ "cpuset-mems", 0, STRING, "LIST", "Memory nodes it may use" }, \
+	{ "blkio-weight", 0, INT, "N", "Relative weight for block I/O (10 to 1000)" }, \
+	{ "oom-score-adj", 0, INT, "N", "How soon the kernel kills it for memory" }, \
+	{ "oom-kill-disable", 0, FLAG, NULL, "The kernel never kills it for memory" }, \
+	{ "isolation", 0, STRING, "KIND", "process or vm" }, \
 	{ "network", 0, STRING, "MODE", "none or host" }, \
 	{ "backend", 0, STRING, "NAME", "Backend that has to run it" }, \
 	{ "keep-on-failure", 0, FLAG, NULL, "Keep what was taken when creating fails, for `release`" }, \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations asked of plugins, and what plugins tell while they work on them. */
 #include "engine/container.h"
+#include "spec/values.h"
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -191,7 +192,7 @@ static int on_patch_spec(void *arg, cow_op op, const char *patch)
 	if (!json_object_is_type(change, json_type_object))
 		rc = -EINVAL;
 	else
-		rc = merge_patch(c->tree, change);
+		rc = cow_json_merge_patch(c->tree, change);
 	c->tree_changed = true;
 	json_object_put(change);
 	return rc;

@@ -291,7 +291,6 @@ int image_settle(struct container *c, struct cow_error *err);
 int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_done_cb done,
 	      struct cow_error *err);
 void parts_forget(struct container *c);
-int merge_patch(struct json_object *target, struct json_object *patch);
 
 /* ---- release.c: give back what the ledger names, newest first */
 typedef void (*release_done)(void *arg, const struct cow_error *err);

@@ -277,6 +277,8 @@ int cow_create_compile(struct cow_create *c, struct cow_error *err)
 	r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err)
 		   : cow_error_errno(err, -ENOMEM, "spec");
 	if (r == 0)
+		r = cow_tuning_overlay(spec, &c->options->tuning, rootfs, c->id, err);
+	if (r == 0)
 		r = finish_process(c, spec, rootfs, err);
 	if (r < 0) {
 		json_object_put(spec);

@@ -20,7 +20,7 @@ const char *const cow_create_keys[] = {
 	"no_new_privileges", "network", "entrypoint", "platform", "pull", "storage_opt", "init",
 	"open_stdin", "keep_on_failure", "auto_remove",
 	"stop_signal", "stop_timeout_s", "restart", "health", "log", "backend", "isolation",
-	"schema_version", NULL,
+	"schema_version", "devices", "groups", "namespaces", "cgroup_parent", "patch", NULL,
 };
 
 static const char *const policy_names[] = { "no", "on-failure", "always", "unless-stopped", NULL };

@@ -30,6 +30,7 @@ void cow_spec_options_destroy(struct cow_spec_options *options)
 	for (size_t i = 0; i < options->mount_count; i++)
 		mount_finish(&options->mounts[i]);
 	free(options->mounts);
+	cow_tuning_finish(&options->tuning);
 	free(options);
 }
 
@@ -197,6 +198,8 @@ static int parse_surroundings(const struct cow_json *at, struct cow_spec_options
 		r = cow_json_get_int(at, "pids", 1, INT32_MAX, &o->pids, err);
 	if (r == 0)
 		r = parse_mounts(at, o, err);
+	if (r == 0)
+		r = cow_tuning_parse(at, &o->tuning, err);
 	return r;
 }
 

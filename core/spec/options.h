@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "spec/json.h"
+#include "spec/tuning.h"
 
 #include <stdint.h>
 
@@ -33,6 +34,7 @@ struct cow_spec_options {
 	uint64_t cap_add, cap_drop; /* masks */
 	bool privileged;
 	enum cow_network network;
+	struct cow_tuning tuning;
 };
 
 /* ---- options.c */

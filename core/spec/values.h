@@ -45,4 +45,7 @@ struct json_object *cow_json_want_object(struct json_object *object, const char 
 struct json_object *cow_json_want_array(struct json_object *object, const char *key);
 struct json_object *cow_json_from_strings(char *const *strings);
 
+/* An RFC 7396 merge patch into an object.  -EINVAL: target is none; after -ENOMEM it is half changed. */
+int cow_json_merge_patch(struct json_object *target, struct json_object *patch);
+
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* JSON merge patch (RFC 7396). */
-#include "engine/container.h"
+#include "spec/values.h"
 
 #include <errno.h>
 
@@ -40,7 +40,7 @@ static int merge_object(struct json_object *target, struct json_object *patch)
 	return 0;
 }
 
-int merge_patch(struct json_object *target, struct json_object *patch)
+int cow_json_merge_patch(struct json_object *target, struct json_object *patch)
 {
 	if (!json_object_is_type(target, json_type_object))
 		return -EINVAL;
