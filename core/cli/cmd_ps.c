@@ -56,7 +56,10 @@ static int ps_print(const struct cow_args *args, struct json_object *list, int64
 	if (r)
 		(void)cow_error_errno(err, r, "container.list");
 	else
-		r = cow_format_rows(out, format, cow_ps_columns, rows, err);
+		r = cow_format_rows(out, format,
+				    cow_args_flag(args, "size", false) ? cow_ps_size_columns
+								       : cow_ps_columns,
+				    rows, err);
 	json_object_put(rows);
 	return r;
 }

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/each.h"
 #include "cli/format.h"
+#include "cli/top_ps.h"
 #include "host/host.h"
 
 #include <errno.h>
@@ -159,6 +160,36 @@ static int top_rows(const char *format, struct json_object *result, struct cow_s
 	return 0;
 }
 
+static int top_with_ps(const struct cow_args *args, const char *params)
+{
+	struct cow_message m = COW_MESSAGE_INIT;
+	struct cow_strbuf out = COW_STRBUF_INIT;
+	struct cow_client *c = cow_client_open(args);
+	struct json_object *titles;
+	struct cow_error err = { 0 };
+	size_t column = 0;
+	int r;
+
+	if (!c)
+		return args->command->failure;
+	r = cow_client_call(c, "container.top", params, &m, &err);
+	titles = cow_get(m.value, "titles");
+	if (!r && (!is_array(titles) || !is_array(cow_get(m.value, "processes"))))
+		r = cow_error_set(&err, -EPROTO, "container.top: no table came");
+	while (!r && column < json_object_array_length(titles) &&
+	       strcmp(cell(titles, column), "PID") != 0)
+		column++;
+	if (!r)
+		r = cow_top_ps(&out, args->argv + 1, args->argc - 1, cow_get(m.value, "processes"),
+			       column, &err);
+	cow_message_finish(&m);
+	cow_client_close(c);
+	if (!r)
+		return cow_print(args, &out);
+	cow_strbuf_finish(&out);
+	return cow_fail(args, &err);
+}
+
 int cow_cmd_top(const struct cow_args *args)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
@@ -166,7 +197,8 @@ int cow_cmd_top(const struct cow_args *args)
 	cow_strbuf_add(&b, "{");
 	cow_params_string(&b, "container", args->argv[0]);
 	cow_strbuf_add(&b, "}");
-	return show(args, "container.top", b.data, top_rows);
+	return args->argc > 1 ? top_with_ps(args, b.data)
+			      : show(args, "container.top", b.data, top_rows);
 }
 
 static int plugin_rows(const char *format, struct json_object *result, struct cow_strbuf *out,

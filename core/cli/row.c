@@ -18,6 +18,12 @@ const struct cow_column cow_ps_columns[] = {
 	{ "NAMES", "Names" },        { NULL, NULL },
 };
 
+const struct cow_column cow_ps_size_columns[] = {
+	{ "CONTAINER ID", "ID" },    { "IMAGE", "Image" },   { "COMMAND", "Command" },
+	{ "CREATED", "RunningFor" }, { "STATUS", "Status" }, { "PORTS", "Ports" },
+	{ "NAMES", "Names" },        { "SIZE", "Size" },     { NULL, NULL },
+};
+
 const struct cow_column cow_stats_columns[] = {
 	{ "CONTAINER ID", "ID" },
 	{ "NAME", "Name" },

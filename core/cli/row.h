@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-extern const struct cow_column cow_ps_columns[];
+extern const struct cow_column cow_ps_columns[], cow_ps_size_columns[];
 /* NULL: out of memory. */
 struct json_object *cow_ps_row(struct json_object *container, uint64_t now_ns, bool no_trunc);
 /* "Up 3 seconds (healthy)", "Exited (0) 2 minutes ago" */

@@ -215,6 +215,7 @@ static const struct cow_option ps[] = {
 	{ "latest", 'l', FLAG, NULL, "Show the one created last" },
 	{ "no-trunc", 0, FLAG, NULL, "Do not shorten anything" },
 	{ "quiet", 'q', FLAG, NULL, "Only show ids" },
+	{ "size", 's', FLAG, NULL, "Show the column SIZE: what it wrote, where a backend knows" },
 	END
 };
 
@@ -224,6 +225,7 @@ static const struct cow_option logs[] = {
 	{ "timestamps", 't', FLAG, NULL, "Put the time in front of each line" },
 	{ "since", 0, STRING, "TIME", "Only what is newer than a time, or 10m (ten minutes ago)" },
 	{ "until", 0, STRING, "TIME", "Only what is older" },
+	{ "details", 0, FLAG, NULL, NULL },
 	END
 };
 
@@ -400,9 +402,12 @@ const struct cow_command cow_commands[COW_COMMAND_COUNT] = {
 		.summary = "Show what containers use",
 	},
 	[COW_COMMAND_TOP] = {
-		.name = "top", .usage = "CONTAINER", .options = format_only, .min = 1, .max = 1,
-		.failure = 1, .complete = COW_COMPLETE_CONTAINER,
+		.name = "top", .usage = "CONTAINER [PS OPTIONS]", .options = format_only,
+		.min = 1, .max = -1, .rest = true, .failure = 1, .complete = COW_COMPLETE_CONTAINER,
 		.summary = "Show the processes of a container",
+		.details =
+			"With options of ps(1), its table of these processes is shown: `cowherd top "
+			"web -o pid,comm`, `cowherd top web aux`.",
 	},
 	[COW_COMMAND_PLUGINS] = {
 		.name = "plugins", .usage = "", .options = format_only, .failure = 1,

@@ -134,6 +134,19 @@ def test_wrong_ones():
                 raise AssertionError(params)
 
 
+def test_top_and_ps_have_dockers_words():
+    s = world.supervisor
+    assert s.cli("run", "-d", "--name", "t", "--rootfs", world.rootfs, "sleep", "1000").returncode == 0
+    rows = s.cli("top", "t", "-o", "pid,comm").stdout.decode().split()
+    assert rows[:2] == ["PID", "COMMAND"] and "sleep" in rows and "systemd" not in rows, rows
+    assert b"sleep 1000" in s.cli("top", "t", "aux").stdout
+    r = s.cli("top", "t", "-o", "comm")
+    assert r.returncode == 1 and b"no field PID" in r.stderr, r
+    assert s.cli("top", "nobody", "aux").returncode == 1 and s.cli("top", "t", "--bogus").returncode == 1
+    assert s.cli("ps", "-s").stdout.split(b"\n")[0].rstrip().endswith(b"NAMES     SIZE")
+    assert s.cli("rm", "-f", "t").returncode == 0
+
+
 def test_patch_comes_last():
     with contextlib.closing(world.supervisor.client()) as client:
         made = client.call("container.create", rootfs=world.rootfs, args=["true"], hostname="a",
@@ -147,6 +160,6 @@ if __name__ == "__main__":
     world = World()
     try:
         cow.main([test_limits, test_mounts, test_devices_and_groups, test_namespaces, test_security, test_cgroup_parent,
-                  test_wrong_ones, test_patch_comes_last])
+                  test_wrong_ones, test_top_and_ps_have_dockers_words, test_patch_comes_last])
     finally:
         world.finish()
