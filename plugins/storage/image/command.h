@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The words of `cowherd image`: each has options, a line of help, and a function that runs on a thread of
- * its own, since it may read from a pipe that is silent for hours.
+ * The words of a verb, `cowherd image`, `cowherd layer`: each has options, a line of help, and a function
+ * that runs on a thread of its own, since it may read from a pipe that is silent for hours.
  */
 #ifndef ST_IMAGE_COMMAND_H
 #define ST_IMAGE_COMMAND_H
 
 #include "image/load.h"
+
+#include <cowherd/plugin.h>
 
 #define ST_VALUES_MAX 64
 
@@ -19,8 +21,17 @@ struct st_option {
 
 struct st_command;
 
+/* A verb that has words. */
+struct st_words {
+	const char *verb;
+	const struct st_command *commands; /* the last one has no name */
+	const char *const (*others)[2];    /* what people also say, and what it is called; NULL ends */
+	bool store;                        /* the images' store is opened first */
+};
+
 /* One call.  Strings live as long as it does. */
 struct st_run {
+	const struct st_words *verb;
 	const struct st_command *command;
 	const char *cwd;
 	int in, out, err;
@@ -47,14 +58,14 @@ struct st_command {
 	int (*run)(struct st_run *run);
 };
 
-extern const struct st_command st_commands[]; /* the last one has no name */
+extern const struct st_words st_image_words;
 
 /* The last value of an option, or NULL. */
 const char *st_run_value(const struct st_run *run, const char *name);
 /* The n-th value of an option that may be given several times, or NULL. */
 const char *st_run_nth(const struct st_run *run, const char *name, size_t n);
 bool st_run_flag(const struct st_run *run, const char *name);
-/* words: what follows the verb.  -EINVAL with a reason and exit code 125. */
+/* words: what follows run->verb.  -EINVAL with a reason and exit code 125. */
 int st_run_parse(struct st_run *run, char **words, size_t count);
 /* To the client's standard output (or error), waiting as long as it takes; -ECANCELED, -EPIPE. */
 int st_run_write(struct st_run *run, int fd, const void *data, size_t size);
@@ -71,6 +82,17 @@ int st_command_gc(struct st_run *run);
 int st_command_export(struct st_run *run);
 
 /* Help for the verb (command NULL) or one of its words, to be freed. */
-char *st_help_text(const struct st_command *command);
+char *st_help_text(const struct st_words *verb, const struct st_command *command);
+
+/*
+ * A verb whose call is st_verb_call() with a struct st_verb_arg * that lives as long as the plugin.
+ * Loop thread.
+ */
+struct st_verb_arg {
+	const struct st_words *words;
+	const char *alias; /* a word that is put before the client's; may be NULL */
+};
+int st_verb_call(void *arg, cowherd_op op, const struct cowherd_call *call);
+void st_verb_cancel(void *arg, cowherd_op op);
 
 #endif

@@ -46,7 +46,7 @@ static const struct st_option export_options[] = {
 	{ 0 },
 };
 
-const struct st_command st_commands[] = {
+static const struct st_command commands[] = {
 	{ "load", "[FILE|DIRECTORY]", "Load images from an archive, a directory or standard input",
 	  "  An archive is an OCI layout or what `docker save` writes, as tar, plain or compressed with\n"
 	  "  gzip or zstd; a directory is an OCI layout.\n",
@@ -64,6 +64,13 @@ const struct st_command st_commands[] = {
 	{ 0 },
 };
 
+static const char *const others[][2] = {
+	{ "list", "ls" },   { "import", "load" }, { "save", "export" },
+	{ "remove", "rm" }, { "prune", "gc" },	  { NULL, NULL },
+};
+
+const struct st_words st_image_words = { "image", commands, others, true };
+
 static void options_help(FILE *out, const struct st_option *options)
 {
 	for (; options->name; options++) {
@@ -80,7 +87,7 @@ static void options_help(FILE *out, const struct st_option *options)
 	}
 }
 
-char *st_help_text(const struct st_command *command)
+char *st_help_text(const struct st_words *verb, const struct st_command *command)
 {
 	size_t size;
 	char *text = NULL;
@@ -89,17 +96,17 @@ char *st_help_text(const struct st_command *command)
 	if (!out)
 		return NULL;
 	if (command) {
-		(void)fprintf(out, "usage: cowherd image %s%s%s%s\n\n%s\n", command->name,
-			      command->options->name ? " [OPTIONS]" : "",
+		(void)fprintf(out, "usage: cowherd %s %s%s%s%s\n\n%s\n", verb->verb,
+			      command->name, command->options->name ? " [OPTIONS]" : "",
 			      *command->usage ? " " : "", command->usage, command->help);
 		if (command->details)
 			(void)fprintf(out, "\n%s", command->details);
 		(void)fprintf(out, "\noptions:\n");
 		options_help(out, command->options);
 	} else {
-		for (command = st_commands; command->name; command++)
+		for (command = verb->commands; command->name; command++)
 			(void)fprintf(out, "  %-30s %s\n", command->name, command->help);
-		(void)fprintf(out, "\n`cowherd image WORD --help` tells more.\n");
+		(void)fprintf(out, "\n`cowherd %s WORD --help` tells more.\n", verb->verb);
 	}
 	if (fclose(out)) {
 		free(text);
@@ -117,8 +124,8 @@ static int refuse(struct st_run *run, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	run->exit_code = 125;
-	return st_error_set(&run->error, -EINVAL, "image%s%s: %s", run->command ? " " : "",
-			    run->command ? run->command->name : "", text);
+	return st_error_set(&run->error, -EINVAL, "%s%s%s: %s", run->verb->verb,
+			    run->command ? " " : "", run->command ? run->command->name : "", text);
 }
 
 static const struct st_option *find(const struct st_command *command, const char *name, size_t len,
@@ -185,19 +192,28 @@ static int short_options(struct st_run *run, struct cursor *c, const char *word)
 	return 0;
 }
 
-static const struct st_command *command_find(const char *name)
+static const struct st_command *command_find(const struct st_words *verb, const char *name)
 {
-	static const char *const others[][2] = { { "list", "ls" },	 { "import", "load" },
-						 { "save", "export" },	 { "remove", "rm" },
-						 { "prune", "gc" } };
-
-	for (size_t i = 0; i < ST_ELEMENTS(others); i++)
-		if (!strcmp(name, others[i][0]))
-			name = others[i][1];
-	for (const struct st_command *c = st_commands; c->name; c++)
+	for (size_t i = 0; verb->others[i][0]; i++)
+		if (!strcmp(name, verb->others[i][0]))
+			name = verb->others[i][1];
+	for (const struct st_command *c = verb->commands; c->name; c++)
 		if (!strcmp(c->name, name))
 			return c;
 	return NULL;
+}
+
+/* "load, ls, inspect, tag, rm, gc or export" */
+static void commands_list(const struct st_words *verb, char *text, size_t size)
+{
+	size_t n = 0;
+
+	for (const struct st_command *c = verb->commands; c->name && n < size; c++) {
+		int m = snprintf(text + n, size - n, "%s%s", c->name,
+				 !c[1].name ? "" : c[2].name ? ", " : " or ");
+
+		n += m > 0 ? (size_t)m : 0;
+	}
 }
 
 static int words_parse(struct st_run *run, struct cursor *c)
@@ -223,14 +239,15 @@ static int words_parse(struct st_run *run, struct cursor *c)
 int st_run_parse(struct st_run *run, char **words, size_t count)
 {
 	struct cursor c = { words, 1, count };
+	char list[224] = "";
 	int r;
 
+	commands_list(run->verb, list, sizeof(list));
 	if (!count)
-		return refuse(run, "something is missing: load, ls, inspect, tag, rm, gc or export");
-	run->command = command_find(words[0]);
+		return refuse(run, "something is missing: %s", list);
+	run->command = command_find(run->verb, words[0]);
 	if (!run->command)
-		return refuse(run, "no such word: %.64s (load, ls, inspect, tag, rm, gc, export)",
-			      words[0]);
+		return refuse(run, "no such word: %.64s (%s)", words[0], list);
 	run->words = words;
 	r = words_parse(run, &c);
 	if (r < 0 || st_run_flag(run, "help"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The verb `image`, and short ones that people know: each call on a thread of its own. */
+/* Verbs with words, each call on a thread of its own; `image`, and short ones that people know. */
 #include "image/command.h"
 #include "image/internal.h"
 #include "plugin.h"
@@ -93,10 +93,10 @@ static int run_command(struct st_run *run)
 	int r;
 
 	if (st_run_flag(run, "help")) {
-		help = st_help_text(run->command);
+		help = st_help_text(run->verb, run->command);
 		return help ? st_run_print(run, "%s", help) : -ENOMEM;
 	}
-	r = st_plugin_store(&run->store, &run->error);
+	r = run->verb->store ? st_plugin_store(&run->store, &run->error) : 0;
 	return r < 0 ? r : run->command->run(run);
 }
 
@@ -112,7 +112,8 @@ static void *call_thread(void *arg)
 	(void)pthread_sigmask(SIG_BLOCK, &all, NULL);
 	r = run_command(&c->run);
 	if (r < 0 && !c->run.error.code)
-		(void)st_error_errno(&c->run.error, r, "image %s", c->run.command->name);
+		(void)st_error_errno(&c->run.error, r, "%s %s", c->run.verb->verb,
+				     c->run.command->name);
 	(void)!write(c->done, &one, sizeof(one));
 	return NULL;
 }
@@ -199,8 +200,9 @@ static int call_start(struct call *c)
 	return -pthread_create(&c->thread, NULL, call_thread, c);
 }
 
-static int image_call(void *arg, cowherd_op op, const struct cowherd_call *call)
+int st_verb_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 {
+	const struct st_verb_arg *verb = arg;
 	struct call *c = call_count < CALLS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	int r;
 
@@ -209,14 +211,15 @@ static int image_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 	c->op = op;
 	c->done = eventfd(0, EFD_CLOEXEC);
 	c->cwd = strdup(call->cwd ? call->cwd : "/");
-	c->run = (struct st_run){ .in = call->in, .out = call->out, .err = call->err, .cwd = c->cwd };
+	c->run = (struct st_run){ .verb = verb->words, .in = call->in, .out = call->out,
+				  .err = call->err, .cwd = c->cwd };
 	c->run.cancel.fd = eventfd(0, EFD_CLOEXEC);
 	c->next = calls;
 	calls = c;
 	call_count++;
 	r = c->done < 0 || c->run.cancel.fd < 0 ? -EMFILE : c->cwd ? 0 : -ENOMEM;
 	if (r == 0)
-		r = words_copy(c, arg, call->args);
+		r = words_copy(c, verb->alias, call->args);
 	if (r == 0) {
 		r = st_run_parse(&c->run, c->run.words, c->word_count);
 		if (r < 0) {
@@ -239,7 +242,7 @@ static void call_cancel(struct call *c)
 	(void)!write(c->run.cancel.fd, &one, sizeof(one));
 }
 
-static void image_cancel(void *arg, cowherd_op op)
+void st_verb_cancel(void *arg, cowherd_op op)
 {
 	(void)arg;
 	for (struct call *c = calls; c; c = c->next)
@@ -263,8 +266,8 @@ static struct cowherd_verb image_verb = {
 	.name = "image",
 	.usage = "image load|ls|inspect|tag|rm|gc|export [OPTIONS] [WORDS]",
 	.help = "Load, list, show, remove and export images.",
-	.call = image_call,
-	.cancel = image_cancel,
+	.call = st_verb_call,
+	.cancel = st_verb_cancel,
 };
 
 static struct cowherd_verb aliases[] = {
@@ -276,24 +279,29 @@ static struct cowherd_verb aliases[] = {
 	  .help = "Write images as an archive (image export)." },
 	{ .name = "rmi", .usage = "rmi [OPTIONS] IMAGE...", .help = "Remove images (image rm)." },
 };
-static const char *const alias_words[] = { "ls", "load", "export", "rm" };
-_Static_assert(ST_ELEMENTS(aliases) == ST_ELEMENTS(alias_words), "an alias without its word");
+static struct st_verb_arg alias_args[] = {
+	{ &st_image_words, "ls" },
+	{ &st_image_words, "load" },
+	{ &st_image_words, "export" },
+	{ &st_image_words, "rm" },
+};
+_Static_assert(ST_ELEMENTS(aliases) == ST_ELEMENTS(alias_args), "an alias without its word");
 
 int st_image_register(void)
 {
+	static struct st_verb_arg image_arg = { &st_image_words, NULL };
 	const struct cowherd_host *host = st_plugin.host;
 	int r;
 
 	/* The host keeps the file mapped, and with it the text. */
 	if (!image_verb.details)
-		image_verb.details = st_help_text(NULL);
-	r = host->register_verb(st_plugin.self, &image_verb, NULL);
+		image_verb.details = st_help_text(&st_image_words, NULL);
+	r = host->register_verb(st_plugin.self, &image_verb, &image_arg);
 	for (size_t i = 0; r == 0 && i < ST_ELEMENTS(aliases); i++) {
 		aliases[i].size = sizeof(aliases[i]);
-		aliases[i].call = image_call;
-		aliases[i].cancel = image_cancel;
-		r = host->register_verb(st_plugin.self, &aliases[i],
-					(void *)(uintptr_t)alias_words[i]);
+		aliases[i].call = st_verb_call;
+		aliases[i].cancel = st_verb_cancel;
+		r = host->register_verb(st_plugin.self, &aliases[i], &alias_args[i]);
 	}
 	return r;
 }
