@@ -25,28 +25,25 @@ static void must(int r, const char *what)
 	}
 }
 
-/* The cgroup mount of `runc spec`: what the host has, as runc and crun do it inside a cgroup namespace. */
+/*
+ * The cgroup mount of `runc spec`: on a host with v1 hierarchies a tmpfs with one mount for each that is
+ * used.  crun and runc use them all, cowherd the unified one and devices: that is the least.
+ */
 static void mount_cgroups(void)
 {
-	static const char *const v1[] = { "cpu", "cpuacct", "cpuset", "memory", "devices", "freezer",
-					  "blkio", "pids" };
 	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY;
 
-	if (mount("cgroup", "sys/fs/cgroup", "cgroup2", flags, NULL) == 0 &&
-	    access("sys/fs/cgroup/cgroup.controllers", F_OK) == 0 &&
-	    access("/sys/fs/cgroup/memory", F_OK) < 0)
+	if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
+		must(mount("cgroup", "sys/fs/cgroup", "cgroup2", flags, NULL), "cgroup2");
 		return;
-	(void)umount2("sys/fs/cgroup", MNT_DETACH);
-	must(mount("tmpfs", "sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "tmpfs");
-	for (size_t i = 0; i < sizeof(v1) / sizeof(v1[0]); i++) {
-		char path[64];
-
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", v1[i]);
-		if (access(path, F_OK) < 0)
-			continue;
-		must(mkdir(path + 1, 0755), path);
-		must(mount("cgroup", path + 1, "cgroup", flags, v1[i]), path);
 	}
+	must(mount("tmpfs", "sys/fs/cgroup", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "tmpfs");
+	if (access("/sys/fs/cgroup/unified", F_OK) == 0) {
+		must(mkdir("sys/fs/cgroup/unified", 0755), "unified");
+		must(mount("cgroup", "sys/fs/cgroup/unified", "cgroup2", flags, NULL), "unified");
+	}
+	must(mkdir("sys/fs/cgroup/devices", 0755), "devices");
+	must(mount("cgroup", "sys/fs/cgroup/devices", "cgroup", flags, "devices"), "devices");
 	must(mount(NULL, "sys/fs/cgroup", NULL, MS_REMOUNT | MS_BIND | flags, NULL), "remount");
 }
 
