@@ -214,25 +214,36 @@ int unpack_meta_directory(struct unpack *u)
 	return r ? r : late_add(u, later ? entry->mode : MODE_KEEP);
 }
 
+/* Whether a directory that was made made way for something else. */
+static bool late_replaced(struct unpack *u, int at, const char *base)
+{
+	struct stat st;
+
+	if (!u->removed_dirs || at < 0)
+		return u->removed_dirs && (at == -ENOENT || at == -ENOTDIR);
+	return fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode);
+}
+
 static int late_apply(struct unpack *u, const struct unpack_late *late, const char *path)
 {
 	const struct timespec times[2] = { late->atime, late->mtime };
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	int at = *path ? unpack_dir_find(u, path, slash ? (size_t)(slash - path) : 0) : u->root;
-	struct stat st;
+	int r = at < 0 ? at : 0;
 
 	if (!*path)
 		base = ".";
-	if (u->removed_dirs && (at < 0 || fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) ||
-				!S_ISDIR(st.st_mode)))
-		return 0; /* it made way for something else */
-	if (at < 0 || (late->mode != MODE_KEEP && fchmodat(at, base, late->mode, AT_SYMLINK_NOFOLLOW)) ||
-	    utimensat(at, base, times, AT_SYMLINK_NOFOLLOW)) {
-		(void)snprintf(u->error, u->error_size, "directory %s: times: %s", path,
-			       strerror(at < 0 ? -at : errno));
-		return at < 0 ? at : -errno;
-	}
-	return 0;
+	if (late_replaced(u, at, base))
+		return 0;
+	if (!r && late->mode != MODE_KEEP &&
+	    fchmodat(at, base, late->mode, AT_SYMLINK_NOFOLLOW))
+		r = -errno;
+	if (!r && utimensat(at, base, times, AT_SYMLINK_NOFOLLOW))
+		r = -errno;
+	if (r && !u->error[0])
+		(void)snprintf(u->error, u->error_size, "directory %s: its times: %s", path,
+			       strerror(-r));
+	return r;
 }
 
 /* Whole records of the text; *ret: the bytes that they took. */
