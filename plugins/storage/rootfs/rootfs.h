@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Root file systems of containers, from an image or from windows.layerFolders; their scratch space,
+ * anonymous volumes, and the mounts of Linux containers on Windows (hcs-behaviour.md §4.1, §4.2).
+ *
+ *   storage.scratch  durable   the image is kept in the store; STATE_DIR/scratch takes what is written
+ *   storage.rootfs   volatile  an overlay at RUN_DIR/rootfs; root.path says so
+ *   storage.volumes  durable   STATE_DIR/volumes/N for each volume of the image; disks that go with
+ *                              their container
+ *   storage.mounts   volatile  RUN_DIR/mounts/mN for what the spec mounts
+ *
+ * and the image source "storage".
+ */
+#ifndef ST_ROOTFS_ROOTFS_H
+#define ST_ROOTFS_ROOTFS_H
+
+#include <cowherd/plugin.h>
+
+int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *self);
+
+#endif

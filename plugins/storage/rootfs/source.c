@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* What the host asks of an image: its digest, name and configuration. */
+#include "rootfs/parts.h"
+
+#include "image/json.h"
+#include "image/name.h"
+#include "image/store.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int not_found(const char *reference, struct st_error *err)
+{
+	struct st_reference parsed;
+	_cleanup_free_ char *name = NULL;
+
+	/* As docker says it: with the tag that was meant. */
+	if (st_reference_parse(reference, &parsed, NULL) == 0) {
+		name = *parsed.digest ? NULL : st_reference_name(&parsed);
+		st_reference_finish(&parsed);
+	}
+	return st_error_set(err, -ENOENT, "Unable to find image '%s' locally",
+			    name ? st_name_familiar(name) : reference);
+}
+
+/* "linux/arm64", "linux/arm/v7": as much of it as is said. */
+static int check_platform(struct json_object *config, const char *reference, const char *wanted,
+			  struct st_error *err)
+{
+	static const char *const keys[] = { "os", "architecture", "variant" };
+	char actual[128] = "";
+	const char *rest = wanted;
+	bool same = true;
+
+	for (size_t i = 0; i < ST_ELEMENTS(keys); i++) {
+		const char *value = st_json_string(config, keys[i]);
+		size_t n = strcspn(rest, "/");
+
+		if (value && *value)
+			(void)snprintf(actual + strlen(actual), sizeof(actual) - strlen(actual),
+				       "%s%.32s", i ? "/" : "", value);
+		if (n && (!value || strlen(value) != n || strncmp(value, rest, n) != 0))
+			same = false;
+		rest += n;
+		rest += *rest == '/';
+	}
+	if (same && !*rest)
+		return 0;
+	return st_error_set(err, -ENOENT,
+			    "image with reference %s was found but does not provide the specified "
+			    "platform (%s): it is for %s",
+			    reference, wanted, actual);
+}
+
+static int put(struct json_object *o, const char *key, struct json_object *value)
+{
+	return value && json_object_object_add(o, key, value) == 0 ? 0 : -ENOMEM;
+}
+
+static int describe(const struct st_image *image, const char *reference, const char *platform,
+		    struct json_object **ret, struct st_error *err)
+{
+	_cleanup_json_ struct json_object *config = NULL;
+	struct json_object *o;
+	int r = st_json_parse(image->config, strlen(image->config), "image configuration", &config,
+			      err);
+
+	if (r == 0 && platform)
+		r = check_platform(config, reference, platform, err);
+	if (r < 0)
+		return r;
+	o = json_object_new_object();
+	r = put(o, "digest", json_object_new_string(image->digest));
+	if (r == 0)
+		r = put(o, "name", json_object_new_string(image->name ? image->name : image->digest));
+	if (r == 0)
+		r = put(o, "config", json_object_get(config));
+	if (r < 0) {
+		json_object_put(o);
+		return st_error_set(err, r, "image %s: out of memory", reference);
+	}
+	*ret = o;
+	return 0;
+}
+
+int st_image_query(const char *store_dir, const char *reference, const char *platform,
+		   struct json_object **ret, struct st_error *err)
+{
+	struct st_store *store;
+	struct st_image *image;
+	int r;
+
+	r = st_store_open(store_dir, &store, err);
+	if (r < 0)
+		return r;
+	r = st_store_resolve(store, reference, &image, err);
+	if (r == -ENOENT)
+		r = not_found(reference, err);
+	if (r == 0) {
+		r = describe(image, reference, platform, ret, err);
+		st_image_free(image);
+	}
+	st_store_close(store);
+	return r;
+}
