@@ -127,8 +127,12 @@ int st_tar_next(struct st_tar *tar, const struct st_entry **ret)
 	if (tar->state)
 		return tar->state < 0 ? tar->state : 0;
 	r = tar_skip(tar, tar->left);
-	if (!r)
-		r = tar_skip(tar, tar->padding);
+	/* umoci leaves out the end of an archive, and with it the padding of the last file. */
+	if (!r && tar->padding) {
+		r = tar_need(tar, 1);
+		if (r > 0)
+			r = tar_skip(tar, tar->padding);
+	}
 	tar->left = tar->padding = 0;
 	tar->path.size = tar->link.size = 0;
 	tar->long_path = tar->long_link = false;

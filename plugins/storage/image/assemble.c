@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#pragma weak st_unpack_implied
-
 struct item {
 	struct load_part *part;
 	struct load_job *job; /* NULL: the layer is there already */
@@ -106,7 +104,7 @@ static int implied_settle(struct load *l, struct assembly *a, size_t at, struct 
 	char path[64];
 	size_t n = 0;
 
-	if (!job->unpacked.implied_size || !at || !st_unpack_implied)
+	if (!job->unpacked.implied_size || !at)
 		return 0;
 	(void)snprintf(path, sizeof(path), "%s/fs", job->dir);
 	fs = openat(l->work->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

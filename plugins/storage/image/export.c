@@ -32,6 +32,7 @@ static int entry_begin(struct export *x, const char *path, char type, uint64_t s
 			      .type = type,
 			      .mode = type == ST_TAR_DIRECTORY ? 0755 : 0644,
 			      .size = size,
+			      .stored = size,
 			      .uname = (char *)(uintptr_t)"",
 			      .gname = (char *)(uintptr_t)"" };
 	int r = 0;

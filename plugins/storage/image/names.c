@@ -156,17 +156,17 @@ int st_store_untag(struct st_store *s, const char *name, struct st_error *err)
 
 int st_store_tag(struct st_store *s, const char *name, const char *digest, struct st_error *err)
 {
-	struct st_set blobs = { 0 }, chains = { 0 };
+	struct st_image *image;
 	_cleanup_close_ int lock = -1;
-	int r = st_digest_valid(digest) ? st_lock(s, LOCK_EX, &lock, err) : -EINVAL;
+	int r = st_lock(s, LOCK_EX, &lock, err);
 
+	/* Under the lock: all of it is there, and stays. */
 	if (r == 0)
-		r = st_image_reach(s, digest, &blobs, &chains, err);
-	if (r == 0)
-		r = st_name_write(s, name, digest, err);
-	st_set_finish(&blobs);
-	st_set_finish(&chains);
-	return r;
+		r = st_image_open(s, digest, &image, err);
+	if (r < 0)
+		return r;
+	st_image_free(image);
+	return st_name_write(s, name, digest, err);
 }
 
 /* refs/ */
