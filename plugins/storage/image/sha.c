@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/sha.h"
 
-#include <openssl/evp.h>
-#include <openssl/sha.h>
-#include <stdlib.h>
+#include <nettle/sha2.h>
 #include <string.h>
 
 void st_sha256_text(const void *data, size_t size, char ret[ST_DIGEST_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char sum[SHA256_DIGEST_LENGTH];
+	struct sha256_ctx context;
+	unsigned char sum[SHA256_DIGEST_SIZE];
 	char *p = ret + sizeof("sha256:") - 1;
 
-	if (!SHA256(data, size, sum))
-		abort();
+	sha256_init(&context);
+	sha256_update(&context, size, data);
+	sha256_digest(&context, sizeof(sum), sum);
 	memcpy(ret, "sha256:", sizeof("sha256:") - 1);
 	for (size_t i = 0; i < sizeof(sum); i++) {
 		*p++ = digits[sum[i] >> 4];
