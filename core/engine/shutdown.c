@@ -23,7 +23,7 @@ static bool lives(const struct container *c)
 	case COW_STATE_STOPPED:
 	case COW_STATE_FAILED:
 	case COW_STATE_DEAD:
-		return c->busy;
+		return c->busy && !c->let_go;
 	case COW_STATE_DELETED:
 	case COW_STATE_UNKNOWN: /* asked in vain already */
 		return false;
@@ -54,6 +54,34 @@ static struct container *newest(struct cow_engine *e)
 	return best;
 }
 
+/* Mounts and the like, which nobody needs before the next start: nothing is left behind a shutdown. */
+static void let_go_done(void *arg, const struct cow_error *err)
+{
+	struct container *c = arg;
+
+	(void)err; /* told already; the next supervisor finds it in the ledger */
+	c->made = false;
+	c->busy = false;
+	engine_wake(c->engine);
+}
+
+static bool let_go(struct cow_engine *e)
+{
+	bool waiting = false;
+
+	cow_list_for_safe(l, tmp, &e->containers) {
+		struct container *c = cow_container_of(l, struct container, link);
+
+		if (!c->let_go && c->state == COW_STATE_STOPPED && !c->busy && c->ledger &&
+		    cow_ledger_count(c->ledger)) {
+			c->let_go = c->busy = true;
+			release_start(c, NULL, RELEASE_VOLATILE, let_go_done, c);
+		}
+		waiting = waiting || (c->let_go && c->busy);
+	}
+	return waiting;
+}
+
 static void hooks_done(void *arg)
 {
 	struct shutdown *s = arg;
@@ -76,7 +104,7 @@ void shutdown_check(struct cow_engine *e)
 		s->asked = c;
 		ask(s, c);
 	}
-	if (!c && !s->hooked) {
+	if (!c && !let_go(e) && !s->hooked) {
 		s->hooked = true;
 		hooks_run(e, COWHERD_HOOK_SUPERVISOR_SHUTDOWN, NULL, hooks_done, s);
 	}
