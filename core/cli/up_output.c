@@ -107,10 +107,8 @@ static void watch(struct up_output *o, bool wanted)
 		(void)uv_poll_stop(&o->poll);
 }
 
-void up_output_write(struct up_output *o, const char *data, size_t len)
+void up_output_add(struct up_output *o, const char *data, size_t len)
 {
-	bool was_broken = o->broken;
-
 	if (o->broken)
 		return;
 	/* What was written already is not kept for ever where the queue never gets empty. */
@@ -120,7 +118,13 @@ void up_output_write(struct up_output *o, const char *data, size_t len)
 		o->at = 0;
 	}
 	cow_strbuf_addn(&o->queue, data, len);
-	if (!o->watched)
+}
+
+void up_output_flush(struct up_output *o)
+{
+	bool was_broken = o->broken;
+
+	if (!o->watched && !up_output_empty(o))
 		flush_queue(o);
 	if (o->broken && !was_broken)
 		o->drained(o->arg);

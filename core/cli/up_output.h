@@ -28,8 +28,10 @@ struct up_output {
 /* fd stays the caller's, and keeps its flags: they are shared with the shell. */
 int up_output_init(struct up_output *o, uv_loop_t *loop, int fd, void (*drained)(void *arg),
 		   void *arg);
-/* Queue and write what goes. */
-void up_output_write(struct up_output *o, const char *data, size_t len);
+/* Queue: whoever has queued all there is now, flushes, for a system call per line is dear. */
+void up_output_add(struct up_output *o, const char *data, size_t len);
+/* Write what goes of the queue. */
+void up_output_flush(struct up_output *o);
 bool up_output_full(const struct up_output *o);
 bool up_output_empty(const struct up_output *o);
 /* Closes on the next turns of the loop; *o has to live until then. */

@@ -41,6 +41,7 @@ struct up_stream {
 
 /* ---- lines */
 
+/* Queued only: the caller flushes. */
 static void put_line(struct up_stream *s, const char *text, size_t len)
 {
 	struct up_screen *screen = s->screen;
@@ -57,7 +58,7 @@ static void put_line(struct up_stream *s, const char *text, size_t len)
 	cow_strbuf_addn(&b, text, len);
 	cow_strbuf_addn(&b, "\n", 1);
 	if (!b.error)
-		up_output_write(&screen->output, b.data, b.len);
+		up_output_add(&screen->output, b.data, b.len);
 	cow_strbuf_finish(&b);
 }
 
@@ -91,6 +92,7 @@ static void partial_late(struct cow_timer *timer, void *arg)
 		return;
 	}
 	flush_partial(p);
+	up_output_flush(&screen->output);
 }
 
 static void end_line(struct up_pipe *p, const char *rest, size_t len)
@@ -136,7 +138,8 @@ static void say_sentence(struct up_stream *s)
 	for (int i = 0; i < 2; i++)
 		if (s->pipes[i])
 			flush_partial(s->pipes[i]);
-	up_output_write(&s->screen->output, s->sentence, strlen(s->sentence));
+	up_output_add(&s->screen->output, s->sentence, strlen(s->sentence));
+	up_output_flush(&s->screen->output);
 	free(s->sentence);
 	s->sentence = NULL;
 }
@@ -193,6 +196,7 @@ static void pipe_close(struct up_stream *s, int which)
 	if (!p)
 		return;
 	flush_line(p);
+	up_output_flush(&s->screen->output);
 	s->pipes[which] = NULL;
 	s->closing++;
 	(void)close(p->fd);
@@ -257,6 +261,7 @@ static void readable(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	feed(p, buf, (size_t)n);
+	up_output_flush(&s->screen->output);
 	/* More output is on its way: what is to be said waits for it. */
 	if (cow_timer_active(&s->timer))
 		(void)cow_timer_start(s->screen->timers, &s->timer, SENTENCE_MS, sentence_late, s);
