@@ -287,6 +287,8 @@ def test_layer_folders():
         assert output(p, "f", ls) == "top\nls: /gone: No such file or directory\nw\n"
         assert (scratch / "upper/w").read_text() == "w\n"  # the caller's own, and still there
         assert "failed to mount container storage" in refused(p, spec(windows={"layerFolders": [str(base)]}))
+        assert "failed to get scratch VHD path in layer folders: /no/such: No such file or directory" in refused(
+            p, spec(windows={"layerFolders": [str(base), "/no/such"]}))
         assert "failed to add LCOW layer" in refused(p, spec(windows={"layerFolders": ["/no/such", str(scratch)]}))
         assert "must provide either Windows.LayerFolders or Root.Path" in refused(p, spec(windows={}))
         assert output(p, "s", spec(base, args=["cat", "/who"], windows={})) == "base\n"
@@ -345,6 +347,28 @@ def test_shares():
         p.s.call("container.delete", container="plain", force=True)
 
 
+def test_plugin_check():
+    """Every failure, death, cancellation and abandonment of the allocators, on real directories."""
+    with place() as p:
+        d = p.s.dir / "check"
+        for name in "top", "base/bin", "shared", "scratch", "limited":
+            (d / name).mkdir(parents=True)
+        (d / "shared/f").write_text("x")
+        for plugin in "storage.so", "lcow.so":
+            shutil.copy(cow.BUILD / "lib/cowherd" / plugin, d)
+        windows = {"layerFolders": [str(d / "top"), str(d / "base"), str(d / "scratch")]}
+        limited = {"layerFolders": [str(d / "base"), str(d / "limited")], "resources": {"storage": {"sandboxSize": 16 << 20}}}
+        mounts = [{"destination": "/m", "type": "bind", "source": str(d / "shared")},
+                  {"destination": "/f", "type": "bind", "source": str(d / "shared/f"), "options": ["ro"]}]
+        (d / "storage.check.json").write_text(json.dumps([
+            {"ociVersion": "1.0.2", "linux": {}, "windows": windows, "mounts": mounts},
+            {"ociVersion": "1.0.2", "linux": {}, "windows": limited},
+            {"ociVersion": "1.0.2", "linux": {}, "windows": {}, "root": {"path": str(d / "base"), "readonly": True}, "mounts": mounts}]))
+        done = subprocess.run([cow.COWHERD, "plugin", "check", str(d / "storage.so")], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        assert done.returncode == 0 and "FAIL" not in done.stdout, done.stdout
+
+
 def life(p, n):
     """One container's life, from an image; the supervisor may die anywhere in it."""
     try:
@@ -381,4 +405,4 @@ def test_killed_anywhere():
 
 if __name__ == "__main__":
     cow.main([test_image_and_user, test_not_there, test_volumes, test_read_only_and_limits, test_supervisor_dies,
-              test_many_layers, test_configuration, test_layer_folders, test_shares, test_killed_anywhere])
+              test_many_layers, test_configuration, test_layer_folders, test_shares, test_plugin_check, test_killed_anywhere])

@@ -156,6 +156,11 @@ static int open_folder_scratch(struct st_part *part, const char *place, struct s
 
 	if (!disk || asprintf(&owner, "%s/base/scratch", p->container) < 0)
 		return st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
+	if (access(folder, F_OK) < 0) {
+		r = -errno;
+		return st_error_errno(&part->err, r,
+				      "failed to get scratch VHD path in layer folders: %s", folder);
+	}
 	if (access(disk, F_OK) < 0) {
 		r = st_scratch_make(folder, p->scratch_bytes, &part->err);
 		return r < 0 ? r : st_scratch_open(folder, place, ret, &part->err);

@@ -256,6 +256,7 @@ static int copy_dir(struct copy *c, int from, int to, int depth)
 	}
 	if (depth > DEPTH_MAX)
 		return -ELOOP;
+	rewinddir(d); /* the place in it is shared with `from` */
 	for (struct dirent *e = readdir(d); r == 0 && e; e = readdir(d)) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
