@@ -43,7 +43,8 @@ int cow_json_parse(const char *name, const char *text, size_t len, struct json_o
 	r = cow_json_scan(text, len, &flaw);
 	if (r == -EINVAL) {
 		line = place(text, flaw.offset, &column);
-		return cow_error_set(err, r, "%s:%u:%u: %s", name, line, column, flaw.cause);
+		return cow_error_set(err, r, "%s:%u:%u: %s%s%s", name, line, column,
+				     flaw.pointer, *flaw.pointer ? ": " : "", flaw.cause);
 	}
 	if (r < 0)
 		return cow_error_errno(err, r, "%s", name);

@@ -35,10 +35,37 @@ static int scan_fail(struct scan *s, const char *at, const char *format, ...)
 	s->code = -EINVAL;
 	if (s->flaw) {
 		s->flaw->offset = (size_t)(at - s->text);
+		memset(s->flaw->pointer, 0, sizeof(s->flaw->pointer));
 		va_start(ap, format);
 		(void)vsnprintf(s->flaw->cause, sizeof(s->flaw->cause), format, ap);
 		va_end(ap);
 	}
+	return s->code;
+}
+
+/* Names an element on the way out, the inner ones before. */
+static int flaw_within(struct scan *s, const char *key, size_t len, size_t index)
+{
+	char token[sizeof(s->flaw->pointer)], outer[sizeof(s->flaw->pointer)];
+	size_t n = 0;
+
+	if (!s->flaw || s->code != -EINVAL)
+		return s->code;
+	if (!key)
+		n = (size_t)snprintf(token, sizeof(token), "%zu", index);
+	for (size_t i = 0; key && i < len && n < sizeof(token) - 3; i++) {
+		bool escaped = key[i] == '/' || key[i] == '~';
+
+		if (escaped)
+			token[n++] = '~';
+		token[n++] = key[i] == '/' ? '1' : key[i] == '~' ? '0' : key[i];
+	}
+	token[n] = 0;
+	memcpy(outer, s->flaw->pointer, sizeof(outer));
+	s->flaw->pointer[0] = '/';
+	memcpy(s->flaw->pointer + 1, token, n);
+	memcpy(s->flaw->pointer + n + 1, outer, sizeof(outer) - n - 2);
+	s->flaw->pointer[sizeof(outer) - 1] = 0;
 	return s->code;
 }
 
@@ -337,9 +364,10 @@ static int scan_object(struct scan *s)
 	int more = scan_first(s, '}');
 
 	while (more > 0) {
-		if (scan_key(s, &key, &len) < 0 || key_note(s, object, key, len) < 0 ||
-		    scan_value(s) < 0)
+		if (scan_key(s, &key, &len) < 0)
 			return s->code;
+		if (key_note(s, object, key, len) < 0 || scan_value(s) < 0)
+			return flaw_within(s, key, len, 0);
 		more = scan_more(s, '}');
 	}
 	return more;
@@ -347,13 +375,15 @@ static int scan_object(struct scan *s)
 
 static int scan_array(struct scan *s)
 {
+	size_t i = 0;
 	int more;
 
 	s->p++;
 	more = scan_first(s, ']');
 	while (more > 0) {
 		if (scan_value(s) < 0)
-			return s->code;
+			return flaw_within(s, NULL, 0, i);
+		i++;
 		more = scan_more(s, ']');
 	}
 	return more;

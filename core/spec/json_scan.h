@@ -14,6 +14,8 @@
 struct cow_json_flaw {
 	size_t offset;    /* of the first byte that is wrong */
 	char cause[128];
+	/* Of the innermost value around it; keys as the text spells them, a long one is cut. */
+	char pointer[256];
 };
 
 /* 0; -EINVAL and what is wrong where; -ENOMEM. */

@@ -341,7 +341,8 @@ static void a_bundle_stays_as_it_is(void **state)
 	assert_string_equal(err.message, want);
 	put_file("config.json", "{\n\"process\":\n{");
 	assert_int_equal(create("{\"bundle\":\"%R\"}", &c, &err), -EINVAL);
-	(void)snprintf(want, sizeof(want), "%s/config.json:3:2: expected a key in quotes", root);
+	(void)snprintf(want, sizeof(want), "%s/config.json:3:2: /process: expected a key in quotes",
+		       root);
 	assert_string_equal(err.message, want);
 
 	/* A FIFO would block for ever. */

@@ -25,36 +25,38 @@ static void refuses_what_is_not_json(void **state)
 		{ "", "t.json:1:1: expected a value, found the end" },
 		{ "{", "t.json:1:2: expected a key in quotes" },
 		{ "{\"a\":1,}", "t.json:1:8: expected a key in quotes" },
-		{ "[1,]", "t.json:1:4: expected a value" },
+		{ "[1,]", "t.json:1:4: /1: expected a value" },
 		{ "{\n  \"a\": 1\n  \"b\": 2\n}", "t.json:3:3: expected ',' or '}'" },
 		{ "{\"a\" 1}", "t.json:1:6: expected ':' behind the key" },
-		{ "{\"a\":1,\n\"b\":{\"a\":2},\n \"a\":3}", "t.json:3:2: duplicate key \"a\"" },
-		{ "{\"a\":1,\"\\u0061\":2}", "t.json:1:8: duplicate key \"\\u0061\"" },
+		{ "{\"a\":1,\n\"b\":{\"a\":2},\n \"a\":3}", "t.json:3:2: /a: duplicate key \"a\"" },
+		{ "{\"a\":1,\"\\u0061\":2}", "t.json:1:8: /\\u0061: duplicate key \"\\u0061\"" },
 		{ "[1] 2", "t.json:1:5: text behind the value" },
-		{ "[01]", "t.json:1:2: not a number" },
-		{ "[1.]", "t.json:1:2: not a number" },
-		{ "[-]", "t.json:1:2: not a number" },
-		{ "[1e]", "t.json:1:2: not a number" },
-		{ "[+1]", "t.json:1:2: expected a value" },
-		{ "[NaN]", "t.json:1:2: expected a value" },
-		{ "[True]", "t.json:1:2: expected a value" },
-		{ "[nulll]", "t.json:1:2: expected a value" },
-		{ "['a']", "t.json:1:2: expected a value" },
+		{ "[01]", "t.json:1:2: /0: not a number" },
+		{ "[1.]", "t.json:1:2: /0: not a number" },
+		{ "[-]", "t.json:1:2: /0: not a number" },
+		{ "[1e]", "t.json:1:2: /0: not a number" },
+		{ "[+1]", "t.json:1:2: /0: expected a value" },
+		{ "[NaN]", "t.json:1:2: /0: expected a value" },
+		{ "[True]", "t.json:1:2: /0: expected a value" },
+		{ "[nulll]", "t.json:1:2: /0: expected a value" },
+		{ "['a']", "t.json:1:2: /0: expected a value" },
 		{ "/* c */ 1", "t.json:1:1: expected a value" },
-		{ "[\"a]", "t.json:1:2: this string does not end" },
-		{ "[\"\\x\"]", "t.json:1:3: an unknown escape" },
-		{ "[\"\\u12\"]", "t.json:1:3: \\u wants four hexadecimal digits" },
-		{ "[\"\\u0000\"]", "t.json:1:3: a string cannot contain NUL" },
-		{ "[\"\\ud800\"]", "t.json:1:3: a lone surrogate" },
-		{ "[\"\\udc00\"]", "t.json:1:3: a lone surrogate" },
-		{ "[\"\\ud800\\u0041\"]", "t.json:1:3: a lone surrogate" },
-		{ "[\"\xff\"]", "t.json:1:3: not UTF-8" },
-		{ "[\"\xc0\xaf\"]", "t.json:1:3: not UTF-8" },
-		{ "[\"\xed\xa0\x80\"]", "t.json:1:3: not UTF-8" },
-		{ "[\"\xe2\x82", "t.json:1:3: not UTF-8" },
-		{ "[\"\n\"]", "t.json:1:3: a control character in a string" },
-		{ "[\"\xc3\xa4\", x]", "t.json:1:7: expected a value" },
-		{ "[\"\\", "t.json:1:3: the text ends in a string" },
+		{ "[\"a]", "t.json:1:2: /0: this string does not end" },
+		{ "[\"\\x\"]", "t.json:1:3: /0: an unknown escape" },
+		{ "[\"\\u12\"]", "t.json:1:3: /0: \\u wants four hexadecimal digits" },
+		{ "[\"\\u0000\"]", "t.json:1:3: /0: a string cannot contain NUL" },
+		{ "[\"\\ud800\"]", "t.json:1:3: /0: a lone surrogate" },
+		{ "[\"\\udc00\"]", "t.json:1:3: /0: a lone surrogate" },
+		{ "[\"\\ud800\\u0041\"]", "t.json:1:3: /0: a lone surrogate" },
+		{ "[\"\xff\"]", "t.json:1:3: /0: not UTF-8" },
+		{ "[\"\xc0\xaf\"]", "t.json:1:3: /0: not UTF-8" },
+		{ "[\"\xed\xa0\x80\"]", "t.json:1:3: /0: not UTF-8" },
+		{ "[\"\xe2\x82", "t.json:1:3: /0: not UTF-8" },
+		{ "[\"\n\"]", "t.json:1:3: /0: a control character in a string" },
+		{ "[\"\xc3\xa4\", x]", "t.json:1:7: /1: expected a value" },
+		{ "{\"a/~b\":[1,{\"c\":tru}]}", "t.json:1:17: /a~1~0b/1/c: expected a value" },
+		{ "{\"a\":{\"b\":[{}}}", "t.json:1:14: /a/b: expected ',' or ']'" },
+		{ "[\"\\", "t.json:1:3: /0: the text ends in a string" },
 	};
 
 	(void)state;
@@ -110,7 +112,10 @@ static void refuses_depth_beyond_64(void **state)
 		text[2 * depth] = 0;
 		assert_int_equal(parse(text, &value, &err), depth == 64 ? 0 : -EINVAL);
 	}
-	assert_string_equal(err.message, "t.json:1:65: nested deeper than 64");
+	assert_string_equal(err.message, "t.json:1:65: /0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0"
+					 "/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0"
+					 "/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0/0"
+					 ": nested deeper than 64");
 	json_object_put(value);
 }
 
