@@ -60,7 +60,7 @@ int st_plugin_store(struct st_store **ret, struct st_error *err)
 static int storage_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	st_plugin = (struct st_plugin){ .host = host, .self = self };
-	return st_image_register() ?: st_rootfs_register(host, self);
+	return st_image_register() ?: st_layer_register() ?: st_rootfs_register(host, self);
 }
 
 static int storage_fini(char *message, size_t size)

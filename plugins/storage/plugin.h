@@ -18,6 +18,7 @@ int st_plugin_store(struct st_store **ret, struct st_error *err);
 
 /* Each folder registers what it offers: 0 or a negative errno. */
 int st_image_register(void);
+int st_layer_register(void);
 /* Ends what is under way in threads of its own. */
 void st_image_finish(void);
 

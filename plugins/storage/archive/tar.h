@@ -42,6 +42,7 @@ struct st_entry {
 	char *link; /* hard link, symlink: the target; else "" */
 	char type;  /* enum st_tar_type; others are passed on */
 	uint32_t mode; /* 07777 at most */
+	uint32_t type_bits; /* S_IFMT of the header's mode, where go-winio puts a type; mostly 0 */
 	uint64_t uid, gid;
 	uint64_t size; /* of the expanded file; 0 for all but files */
 	struct timespec mtime, atime, ctime;

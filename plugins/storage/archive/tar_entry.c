@@ -286,6 +286,7 @@ int tar_entry_read(struct st_tar *tar, const uint8_t *block)
 	if (r)
 		return r;
 	entry->mode = (uint32_t)(mode & 07777);
+	entry->type_bits = (uint32_t)(mode & 0170000);
 	entry->path = tar->path.data;
 	entry->link = tar->link.data;
 	entry->uname = tar->uname.data;

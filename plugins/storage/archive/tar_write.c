@@ -307,7 +307,8 @@ static int entry_check(const struct st_entry *entry)
 {
 	size_t size = entry->path ? strlen(entry->path) : 0;
 
-	if (!size || entry->mode > 07777 || !entry->type || !strchr("0123456", entry->type))
+	if (!size || entry->mode > 07777 || (entry->type_bits & ~0170000u) ||
+	    !entry->type || !strchr("0123456", entry->type))
 		return -EINVAL;
 	if (entry->type == ST_TAR_FILE)
 		return entry->path[size - 1] == '/' || entry->size > INT64_MAX / 2 ||
@@ -347,7 +348,7 @@ static int numbers_put(struct st_tar_writer *writer, const struct st_entry *entr
 	bool device = entry->type == ST_TAR_CHAR || entry->type == ST_TAR_BLOCK;
 	int r = number_put(writer, block, TAR_SIZE, "size", entry->stored + writer->map.size);
 
-	(void)number_put(writer, block, TAR_MODE, "", entry->mode);
+	(void)number_put(writer, block, TAR_MODE, "", entry->mode | entry->type_bits);
 	if (!r)
 		r = number_put(writer, block, TAR_UID, "uid", entry->uid);
 	if (!r)

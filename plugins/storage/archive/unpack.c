@@ -142,6 +142,8 @@ static int make_file(struct unpack *u)
 	if (fd < 0)
 		return unpack_fail(u, -errno, "cannot be made");
 	r = file_data(u, fd);
+	if (!r)
+		u->result.sizes += u->entry->size;
 	return r ? r : unpack_meta_file(u, fd);
 }
 

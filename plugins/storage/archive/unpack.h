@@ -29,7 +29,8 @@ struct st_unpack_options {
 
 struct st_unpack_result {
 	uint64_t entries; /* of the archive */
-	uint64_t bytes;   /* sum of the sizes of files */
+	uint64_t bytes;   /* of data that was written */
+	uint64_t sizes;   /* sum of the sizes of files, holes included */
 	uint64_t xattrs_skipped; /* neither user.* nor security.capability, or not supported there */
 	/*
 	 * Directories that the archive implies and does not describe (bazel's layers): made 0755, owned

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Layers in directories that are given by their path, as wclayer and Docker's graph driver for Windows
+ * have them (hcs-behaviour.md §5).  What a layer directory holds:
+ *
+ *   layer.json       kind and size; written last: a layer is there when this is
+ *   layerchain.json  its parents (layer/chain.h)
+ *   fs/              dir: the files of a Linux layer, as overlayfs has them
+ *   Files/ Hives/ UtilityVM/ tombstones.txt bcd*.bak entries   windows: see layer/win.h
+ *   upper/ work/     scratch: what is written on top of the parents
+ *   layer.vhd        packed: an ext4 image with a VHD footer
+ *
+ * A directory without layer.json is a layer too: by its layer.vhd, its Files and Hives, or as it is.
+ */
+#ifndef ST_LAYER_LAYER_H
+#define ST_LAYER_LAYER_H
+
+#include "image/error.h"
+
+#include <stdint.h>
+
+enum st_layer_form {
+	ST_FORM_DIR,     /* fs/ */
+	ST_FORM_PLAIN,   /* the directory itself */
+	ST_FORM_WINDOWS, /* Files/ */
+	ST_FORM_SCRATCH, /* upper/ */
+	ST_FORM_PACKED,  /* an image file */
+};
+
+struct st_layer_at {
+	enum st_layer_form form;
+	char *path;    /* absolute */
+	char *content; /* absolute: the directory of files, or the image */
+	int fd;        /* the directory (packed images given as a file: -1) */
+};
+
+/* -ENOENT and the like, as "layer PATH: cause". */
+int st_layer_find(const char *path, struct st_layer_at *ret, struct st_error *err);
+void st_layer_leave(struct st_layer_at *layer); /* zeroed with fd -1: fine */
+/* The directory of its files; -ENOTSUP where they are packed.  The caller's. */
+int st_layer_content(const struct st_layer_at *layer, struct st_error *err);
+
+/* layer.json: synced, and with it all that the layer's file system holds. */
+int st_layer_mark(int dirfd, const char *kind, uint64_t size, const char *diff_id,
+		  struct st_error *err);
+
+/* The directory that an absolute path is in, and its last part: -EINVAL for "/" and "..". */
+int st_layer_split(const char *path, int *ret_dir, const char **base, struct st_error *err);
+
+#endif

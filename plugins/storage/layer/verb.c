@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* The verb `layer`. */
+#include "layer/command.h"
+#include "plugin.h"
+#include "util.h"
+
+#define PARENTS { "layer", 'l', "LAYER", "a parent, the nearest first; may be given several times" }
+#define OUTPUT { "output", 'o', "FILE", "write to this file instead of standard output" }
+#define GZIP { "gzip", 'z', NULL, "compress with gzip" }
+#define INPUT { "input", 'i', "FILE", "read this file instead of standard input" }
+#define OS { "os", 0, "OS", "linux or windows, where the archive's first entry does not tell" }
+
+static const struct st_option import_options[] = { PARENTS, INPUT, OS, { 0 } };
+static const struct st_option export_options[] = { PARENTS, OUTPUT, GZIP, { 0 } };
+static const struct st_option none[] = { { 0 } };
+
+static const struct st_command commands[] = {
+	{ "import", "LAYER", "Make a layer of an archive (tar, gzip, zstd) and print its size",
+	  NULL, import_options, 1, 1, st_layer_cmd_import },
+	{ "apply", "LAYER", "The same (ApplyDiff)", NULL, import_options, 1, 1, st_layer_cmd_import },
+	{ "export", "LAYER [> FILE]", "Write a layer as an archive", NULL, export_options, 1, 1,
+	  st_layer_cmd_export },
+	{ "remove", "LAYER", "Delete a layer; absent: fine", NULL, none, 1, 1, st_layer_cmd_remove },
+	{ "chain", "LAYER", "List a layer's parents, the nearest first", NULL, none, 1, 1,
+	  st_layer_cmd_chain },
+	{ 0 },
+};
+
+static const char *const others[][2] = {
+	{ "rm", "remove" }, { "destroy", "remove" }, { "umount", "unmount" }, { NULL, NULL },
+};
+
+static const struct st_words words = { "layer", commands, others, false };
+
+static struct cowherd_verb layer_verb = {
+	.size = sizeof(layer_verb),
+	.name = "layer",
+	.usage = "layer WORD [OPTIONS] LAYER",
+	.help = "Create, mount, compare, import and export layer directories.",
+	.call = st_verb_call,
+	.cancel = st_verb_cancel,
+};
+
+int st_layer_register(void)
+{
+	static struct st_verb_arg arg = { &words, NULL };
+
+	if (!layer_verb.details)
+		layer_verb.details = st_help_text(&words, NULL);
+	return st_plugin.host->register_verb(st_plugin.self, &layer_verb, &arg);
+}
