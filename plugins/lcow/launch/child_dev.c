@@ -9,7 +9,6 @@
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 /* Is fd the very device that was asked for?  Whatever a path said, this is what gets mounted. */
@@ -90,7 +89,7 @@ static int child_node_dir(struct child *c, const char *path)
 
 static int child_device(struct child *c, const struct launch_device *d)
 {
-	unsigned long rdev = makedev(d->major, d->minor);
+	unsigned long rdev = sys_makedev(d->major, d->minor);
 	int dir = child_node_dir(c, launch_text(c->plan, d->path));
 	long r;
 
@@ -172,7 +171,7 @@ static int child_open_ptmx(struct child *c)
 	if (r == 0 && st.f_type != DEVPTS_SUPER_MAGIC)
 		r = -ENODEV;
 	if (r == 0)
-		r = child_check_device(path, S_IFCHR, makedev(5, 2));
+		r = child_check_device(path, S_IFCHR, sys_makedev(5, 2));
 	/* Reopened for use through the host's procfs: it is this very inode. */
 	(void)sys_append_number(c->buf, sizeof(c->buf), pos, (unsigned long)path);
 	fd = r < 0 ? r : sys(openat, c->proc, c->buf, O_RDWR | O_NOCTTY | O_CLOEXEC);

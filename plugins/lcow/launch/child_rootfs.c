@@ -9,7 +9,6 @@
 #include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #define UMOUNT_DETACH 2 /* MNT_DETACH, which only <sys/mount.h> has */
 
@@ -118,7 +117,7 @@ static int child_mask_file(struct child *c, int target)
 	if (tree < 0)
 		return tree;
 	r = sys(fstat, tree, &st);
-	if (r == 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3)))
+	if (r == 0 && (!S_ISCHR(st.st_mode) || st.st_rdev != sys_makedev(1, 3)))
 		r = -EINVAL;
 	if (r == 0 && !c->mount_by_fd)
 		r = child_set_attr(c, tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID, 0, false);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The clone.  A copy of the caller, not one that shares memory: what shares memory with the
- * supervisor must not be in a container's namespaces.  A copy without the heap (heap.c): all that
- * the child works from is put beside its stack before.  This file and the child's are built without
+ * supervisor must not be in a container's namespaces.  A copy of little (copy.c): all that the
+ * child works from is put beside its stack before.  This file and the child's are built without
  * sanitizers, whose runtime does not expect to wake up in such a copy.
  */
 #include "parent.h"
@@ -73,9 +73,9 @@ static void image_fill(struct image *image, const struct child *c)
 	}
 }
 
-static long clone_image(struct launch *l, uint64_t flags, struct image *image)
+static long clone_image(struct launch *l, uint64_t flags, struct image *image, size_t size)
 {
-	uintptr_t heap;
+	struct parent_left left;
 	int pidfd = -1;
 	struct clone_args args = {
 		.flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
@@ -87,11 +87,11 @@ static long clone_image(struct launch *l, uint64_t flags, struct image *image)
 	if (flags & CLONE_INTO_CGROUP)
 		args.cgroup = (uint64_t)(unsigned)l->cgroup_dir;
 	image_fill(image, &l->child);
-	heap = parent_heap_leave_out();
+	parent_copy_begin(image, size, &left);
 	pid = sys(clone3, &args, sizeof(args));
 	if (pid == 0)
 		child_main(&image->child);
-	parent_heap_take_back(heap);
+	parent_copy_end(&left);
 	if (pid > 0)
 		l->pidfd = pidfd;
 	return pid;
@@ -105,11 +105,11 @@ static long clone_call(struct launch *l, uint64_t flags)
 	long pid;
 
 	if (size <= sizeof(room))
-		return clone_image(l, flags, (struct image *)(void *)room);
+		return clone_image(l, flags, (struct image *)(void *)room, 0);
 	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return -errno;
-	pid = clone_image(l, flags, map);
+	pid = clone_image(l, flags, map, size);
 	(void)munmap(map, size);
 	return pid;
 }

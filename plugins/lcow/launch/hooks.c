@@ -124,11 +124,11 @@ static int hook_clone(const struct hook *h, pid_t *ret_pid)
 		own = open("/proc/thread-self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
 	if (own >= 0)
 		inside = sys(setns, h->pidfd, CLONE_NEWPID) == 0;
-	parent_heap_lock();
+	parent_copy_lock();
 	pid = sys(clone3, &args, sizeof(args));
 	if (pid == 0)
 		hook_child(h);
-	parent_heap_unlock();
+	parent_copy_unlock();
 	if (inside && sys(setns, own, CLONE_NEWPID) < 0)
 		abort(); /* every later child would be the container's */
 	if (own >= 0)

@@ -82,9 +82,11 @@ static int idmap_make_userns(const struct launch_plan *plan, const struct launch
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return parent_fail(err, -errno, "id map");
+	parent_copy_lock();
 	pid = sys(clone3, &args, sizeof(args));
 	if (pid == 0)
 		idmap_helper(pair[1]);
+	parent_copy_unlock();
 	(void)close(pair[1]);
 	if (pid < 0) {
 		(void)close(pair[0]);

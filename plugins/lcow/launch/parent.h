@@ -51,14 +51,26 @@ int parent_clone(struct launch *l);
 int parent_in_new_netns(int (*work)(void *arg, int netns), void *arg);
 
 /*
- * heap.c: from "leave out" to "take back" (which wants what the first returned), copies of this
- * process are without the heap, and nobody makes other ones.
+ * copy.c: from "begin" to "end" (which wants what the first returned), copies of this process are
+ * without nearly all that the child does not need, and nobody makes other ones.  Beside its stack,
+ * the child needs size bytes at needed (NULL: none).
  */
-uintptr_t parent_heap_leave_out(void);
-void parent_heap_take_back(uintptr_t end);
-/* Around the clone of a child that uses the heap. */
-void parent_heap_lock(void);
-void parent_heap_unlock(void);
+struct parent_range {
+	uintptr_t from, to;
+};
+#define PARENT_LEFT_MAX 16
+struct parent_left {
+	size_t n;
+	struct parent_range range[PARENT_LEFT_MAX];
+};
+void parent_copy_begin(const void *needed, size_t size, struct parent_left *ret);
+void parent_copy_end(const struct parent_left *left);
+/* What of all lies in none of the n ranges in keep, which may overlap and be empty. */
+void parent_copy_gaps(struct parent_range all, const struct parent_range *keep, size_t n,
+		      struct parent_left *ret);
+/* Around the clone of a child that uses more. */
+void parent_copy_lock(void);
+void parent_copy_unlock(void);
 
 /* serve.c: answer the child until it is ready (or, after the gate, until it executes). */
 int parent_serve(struct launch *l);

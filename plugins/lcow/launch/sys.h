@@ -68,6 +68,12 @@ static inline void sys_default_signals(void)
 		(void)sys(rt_sigaction, signo, by_default, NULL, sizeof(uint64_t));
 }
 
+/* As the kernel has it in fstat and mknod. */
+static inline unsigned long sys_makedev(unsigned long major, unsigned long minor)
+{
+	return (minor & 0xff) | major << 8 | (minor & ~0xfful) << 12;
+}
+
 static inline size_t sys_strlen(const char *s)
 {
 	size_t n = 0;
