@@ -68,6 +68,7 @@ static int storage_fini(char *message, size_t size)
 	(void)message;
 	(void)size;
 	st_image_finish();
+	st_rootfs_finish();
 	st_store_close(store);
 	store = NULL;
 	return 0;

@@ -208,8 +208,8 @@ int st_store_ref(struct st_store *s, const char *owner, const struct st_image *i
 	/* Under the lock: what is there now stays. */
 	if (r == 0)
 		r = st_image_reach(s, image->digest, &blobs, &chains, err);
-	for (size_t i = 0; r == 0 && i < image->layer_count; i++)
-		r = st_layer_reach(s, image->layers[i].chain, &chains, err);
+	if (r == 0 && image->layer_count) /* the topmost one, and all below it */
+		r = st_layer_reach(s, image->layers[image->layer_count - 1].chain, &chains, err);
 	chains.count = 0; /* the image says them */
 	if (r == 0)
 		r = ref_write(s, owner, image->digest, &chains, err);

@@ -7,6 +7,7 @@
 #include "rootfs/rootfs.h"
 
 #include "image/json.h"
+#include "rootfs/cache.h"
 #include "rootfs/parts.h"
 #include "util.h"
 
@@ -186,6 +187,24 @@ static bool wanted(enum kind kind, const struct st_plan *p)
 	return false;
 }
 
+/* Without reading it: what surely is not wanted. */
+static bool may_want(enum kind kind, const struct cowherd_request *request)
+{
+	switch (kind) {
+	case SCRATCH:
+		return strstr(request->options, "\"resolved\"");
+	case VOLUMES:
+		return strstr(request->options, "\"Volumes\"") ||
+		       strstr(request->spec, "automanage-virtual-disk");
+	case SHARES:
+		return strstr(request->spec, "\"windows\"");
+	case BASE: /* reads all of it, and tells what is wrong with it */
+	case KINDS:
+		break;
+	}
+	return true;
+}
+
 static int put(struct json_object *o, const char *key, const char *value)
 {
 	struct json_object *text = value ? json_object_new_string(value) : NULL;
@@ -275,7 +294,7 @@ static int acquire(enum kind kind, cowherd_op op, const struct cowherd_request *
 	struct st_error err = { 0 };
 	struct st_plan plan;
 	struct job *job;
-	int r = st_plan_read(request, rootfs.scratch_bytes, &plan, &err);
+	int r = !may_want(kind, request) ? 0 : st_plan_read(request, rootfs.scratch_bytes, &plan, &err);
 
 	if (r == 0)
 		return 0;
@@ -422,4 +441,12 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 		r = host->register_allocator(self, &a, (void *)(uintptr_t)i);
 	}
 	return r < 0 ? r : host->register_image_source(self, &source, NULL);
+}
+
+void st_rootfs_finish(void)
+{
+	st_cache_finish();
+	free(rootfs.store_dir);
+	free(rootfs.disk_dir);
+	rootfs.store_dir = rootfs.disk_dir = NULL;
 }

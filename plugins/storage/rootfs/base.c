@@ -3,7 +3,7 @@
 #include "rootfs/parts.h"
 
 #include "image/json.h"
-#include "image/store.h"
+#include "rootfs/cache.h"
 #include "rootfs/place.h"
 #include "rootfs/scratch.h"
 #include "util.h"
@@ -62,26 +62,10 @@ static int add_packed(struct st_part *part, struct lowers *l, const char *image)
 
 /* ---- an image of the store */
 
-static int image_of(struct st_part *part, struct st_store **ret_store, struct st_image **ret)
+static int add_layers(struct st_part *part, const struct st_image *image, struct lowers *l)
 {
-	int r = st_store_open(part->store_dir, ret_store, &part->err);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	r = st_store_resolve(*ret_store, part->plan.digest, ret, &part->err);
-	if (r < 0)
-		st_store_close(*ret_store);
-	return r;
-}
-
-static int add_image(struct st_part *part, struct lowers *l)
-{
-	struct st_store *store;
-	struct st_image *image;
-	int r = image_of(part, &store, &image);
-
-	if (r < 0)
-		return r;
 	for (size_t i = image->layer_count; r == 0 && i-- > 0;) {
 		const struct st_layer *layer = &image->layers[i];
 
@@ -92,8 +76,24 @@ static int add_image(struct st_part *part, struct lowers *l)
 		else
 			r = add_packed(part, l, layer->path);
 	}
-	st_image_free(image);
-	st_store_close(store);
+	return r;
+}
+
+static int add_image(struct st_part *part, struct lowers *l)
+{
+	const struct st_image *image;
+	bool fresh;
+	int r = st_cache_image(part->store_dir, part->plan.digest, &image, &fresh, &part->err);
+
+	if (r < 0)
+		return r;
+	/* Unpacked before, packed now: the reference that is held keeps what is there now. */
+	if (!fresh && image->layer_count && access(image->layers[0].path, F_OK) < 0) {
+		st_cache_put(image, true);
+		return add_image(part, l);
+	}
+	r = add_layers(part, image, l);
+	st_cache_put(image, false);
 	return r;
 }
 
@@ -293,15 +293,17 @@ int st_scratch_take(struct st_part *part)
 {
 	const struct st_plan *p = &part->plan;
 	_cleanup_free_ char *dir = st_path_join(p->state_dir, "scratch");
+	const struct st_image *image;
 	struct st_store *store;
-	struct st_image *image;
-	int r = image_of(part, &store, &image);
+	bool fresh;
+	int r = st_cache_image(part->store_dir, p->digest, &image, &fresh, &part->err);
 
-	if (r < 0)
-		return r;
-	r = st_store_ref(store, p->container, image, &part->err);
-	st_image_free(image);
-	st_store_close(store);
+	if (r == 0) {
+		r = st_cache_store(part->store_dir, &store, &part->err);
+		if (r == 0)
+			r = st_store_ref(store, p->container, image, &part->err);
+		st_cache_put(image, r < 0);
+	}
 	if (r == 0 && !dir)
 		r = st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	return r < 0 ? r : st_scratch_make(dir, p->scratch_bytes, &part->err);
@@ -318,10 +320,6 @@ int st_scratch_give(struct json_object *record, struct st_error *err)
 		return r;
 	if (access(dir, F_OK) < 0)
 		return errno == ENOENT ? 0 : st_error_errno(err, -errno, "%s", dir);
-	r = st_store_open(dir, &store, err);
-	if (r < 0)
-		return r;
-	r = st_store_unref(store, owner, err);
-	st_store_close(store);
-	return r;
+	r = st_cache_store(dir, &store, err);
+	return r < 0 ? r : st_store_unref(store, owner, err);
 }

@@ -17,5 +17,6 @@
 #include <cowherd/plugin.h>
 
 int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *self);
+void st_rootfs_finish(void);
 
 #endif

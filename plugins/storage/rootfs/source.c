@@ -4,7 +4,7 @@
 
 #include "image/json.h"
 #include "image/name.h"
-#include "image/store.h"
+#include "rootfs/cache.h"
 #include "util.h"
 
 #include <errno.h>
@@ -92,7 +92,7 @@ int st_image_query(const char *store_dir, const char *reference, const char *pla
 	struct st_image *image;
 	int r;
 
-	r = st_store_open(store_dir, &store, err);
+	r = st_cache_store(store_dir, &store, err);
 	if (r < 0)
 		return r;
 	r = st_store_resolve(store, reference, &image, err);
@@ -100,8 +100,7 @@ int st_image_query(const char *store_dir, const char *reference, const char *pla
 		r = not_found(reference, err);
 	if (r == 0) {
 		r = describe(image, reference, platform, ret, err);
-		st_image_free(image);
+		st_cache_keep(image); /* what is asked for is going to be run */
 	}
-	st_store_close(store);
 	return r;
 }
