@@ -222,8 +222,13 @@ def mounts():
 
 
 def loops():
-    return {d for d in os.listdir("/sys/block") if d.startswith("loop") and
-            os.path.exists("/sys/block/%s/loop/backing_file" % d)}
+    """The loop devices that have a file, with it."""
+    found = set()
+    for d in os.listdir("/sys/block"):
+        with contextlib.suppress(OSError):
+            if d.startswith("loop"):
+                found.add((d, pathlib.Path("/sys/block/%s/loop/backing_file" % d).read_text().strip()))
+    return found
 
 
 def elsewhere(mount, directory):
@@ -256,7 +261,7 @@ class Picture:
                     found.append("process %d: %s" % (pid, words))
         found += ["cgroup " + c for c in sorted(now.cgroups - self.cgroups) if marker in c]
         found += ["mount " + m for m in now.mounts if m not in self.mounts and not elsewhere(m, directory)]
-        found += ["loop " + m for m in sorted(now.loops - self.loops)]
+        found += ["loop %s: %s" % m for m in sorted(now.loops - self.loops) if str(directory) in m[1]]
         return found
 
     def check(self, directory, seconds=10):

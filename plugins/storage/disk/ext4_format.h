@@ -89,7 +89,11 @@ struct ext4_group {
 	uint16_t free_blocks_count_lo, free_inodes_count_lo, used_dirs_count_lo, flags;
 	uint32_t exclude_bitmap_lo;
 	uint16_t block_bitmap_csum_lo, inode_bitmap_csum_lo, itable_unused_lo, checksum;
-	/* with 64BIT: */
+} __attribute__((packed));
+_Static_assert(sizeof(struct ext4_group) == 32, "group descriptor");
+/* With 64BIT it goes on. */
+struct ext4_group_long {
+	struct ext4_group low;
 	uint32_t block_bitmap_hi, inode_bitmap_hi, inode_table_hi;
 } __attribute__((packed));
 

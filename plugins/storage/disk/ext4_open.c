@@ -169,7 +169,7 @@ static int inode_table(struct st_ext4 *fs, uint64_t group, uint64_t *ret)
 {
 	uint32_t per_block = fs->block_size / fs->desc_size;
 	uint64_t meta = group / per_block, block = fs->first_data_block + 1 + meta;
-	struct ext4_group g = { 0 };
+	struct ext4_group_long g = { 0 };
 	const uint8_t *data;
 	int r;
 
@@ -181,7 +181,7 @@ static int inode_table(struct st_ext4 *fs, uint64_t group, uint64_t *ret)
 		return r;
 	memcpy(&g, data + group % per_block * fs->desc_size,
 	       fs->desc_size < sizeof(g) ? fs->desc_size : sizeof(g));
-	*ret = g.inode_table_lo | (uint64_t)g.inode_table_hi << 32;
+	*ret = g.low.inode_table_lo | (uint64_t)g.inode_table_hi << 32;
 	return 0;
 }
 
