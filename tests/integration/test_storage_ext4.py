@@ -228,7 +228,7 @@ def test_reads_what_mke2fs_writes():
                     "-O bigalloc -C 16384", "-O none,ext_attr,filetype,large_file -I 256", "-O ea_inode", "-O sparse_super2,^has_journal"):
         image.unlink(missing_ok=True)
         subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-N", "4000", *options.split(), "-d",
-                        lean if "-b" in options else world.dir / "unpacked", image, "48M"], check=True, stdout=subprocess.DEVNULL)
+                        lean if "-b" in options else world.dir / "unpacked", image, "80M"], check=True, stdout=subprocess.DEVNULL)
         small = ("xattrs", "mtime") if "128" in options else ()
         try:
             same(mounted(image), listed(image), ("xattrs",) if small else ())
