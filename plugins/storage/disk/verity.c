@@ -2,7 +2,7 @@
 #include "disk/verity.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
+#include <nettle/sha2.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct super) == 512, "superblock");
 
 /* The tree grows from its leaves: a block of digests per level, given up when it is full. */
 struct tree {
-	EVP_MD_CTX *ctx;
+	struct sha256_ctx salted; /* what every digest begins with */
 	const struct st_verity *v;
 	int fd; /* -1: only the root is wanted */
 	unsigned levels;
@@ -39,14 +39,12 @@ struct tree {
 	uint8_t block[LEVELS][BLOCK];
 };
 
-static int digest_block(struct tree *t, const uint8_t *data, uint8_t ret[32])
+static void digest_block(const struct tree *t, const uint8_t *data, uint8_t ret[32])
 {
-	if (EVP_DigestInit_ex(t->ctx, EVP_sha256(), NULL) != 1 ||
-	    EVP_DigestUpdate(t->ctx, t->v->salt, t->v->salt_size) != 1 ||
-	    EVP_DigestUpdate(t->ctx, data, BLOCK) != 1 ||
-	    EVP_DigestFinal_ex(t->ctx, ret, NULL) != 1)
-		return -ENOMEM;
-	return 0;
+	struct sha256_ctx ctx = t->salted;
+
+	sha256_update(&ctx, BLOCK, data);
+	sha256_digest(&ctx, 32, ret);
 }
 
 /* Levels from the leaves up; in the file the root's comes first.  Gives the bytes of the tree. */
@@ -70,7 +68,6 @@ static int tree_flush(struct tree *t, unsigned level)
 {
 	uint8_t digest[32];
 	ssize_t n;
-	int r;
 
 	memset(t->block[level] + t->used[level], 0, BLOCK - t->used[level]);
 	t->used[level] = 0;
@@ -80,8 +77,8 @@ static int tree_flush(struct tree *t, unsigned level)
 			return n < 0 ? -errno : -EIO;
 		t->place[level] += BLOCK;
 	}
-	r = digest_block(t, t->block[level], digest);
-	return r < 0 ? r : tree_add(t, level + 1, digest);
+	digest_block(t, t->block[level], digest);
+	return tree_add(t, level + 1, digest);
 }
 
 /* Above the top level lies the root. */
@@ -103,9 +100,8 @@ static int tree_build(struct tree *t, const struct st_source *source, uint64_t b
 		n = bytes - at < CHUNK ? bytes - at : CHUNK;
 		r = st_source_read(source, buffer, (size_t)n, at);
 		for (size_t i = 0; r == 0 && i < n; i += BLOCK) {
-			r = digest_block(t, buffer + i, digest);
-			if (r == 0)
-				r = tree_add(t, 0, digest);
+			digest_block(t, buffer + i, digest);
+			r = tree_add(t, 0, digest);
 		}
 	}
 	for (unsigned i = 0; r == 0 && i < t->levels; i++)
@@ -123,16 +119,14 @@ static int tree_run(const struct st_source *source, const struct st_verity *v, i
 	struct tree *t = calloc(1, sizeof(*t));
 	int r = -ENOMEM;
 
-	if (t)
-		t->ctx = EVP_MD_CTX_new();
-	if (t && t->ctx) {
+	if (t) {
+		sha256_init(&t->salted);
+		sha256_update(&t->salted, v->salt_size, v->salt);
 		t->v = v;
 		t->fd = fd;
 		*ret_bytes = BLOCK + tree_layout(t, v->data_bytes / BLOCK, v->data_bytes + BLOCK);
 		r = tree_build(t, source, v->data_bytes, root);
 	}
-	if (t)
-		EVP_MD_CTX_free(t->ctx);
 	free(t);
 	return r;
 }
@@ -198,19 +192,19 @@ int st_verity_check(const struct st_source *source, const struct st_verity *v, c
 
 int st_digest_source(const struct st_source *source, uint8_t ret[32])
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t *buffer = malloc(CHUNK);
-	int r = ctx && buffer && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+	struct sha256_ctx ctx;
+	int r = buffer ? 0 : -ENOMEM;
 
+	sha256_init(&ctx);
 	for (uint64_t at = 0, n; r == 0 && at < source->size; at += n) {
 		n = source->size - at < CHUNK ? source->size - at : CHUNK;
 		r = st_source_read(source, buffer, (size_t)n, at);
-		if (r == 0 && EVP_DigestUpdate(ctx, buffer, (size_t)n) != 1)
-			r = -ENOMEM;
+		if (r == 0)
+			sha256_update(&ctx, (size_t)n, buffer);
 	}
-	if (r == 0 && EVP_DigestFinal_ex(ctx, ret, NULL) != 1)
-		r = -ENOMEM;
-	EVP_MD_CTX_free(ctx);
+	if (r == 0)
+		sha256_digest(&ctx, 32, ret);
 	free(buffer);
 	return r;
 }
