@@ -3,6 +3,12 @@
  * What the disk part of the storage plugin can do, for scripts:
  *   disk_tool write TAR IMAGE [whiteouts] [inline]   tar ("-": standard input) to ext4
  *   disk_tool list IMAGE                             what the reader finds, a JSON line per file
+ *   disk_tool layer TAR VHD [verity] [keep] [bare]   tar to layer.vhd
+ *   disk_tool mount IMAGE DIR [digest=…] [verity=…]  a packed layer
+ *   disk_tool probe FILE                             kind and size
+ *   disk_tool attach DIR OWNER FILE [ro]             a block device
+ *   disk_tool detach DIR OWNER [FILE]
+ *   disk_tool sweep DIR
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +20,11 @@
 
 #include "archive/digest.h"
 #include "archive/tar.h"
+#include "disk/attach.h"
 #include "disk/ext4.h"
+#include "disk/packed.h"
 #include "disk/source.h"
+#include "disk/vhd.h"
 
 static int complain(const char *what, int code, const char *message)
 {
@@ -162,6 +171,94 @@ static int tool_list(char **argv)
 	return r < 0 ? complain(argv[0], r, error) : 0;
 }
 
+static int tool_attach(char **argv)
+{
+	struct st_attach_options o = { .dir = argv[0], .owner = argv[1], .path = argv[2],
+				       .readonly = has(argv + 3, "ro") };
+	struct st_attachment a;
+	char error[512] = "";
+	int r = st_attach(&o, &a, error, sizeof(error));
+
+	if (r < 0)
+		return complain(argv[2], r, error);
+	(void)printf("{\"device\":\"%s\",\"controller\":%u,\"lun\":%u,\"refs\":%u,\"size\":%llu}\n",
+		     a.device, a.controller, a.lun, a.refs, (unsigned long long)a.size);
+	return 0;
+}
+
+static int tool_detach(char **argv)
+{
+	char error[512] = "";
+	int r = argv[2] ? st_detach(argv[0], argv[1], argv[2], error, sizeof(error))
+			: st_detach_owner(argv[0], argv[1], error, sizeof(error));
+
+	return r < 0 ? complain(argv[1], r, error) : 0;
+}
+
+static int tool_sweep(char **argv)
+{
+	char error[512] = "";
+	int r = st_attach_sweep(argv[0], error, sizeof(error));
+
+	return r < 0 ? complain(argv[0], r, error) : 0;
+}
+
+static int tool_probe(char **argv)
+{
+	struct st_disk_info info;
+	char error[512] = "";
+	int r = st_disk_probe(argv[0], &info, NULL, error, sizeof(error));
+
+	if (r < 0)
+		return complain(argv[0], r, error);
+	(void)printf("%s %llu\n", st_disk_kind_name(info.kind), (unsigned long long)info.size);
+	return 0;
+}
+
+static int tool_layer(char **argv)
+{
+	struct st_layer_vhd_options options = { .verity = has(argv + 2, "verity"),
+						.keep_whiteouts = has(argv + 2, "keep"),
+						.no_footer = has(argv + 2, "bare") };
+	int in = strcmp(argv[0], "-") ? open(argv[0], O_RDONLY | O_CLOEXEC) : 0;
+	int out = open(argv[1], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	struct st_ext4_result result;
+	struct st_verity verity;
+	char error[512] = "";
+	struct st_tar *tar;
+	int r;
+
+	if (in < 0 || out < 0)
+		return complain(argv[in < 0 ? 0 : 1], -errno, NULL);
+	r = st_tar_open(read_cb, &in, NULL, &tar);
+	if (r < 0)
+		return complain(argv[0], r, NULL);
+	r = st_layer_vhd_write(tar, out, &options, &result, &verity, error, sizeof(error));
+	st_tar_close(tar);
+	if (r < 0)
+		return complain(argv[0], r, error);
+	(void)printf("{\"bytes\":%llu,\"root\":\"", (unsigned long long)result.bytes);
+	print_hex(verity.root, sizeof(verity.root));
+	(void)printf("\",\"peak_kib\":%lu}\n", peak_kib());
+	return 0;
+}
+
+static int tool_mount(char **argv)
+{
+	struct st_packed_options options = { 0 };
+	char error[512] = "";
+	int r;
+
+	for (char **o = argv + 2; *o; o++) {
+		if (strncmp(*o, "digest=", 7) == 0)
+			options.digest = *o + 7;
+		else if (strncmp(*o, "verity=", 7) == 0)
+			options.verity = *o + 7;
+	}
+	r = st_packed_mount_at(argv[0], &options, argv[1], error, sizeof(error));
+	return r < 0 ? complain(argv[0], r, error) : 0;
+}
+
 static const struct {
 	const char *name;
 	int arguments;
@@ -169,6 +266,12 @@ static const struct {
 } tools[] = {
 	{ "write", 2, tool_write },
 	{ "list", 1, tool_list },
+	{ "layer", 2, tool_layer },
+	{ "mount", 2, tool_mount },
+	{ "probe", 1, tool_probe },
+	{ "attach", 3, tool_attach },
+	{ "detach", 2, tool_detach },
+	{ "sweep", 1, tool_sweep },
 };
 
 int main(int argc, char **argv)

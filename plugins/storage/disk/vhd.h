@@ -51,20 +51,4 @@ int st_disk_judge(const struct st_source *, struct st_disk_info *ret, char *erro
 int st_disk_probe(const char *path, struct st_disk_info *ret, int *ret_fd, char *error,
 		  size_t error_size);
 
-/*
- * The disk inside as a source.  image is copied.  Differencing disks: -ENOTSUP; a VHDX with a pending
- * log: -EUCLEAN.
- */
-struct st_disk;
-int st_disk_open(const struct st_source *image, struct st_disk **ret, char *error, size_t error_size);
-const struct st_source *st_disk_source(const struct st_disk *);
-const struct st_disk_info *st_disk_info(const struct st_disk *);
-void st_disk_close(struct st_disk *);
-
-/*
- * Writes a dynamic VHDX of the same content as the raw file (holes and zeros take no space), 1 MiB
- * blocks; out is an empty file.
- */
-int st_vhdx_write(int raw, uint64_t size, int out, char *error, size_t error_size);
-
 #endif
