@@ -112,38 +112,62 @@ struct metadata {
 	uint64_t disk_size;
 };
 
-static int item_take(const struct st_source *image, const struct region *meta, const uint8_t *e,
-		     struct metadata *m)
+static bool item_is(const uint8_t *e, const uint8_t id[16])
 {
-	uint64_t offset = st_le32(e + 16), size = st_le32(e + 20);
-	uint8_t value[8];
-	int r;
+	return memcmp(e, id, 16) == 0;
+}
 
-	if (offset < VHDX_PLACE || offset > meta->size || size > meta->size - offset)
-		return -EUCLEAN;
-	if (memcmp(e, vhdx_item_parent, 16) == 0) {
-		m->parent = true;
-		return 0;
-	}
-	if (size > sizeof(value))
-		return memcmp(e, vhdx_item_id, 16) == 0 || !(st_le32(e + 24) & 4) ? 0 : -ENOTSUP;
-	r = st_source_read(image, value, size, meta->offset + offset);
-	if (r < 0)
-		return r;
-	if (memcmp(e, vhdx_item_parameters, 16) == 0 && size == 8) {
+/* Others may be there; those marked as required must be known. */
+static int item_value(const uint8_t *e, const uint8_t *value, uint64_t size, struct metadata *m)
+{
+	if (item_is(e, vhdx_item_parameters) && size == 8) {
 		m->parameters = true;
 		m->block_size = st_le32(value);
 		m->fixed = st_le32(value + 4) & 1;
 		m->has_parent = st_le32(value + 4) & 2;
-	} else if (memcmp(e, vhdx_item_size, 16) == 0 && size == 8) {
+	} else if (item_is(e, vhdx_item_size) && size == 8) {
 		m->size = true;
 		m->disk_size = st_le64(value);
-	} else if (memcmp(e, vhdx_item_sector, 16) == 0 && size == 4) {
+	} else if (item_is(e, vhdx_item_sector) && size == 4) {
 		m->sector = true;
 		m->sector_size = st_le32(value);
-	} else if (memcmp(e, vhdx_item_physical, 16) != 0 && st_le32(e + 24) & 4) {
+	} else if (!item_is(e, vhdx_item_physical) && st_le32(e + 24) & 4) {
 		return -ENOTSUP;
 	}
+	return 0;
+}
+
+static int item_take(const struct st_source *image, const struct region *meta, const uint8_t *e,
+		     struct metadata *m)
+{
+	uint64_t offset = st_le32(e + 16), size = st_le32(e + 20);
+	uint8_t value[8] = { 0 };
+	int r;
+
+	if (offset < VHDX_PLACE || offset > meta->size || size > meta->size - offset)
+		return -EUCLEAN;
+	if (item_is(e, vhdx_item_parent) || item_is(e, vhdx_item_id)) {
+		m->parent |= item_is(e, vhdx_item_parent);
+		return 0;
+	}
+	if (size > sizeof(value))
+		return st_le32(e + 24) & 4 ? -ENOTSUP : 0;
+	r = st_source_read(image, value, size, meta->offset + offset);
+	return r < 0 ? r : item_value(e, value, size, m);
+}
+
+static int metadata_judge(const struct metadata *m)
+{
+	if (!m->parameters || !m->size || !m->sector || (m->has_parent && !m->parent))
+		return -EUCLEAN;
+	if (m->sector_size != 512 && m->sector_size != 4096)
+		return -EUCLEAN;
+	if (m->block_size < VHDX_MB || m->block_size > 256 * VHDX_MB ||
+	    m->block_size & (m->block_size - 1))
+		return -EUCLEAN;
+	if (m->disk_size == 0 || m->disk_size > UINT64_C(64) << 40 ||
+	    m->disk_size % m->sector_size)
+		return -EUCLEAN;
 	return 0;
 }
 
@@ -161,19 +185,7 @@ static int metadata_read(const struct st_source *image, const struct region *met
 	for (uint32_t i = 0; r == 0 && i < count; i++)
 		r = item_take(image, meta, table + 32 + (size_t)i * 32, m);
 	free(table);
-	if (r < 0)
-		return r;
-	if (!m->parameters || !m->size || !m->sector || (m->has_parent && !m->parent))
-		return -EUCLEAN;
-	if (m->sector_size != 512 && m->sector_size != 4096)
-		return -EUCLEAN;
-	if (m->block_size < VHDX_MB || m->block_size > 256 * VHDX_MB ||
-	    m->block_size & (m->block_size - 1))
-		return -EUCLEAN;
-	return m->disk_size == 0 || m->disk_size > UINT64_C(64) << 40 ||
-			       m->disk_size % m->sector_size
-		       ? -EUCLEAN
-		       : 0;
+	return r < 0 ? r : metadata_judge(m);
 }
 
 int vhdx_judge(const struct st_source *image, struct st_disk_info *ret, struct vhdx *ret_vhdx,
