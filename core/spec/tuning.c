@@ -239,6 +239,56 @@ static int set_cgroup(struct json_object *spec, const char *parent, const char *
 	return path ? put_text(cow_json_want_object(spec, "linux"), "cgroupsPath", path) : -ENOMEM;
 }
 
+static struct json_object *at(struct json_object *o, const char *section, const char *key)
+{
+	return json_object_object_get(json_object_object_get(o, section), key);
+}
+
+static bool limits(struct json_object *rlimits, struct json_object *type)
+{
+	for (size_t i = 0; i < json_object_array_length(rlimits); i++)
+		if (json_object_equal(json_object_object_get(json_object_array_get_idx(rlimits, i),
+							     "type"),
+				      type))
+			return true;
+	return false;
+}
+
+/* A merge patch replaces arrays; a limit that is asked for replaces only the one of its own kind. */
+static int keep_rlimits(struct json_object *rlimits, struct json_object *old)
+{
+	int r = 0;
+
+	if (!json_object_is_type(rlimits, json_type_array) ||
+	    !json_object_is_type(old, json_type_array))
+		return 0;
+	for (size_t i = 0; !r && i < json_object_array_length(old); i++) {
+		struct json_object *entry = json_object_array_get_idx(old, i);
+
+		if (!limits(rlimits, json_object_object_get(entry, "type")))
+			r = cow_json_append(rlimits, json_object_get(entry));
+	}
+	return r;
+}
+
+static int apply_patch(struct json_object *spec, struct json_object *patch, struct cow_error *err)
+{
+	struct json_object *old = json_object_get(at(spec, "process", "rlimits"));
+	bool profile = at(patch, "linux", "seccomp");
+	int r;
+
+	/* A profile is given as a whole: nothing of the one before goes into it. */
+	if (profile)
+		json_object_object_del(json_object_object_get(spec, "linux"), "seccomp");
+	r = cow_json_merge_patch(spec, patch);
+	if (!r && at(patch, "process", "rlimits"))
+		r = keep_rlimits(at(spec, "process", "rlimits"), old);
+	json_object_put(old);
+	if (r)
+		return cow_error_errno(err, r, "spec");
+	return profile ? cow_seccomp_profile(spec, err) : 0;
+}
+
 int cow_tuning_overlay(struct json_object *spec, const struct cow_tuning *t, const char *rootfs,
 		       const char *id, struct cow_error *err)
 {
@@ -254,6 +304,6 @@ int cow_tuning_overlay(struct json_object *spec, const struct cow_tuning *t, con
 	if (!r && t->cgroup_parent)
 		r = set_cgroup(spec, t->cgroup_parent, id);
 	if (!r && t->patch)
-		r = cow_json_merge_patch(spec, t->patch);
+		return apply_patch(spec, t->patch, err);
 	return r ? cow_error_errno(err, r, "spec") : 0;
 }

@@ -23,6 +23,11 @@ int cow_tuning_parse(const struct cow_json *at, struct cow_tuning *t, struct cow
 /* Last of all overlays.  rootfs: where names of groups are looked up; id: the cgroup's name. */
 int cow_tuning_overlay(struct json_object *spec, const struct cow_tuning *t, const char *rootfs,
 		       const char *id, struct cow_error *err);
+/*
+ * Make the runtime specification's linux.seccomp of one in the docker daemon's shape, by the capabilities
+ * that the spec gives; one that has that shape already stays.  -EINVAL: not a profile; -ENOMEM.
+ */
+int cow_seccomp_profile(struct json_object *spec, struct cow_error *err);
 void cow_tuning_finish(struct cow_tuning *t);
 
 #endif

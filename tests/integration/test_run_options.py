@@ -39,6 +39,9 @@ def test_limits():
     assert world.says("--ulimit", "nofile=100:200", "--ulimit", "core=0", "--",
                       "ulimit -n; ulimit -Hn; ulimit -c") == "100\n200\n0\n"
     assert world.says("--ulimit", "core=-1", "--", "ulimit -c") == "unlimited\n"
+    # One limit more is no limit less: the default one of files stays.
+    count = "grep 'open files' /proc/self/limits"
+    assert world.says("--ulimit", "core=0", "--", count) == world.says("--", count)
     assert world.says("--oom-score-adj", "333", "--", "cat /proc/self/oom_score_adj") == "333\n"
     assert world.says("--cpuset-cpus", "0", "--", "grep Cpus_allowed_list /proc/self/status").split()[1] == "0"
     r = world.supervisor.cli("run", "-d", "--name", "limited", "--memory", "64m", "--memory-swap", "64m",
@@ -96,6 +99,47 @@ def test_security():
     assert world.says("--security-opt", "no-new-privileges", "--", "grep NoNewPrivs /proc/self/status").split()[1] == "1"
     assert world.says("--security-opt", "systempaths=unconfined", "--security-opt", "label=disable", "--",
                       "grep -c ' /proc/sys ' /proc/mounts || true") == "0\n"
+
+
+DOCKER_PROFILE = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]},
+                {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]}],
+    "syscalls": [
+        {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95, "excludes": {"caps": ["CAP_SYS_ADMIN"]}},
+        {"names": ["chroot"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95, "includes": {"caps": ["CAP_SYS_CHROOT"]}},
+        {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95, "includes": {"minKernel": "4.8"},
+         "comment": "words"},
+        {"names": ["symlink", "symlinkat"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": "999.0"}},
+        {"names": ["link", "linkat"], "action": "SCMP_ACT_ERRNO", "includes": {"arches": ["s390x"]}},
+        {"name": "rmdir", "action": "SCMP_ACT_ERRNO", "errnoRet": 95, "excludes": {"arches": ["s390x"]}},
+        {"names": ["unlink", "unlinkat"], "action": "SCMP_ACT_ERRNO", "excludes": {"minKernel": "4.0"}}]}
+SEEN = ("mkdir /tmp/d; ln -s a /tmp/s && echo symlink; hostname foo && echo hostname; touch /tmp/f; "
+        "ln /tmp/f /tmp/l && echo link; rm /tmp/f && echo rm; rmdir /dev/shm; chroot / true; true")
+
+
+def test_docker_profiles():
+    """Conditions hold by the container's capabilities, this machine and its kernel, as the docker daemon judges them."""
+    profile = world.supervisor.dir / "docker.json"
+    profile.write_text(json.dumps(DOCKER_PROFILE))
+    words = ["--tmpfs", "/tmp", "--security-opt", "seccomp=%s" % profile]
+    r = world.run(*words, "--", SEEN)
+    assert r.stdout.split() == [b"symlink", b"link", b"rm"], r
+    assert r.stderr.count(b"not supported") == 4, r  # mkdir, hostname, rmdir, chroot
+    r = world.run(*words, "--cap-add", "SYS_ADMIN", "--cap-drop", "SYS_CHROOT", "--", SEEN)
+    assert r.stdout.split() == [b"symlink", b"hostname", b"link", b"rm"], r
+    assert r.stderr.count(b"not supported") == 2 and b"chroot" in r.stderr, r
+    for change, message in [
+            ({"architectures": ["SCMP_ARCH_X86_64"]}, "/linux/seccomp: either architectures or archMap"),
+            ({"syscalls": [{"name": "a", "names": ["b"]}]}, "/linux/seccomp/syscalls/0: either name or names"),
+            ({"syscalls": [{"names": ["a"], "includes": {"minKernel": "new"}}]}, "minKernel: not a version"),
+            ({"syscalls": [7]}, "/linux/seccomp/syscalls/0: not an object"), ({"syscalls": 7}, "/linux/seccomp/syscalls: not an")]:
+        profile.write_text(json.dumps({**DOCKER_PROFILE, **change}))
+        r = world.run(*words, "--", "true")
+        assert r.returncode == 125 and message in r.stderr.decode(), (change, r)
+    profile.write_text("[]")
+    r = world.run(*words, "--", "true")
+    assert r.returncode == 125 and b"not a profile" in r.stderr, r
 
 
 def test_cgroup_parent():
@@ -159,7 +203,7 @@ def test_patch_comes_last():
 if __name__ == "__main__":
     world = World()
     try:
-        cow.main([test_limits, test_mounts, test_devices_and_groups, test_namespaces, test_security, test_cgroup_parent,
-                  test_wrong_ones, test_top_and_ps_have_dockers_words, test_patch_comes_last])
+        cow.main([test_limits, test_mounts, test_devices_and_groups, test_namespaces, test_security, test_docker_profiles,
+                  test_cgroup_parent, test_wrong_ones, test_top_and_ps_have_dockers_words, test_patch_comes_last])
     finally:
         world.finish()
