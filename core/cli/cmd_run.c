@@ -113,6 +113,15 @@ static int run_background(struct cow_foreground *f)
 	return cow_foreground_start_failed(f->args, &err);
 }
 
+/* As docker has it: who sees nothing of the container at least gets its id. */
+static void tell_id(const struct cow_foreground *f)
+{
+	if (cow_foreground_attached(f->args, "stdout") || cow_foreground_attached(f->args, "stderr"))
+		return;
+	(void)printf("%s\n", f->id);
+	(void)fflush(stdout);
+}
+
 static int run_foreground(struct cow_foreground *f, bool interactive)
 {
 	struct cow_error err = { 0 };
@@ -120,18 +129,43 @@ static int run_foreground(struct cow_foreground *f, bool interactive)
 		?: cow_foreground_begin(f, true, true, &err);
 
 	if (!r)
+		tell_id(f);
+	if (!r)
 		return cow_foreground_run(f, cow_args_flag(f->args, "rm", false));
 	cow_foreground_discard(f);
 	return cow_foreground_fail(f, r, &err);
 }
 
+static int check_attach(const struct cow_args *args, bool detach)
+{
+	static const char *const streams[] = { "stdin", "stdout", "stderr" };
+	struct cow_error err = { 0 };
+	const char *v;
+	int r = 0;
+
+	for (size_t i = 0; !r && (v = cow_args_nth(args, "attach", i)); i++) {
+		size_t k = 0;
+
+		while (k < COW_ELEMENTS(streams) && strcasecmp(streams[k], v) != 0)
+			k++;
+		if (detach)
+			r = cow_error_set(&err, -EINVAL, "--attach and --detach exclude each other");
+		else if (k == COW_ELEMENTS(streams))
+			r = cow_error_set(&err, -EINVAL,
+					  "--attach: \"%s\" is not one of stdin, stdout, stderr", v);
+	}
+	return r ? cow_fail(args, &err) : 0;
+}
+
 int cow_cmd_run(const struct cow_args *args)
 {
 	bool detach = cow_args_flag(args, "detach", false);
-	bool interactive = cow_args_flag(args, "interactive", false) && !detach;
+	bool interactive = cow_args_flag(args, "interactive", false) && !detach &&
+			   cow_foreground_attached(args, "stdin");
 	struct cow_foreground f = { 0 };
 	struct cow_error err = { 0 };
-	int r = cow_foreground_need_terminal(args, cow_args_flag(args, "tty", false), interactive)
+	int r = check_attach(args, detach)
+		?: cow_foreground_need_terminal(args, cow_args_flag(args, "tty", false), interactive)
 		?: cow_foreground_open(&f, args, interactive,
 				       cow_args_flag(args, "sig-proxy", true));
 

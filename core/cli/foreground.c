@@ -7,12 +7,28 @@
 #include <stdio.h>
 #include <string.h>
 
+bool cow_foreground_attached(const struct cow_args *args, const char *stream)
+{
+	const char *v;
+	size_t i = 0;
+
+	/* Elsewhere `--attach` is a flag. */
+	if (args->command != &cow_commands[COW_COMMAND_RUN])
+		return true;
+	for (; (v = cow_args_nth(args, "attach", i)); i++)
+		if (!strcasecmp(v, stream))
+			return true;
+	return i == 0;
+}
+
 int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive,
 			bool sig_proxy)
 {
 	struct cow_session_setup setup = { .interactive = interactive, .sig_proxy = sig_proxy };
 	struct cow_error err = { 0 };
 
+	setup.mute_out = !cow_foreground_attached(args, "stdout");
+	setup.mute_err = !cow_foreground_attached(args, "stderr");
 	f->args = args;
 	f->client = setup.client = cow_client_open(args);
 	if (!f->client)

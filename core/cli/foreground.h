@@ -19,6 +19,8 @@ struct cow_foreground {
 /* Connect and make the session; the exit status where that fails (said already), else 0. */
 int cow_foreground_open(struct cow_foreground *f, const struct cow_args *args, bool interactive,
 			bool sig_proxy);
+/* `run --attach`: is that stream ours? All are, where none is named. */
+bool cow_foreground_attached(const struct cow_args *args, const char *stream);
 void cow_foreground_close(struct cow_foreground *f);
 
 /* "{"container":ID", to be gone on with. */

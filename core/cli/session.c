@@ -5,6 +5,7 @@
 #include "cli/terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,6 +157,16 @@ int cow_session_target(struct cow_session *s, const char *container, int64_t exe
 	return s->container ? 0 : cow_error_errno(err, -ENOMEM, "session");
 }
 
+/* What is not to be seen is read all the same: the process must not wait for a reader. */
+static int pump_to(struct cow_pump *pump, int from, bool mute, int own)
+{
+	_cleanup_close_ int nowhere = mute ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+
+	if (mute && nowhere < 0)
+		return -errno;
+	return cow_pump_out(pump, from, true, mute ? nowhere : own);
+}
+
 int cow_session_streams(struct cow_session *s, int in, int out, int err_fd, bool terminal,
 			bool master, struct cow_error *err)
 {
@@ -174,9 +185,9 @@ int cow_session_streams(struct cow_session *s, int in, int out, int err_fd, bool
 	if (in >= 0)
 		r = cow_pump_in(&p[IN], STDIN_FILENO, in, in != out);
 	if (!r && out >= 0)
-		r = cow_pump_out(&p[OUT], out, true, STDOUT_FILENO);
+		r = pump_to(&p[OUT], out, s->setup.mute_out, STDOUT_FILENO);
 	if (!r && err_fd >= 0)
-		r = cow_pump_out(&p[ERR], err_fd, true, STDERR_FILENO);
+		r = pump_to(&p[ERR], err_fd, s->setup.mute_err, STDERR_FILENO);
 	if (terminal && isatty(STDIN_FILENO))
 		p[IN].detach = &s->detach;
 	return r ? cow_error_errno(err, r, "standard streams") : 0;

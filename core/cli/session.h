@@ -18,6 +18,7 @@ struct cow_session_setup {
 	struct cow_client *client; /* borrowed */
 	const char *detach_keys;   /* NULL: the usual ones */
 	bool interactive;          /* standard input is passed on */
+	bool mute_out, mute_err;   /* standard output, or error, shows nothing of it */
 	bool sig_proxy;            /* signals go to the process; otherwise they end the client */
 };
 

@@ -145,6 +145,7 @@ static const struct cow_option shutdown_options[] = {
 
 static const struct cow_option run[] = {
 	{ "detach", 'd', FLAG, NULL, "Run in the background and print the container's id" },
+	{ "attach", 'a', LIST, "STREAM", "Only stdin, stdout or stderr (default all)" },
 	CREATE,
 	KEYS,
 	{ "sig-proxy", 0, FLAG, NULL, "Pass signals on to the container (default true)" },

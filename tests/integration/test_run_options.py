@@ -142,6 +142,23 @@ def test_docker_profiles():
     assert r.returncode == 125 and b"not a profile" in r.stderr, r
 
 
+def test_attach():
+    both = "echo out; echo err >&2; cat"
+    for words, given, out, err in [
+            (["-a", "stdout"], b"", b"out\n", b""), (["--attach", "STDERR"], b"", b"", b"err\n"),
+            (["-a", "stdout", "-a", "stderr"], b"", b"out\n", b"err\n"),
+            (["-i", "-a", "stdin", "-a", "stdout"], b"in", b"out\nin", b"")]:
+        r = world.supervisor.cli("run", "--rm", *words, "--rootfs", world.rootfs, "sh", "-c", both, stdin=None, input=given)
+        assert (r.returncode, r.stdout, r.stderr) == (0, out, err), (words, r)
+    # What is not shown is read: a pipe's worth of it stalls nobody. Who sees nothing gets the id.
+    r = world.supervisor.cli("run", "--rm", "-i", "-a", "stdin", "--rootfs", world.rootfs, "sh", "-c",
+                             "head -c 1000000 /dev/zero; [ $(cat) = in ] && exit 7", stdin=None, input=b"in")
+    assert r.returncode == 7 and len(r.stdout.strip()) == 36, r
+    for words, message in [(["-a", "x"], b"is not one of stdin"), (["-d", "-a", "stdout"], b"exclude each other")]:
+        r = world.supervisor.cli("run", "--rm", *words, "--rootfs", world.rootfs, "true")
+        assert r.returncode == 125 and message in r.stderr, r
+
+
 def test_cgroup_parent():
     name = world.supervisor.dir.name + "-parent"
     r = world.supervisor.cli("run", "-d", "--name", "below", "--cgroup-parent", name, "--cgroupns", "host", "--rootfs",
@@ -203,7 +220,7 @@ def test_patch_comes_last():
 if __name__ == "__main__":
     world = World()
     try:
-        cow.main([test_limits, test_mounts, test_devices_and_groups, test_namespaces, test_security, test_docker_profiles,
+        cow.main([test_limits, test_mounts, test_devices_and_groups, test_namespaces, test_security, test_docker_profiles, test_attach,
                   test_cgroup_parent, test_wrong_ones, test_top_and_ps_have_dockers_words, test_patch_comes_last])
     finally:
         world.finish()
