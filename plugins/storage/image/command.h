@@ -10,7 +10,7 @@
 
 #include <cowherd/plugin.h>
 
-#define ST_VALUES_MAX 64
+#define ST_VALUES_MAX 160 /* 128 layers, and more */
 
 struct st_option {
 	const char *name; /* without "--"; NULL ends a list */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* layer create, remove, import, apply, export, chain */
+/* layer import, apply, export, chain */
 #include "layer/command.h"
 #include "layer/import.h"
 #include "layer/layer.h"
@@ -328,12 +328,4 @@ int st_layer_cmd_chain(struct st_run *run)
 	st_chain_finish(&chain);
 	st_layer_leave(&at);
 	return r;
-}
-
-/* layer remove: what is mounted must be gone, as with every directory that is removed. */
-int st_layer_cmd_remove(struct st_run *run)
-{
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
-
-	return path ? st_layer_destroy(path, &run->error) : -ENOMEM;
 }

@@ -71,8 +71,12 @@ static int content_of(struct st_layer_at *layer)
 		[ST_FORM_SCRATCH] = "/upper", [ST_FORM_PACKED] = "/layer.vhd",
 	};
 
-	if (asprintf(&layer->content, "%s%s", layer->path,
-		     layer->fd < 0 ? "" : names[layer->form]) < 0) {
+	const char *name = layer->fd < 0 ? "" : names[layer->form];
+
+	/* With a limit it is within a file system of its own, where that is mounted. */
+	if (layer->form == ST_FORM_SCRATCH && has(layer->fd, "disk.img", S_IFREG))
+		name = "/volume/upper";
+	if (asprintf(&layer->content, "%s%s", layer->path, name) < 0) {
 		layer->content = NULL;
 		return -ENOMEM;
 	}

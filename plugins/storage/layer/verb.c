@@ -12,15 +12,39 @@
 
 static const struct st_option import_options[] = { PARENTS, INPUT, OS, { 0 } };
 static const struct st_option export_options[] = { PARENTS, OUTPUT, GZIP, { 0 } };
+static const struct st_option create_options[] = {
+	PARENTS,
+	{ "read-only", 0, NULL, "an empty layer to import into, not one to write to" },
+	{ "size", 0, "SIZE", "the most that may be written (1g, 512m); without it, no limit" },
+	{ 0 },
+};
+static const struct st_option parents_options[] = { PARENTS, { 0 } };
 static const struct st_option none[] = { { 0 } };
 
 static const struct st_command commands[] = {
+	{ "create", "LAYER", "Make a layer to write to, on top of its parents", NULL, create_options,
+	  1, 1, st_layer_cmd_create },
+	{ "create-scratch", "LAYER", "The same", NULL, create_options, 1, 1, st_layer_cmd_create },
+	{ "mount", "LAYER [TARGET]", "Activate and prepare a layer, and print where it is",
+	  "  Parents that are not given are those of layerchain.json.\n", parents_options, 1, 2,
+	  st_layer_cmd_mount },
+	{ "unmount", "LAYER [TARGET]", "Take a mount away, and with the last one all of them", NULL,
+	  none, 1, 2, st_layer_cmd_unmount },
+	{ "remove", "LAYER", "Unmount and delete a layer; absent: fine", NULL, none, 1, 1,
+	  st_layer_cmd_remove },
+	{ "activate", "LAYER", "ActivateLayer: mount its own file system, if it has one", NULL, none,
+	  1, 1, st_layer_cmd_activate },
+	{ "prepare", "LAYER", "PrepareLayer: mount it with its parents", NULL, parents_options, 1, 1,
+	  st_layer_cmd_prepare },
+	{ "path", "LAYER", "GetLayerMountPath: print where its files are", NULL, none, 1, 1,
+	  st_layer_cmd_path },
+	{ "unprepare", "LAYER", "UnprepareLayer", NULL, none, 1, 1, st_layer_cmd_unprepare },
+	{ "deactivate", "LAYER", "DeactivateLayer", NULL, none, 1, 1, st_layer_cmd_deactivate },
 	{ "import", "LAYER", "Make a layer of an archive (tar, gzip, zstd) and print its size",
 	  NULL, import_options, 1, 1, st_layer_cmd_import },
 	{ "apply", "LAYER", "The same (ApplyDiff)", NULL, import_options, 1, 1, st_layer_cmd_import },
 	{ "export", "LAYER [> FILE]", "Write a layer as an archive", NULL, export_options, 1, 1,
 	  st_layer_cmd_export },
-	{ "remove", "LAYER", "Delete a layer; absent: fine", NULL, none, 1, 1, st_layer_cmd_remove },
 	{ "chain", "LAYER", "List a layer's parents, the nearest first", NULL, none, 1, 1,
 	  st_layer_cmd_chain },
 	{ 0 },

@@ -79,9 +79,8 @@ static int put_noted(const struct out *o, struct win_entry *noted)
 		entry.type = ST_TAR_FILE;
 	if (noted->type != 'w' && noted->type != ST_TAR_HARD_LINK) {
 		parent = st_tree_parent(o->root, noted->path, &base);
-		if (parent < 0 || fstatat(parent, base, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			r = parent < 0 ? parent : -errno;
-		else
+		r = parent < 0 ? parent : st_tree_stat(o->root, st_win_data_path(o->root, noted->path), &st);
+		if (r == 0)
 			entry.mtime = st.st_mtim;
 		if (r == 0 && noted->stored)
 			r = win_meta_load(parent, base, &noted->meta, &dosattrib);

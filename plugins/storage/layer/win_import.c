@@ -198,15 +198,17 @@ static int backup(struct win *w, const char *name)
 	int r = st_tree_remove(w->root, name);
 	_cleanup_close_ int in = st_tree_open(w->root, w->path, O_RDONLY),
 			    out = r < 0 ? -1 : st_tree_create(w->root, name, 0644);
+	struct timespec times[2];
 	uint8_t buffer[16384];
 	ssize_t n;
 
+	times_of(w->entry, times);
 	if (in < 0 || out < 0)
 		return failed(w, in < 0 ? in : out < 0 ? out : r, name);
 	while ((n = read(in, buffer, sizeof(buffer))) > 0)
 		if (write(out, buffer, (size_t)n) != n)
 			return failed(w, -ENOSPC, name);
-	return n < 0 ? failed(w, -errno, name) : 0;
+	return n < 0 || futimens(out, times) < 0 ? failed(w, -errno, name) : 0;
 }
 
 static int add_file(struct win *w)
