@@ -58,6 +58,7 @@ struct cow_engine {
 	/* io.c */
 	struct cow_list buffers;       /* bulk buffers not in use */
 	struct cow_list follows;
+	struct cow_specs_kept specs;
 	struct cow_list images;        /* image.c: being asked for */
 	uint32_t jobs; /* pool jobs and closing handles that still need the engine */
 	struct cow_timer buffer_timer;

@@ -210,7 +210,7 @@ void cow_engine_container_create(struct cow_engine *e, struct json_object *param
 	}
 	if (is_large(create) && create_offload(e, create, params, w) == 0)
 		return;
-	(void)cow_create_compile(create, &err);
+	(void)cow_create_compile_kept(create, &e->specs, &err);
 	create_compiled(e, create, params, w, &err);
 }
 

@@ -189,7 +189,7 @@ int definition_make(struct cow_create *create, struct json_object *params, uint3
 	take_spec(d, create->spec);
 	d->created_ns = cow_realtime_ns();
 	d->options = options_text(params);
-	d->spec = text_of(create->spec);
+	d->spec = create->spec_text ? cow_take_ptr(create->spec_text) : text_of(create->spec);
 	rc = sandbox_check(member(create->spec, "annotations"), err);
 	if (rc == 0 && d->schema_major == 1 && d->has_linux)
 		rc = cow_error_set(err, -ENOTSUP, "LCOW v1 not supported");

@@ -288,6 +288,7 @@ void cow_engine_destroy(struct cow_engine *e)
 	cow_timer_stop(e->setup.timers, &e->trim_timer);
 	buffers_finish(e);
 	events_finish(e);
+	cow_specs_kept_finish(&e->specs);
 	if (e->setup.state_root)
 		dirs_sweep(e, false);
 	hash_finish(&e->ids);

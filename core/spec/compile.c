@@ -97,35 +97,63 @@ static int check_spec(const struct cow_json *root, struct cow_error *err)
 	return r;
 }
 
-static int read_bundle(const char *bundle, struct json_object **ret, struct cow_error *err)
+/* config.json, and what it is called in messages. */
+struct config {
+	char *path, *text;
+	size_t len;
+};
+
+static void config_finish(struct config *config)
 {
-	_cleanup_free_ char *path = cow_fs_join(bundle, "config.json"), *text = NULL;
-	struct json_object *spec = NULL;
-	struct cow_json root;
+	free(config->path);
+	free(config->text);
+}
+
+static int config_read(const char *bundle, struct config *ret, struct cow_error *err)
+{
+	_cleanup_free_ char *path = cow_fs_join(bundle, "config.json");
 	struct stat st;
-	size_t len = 0;
 	int r = path ? 0 : -ENOMEM;
 
 	/* Opening a FIFO would wait for its writer. */
 	if (r == 0 && (stat(path, &st) < 0 || !S_ISREG(st.st_mode)))
 		r = -ENOENT;
 	if (r == 0)
-		r = cow_fs_read(path, COW_SPEC_MAX, &text, &len);
+		r = cow_fs_read(path, COW_SPEC_MAX, &ret->text, &ret->len);
 	if (r == -ENOENT)
 		return cow_error_set(err, r, "%s: JSON specification file config.json not found",
 				     bundle);
 	if (r < 0)
 		return cow_error_errno(err, r, "%s: config.json", bundle);
-	r = cow_json_parse(path, text, len, &spec, err);
+	ret->path = cow_take_ptr(path);
+	return 0;
+}
+
+static int config_parse(const struct config *c, struct json_object **ret, struct cow_error *err)
+{
+	struct json_object *spec = NULL;
+	struct cow_json root;
+	int r = cow_json_parse(c->path, c->text, c->len, &spec, err);
+
 	if (r < 0)
 		return r;
-	root = (struct cow_json){ .value = spec, .name = path, .text = text, .text_len = len };
+	root = (struct cow_json){
+		.value = spec, .name = c->path, .text = c->text, .text_len = c->len
+	};
 	r = check_spec(&root, err);
 	if (r < 0)
 		json_object_put(spec);
 	else
 		*ret = spec;
 	return r;
+}
+
+static int read_bundle(const char *bundle, struct json_object **ret, struct cow_error *err)
+{
+	_cleanup_(config_finish) struct config config = { 0 };
+	int r = config_read(bundle, &config, err);
+
+	return r < 0 ? r : config_parse(&config, ret, err);
 }
 
 static int take_spec(struct cow_create *c, struct json_object **ret, struct cow_error *err)
@@ -256,9 +284,28 @@ int cow_create_settle_user(struct json_object *process, const char *rootfs, stru
 	return r < 0 ? cow_error_errno(err, r, "user") : add_home(process, rootfs, err);
 }
 
+/* Takes spec, also on failure. */
+static int compile_overlay(struct cow_create *c, struct json_object *spec, struct cow_error *err)
+{
+	_cleanup_free_ char *rootfs = root_path(c, spec);
+	int r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err)
+		       : cow_error_errno(err, -ENOMEM, "spec");
+
+	if (r == 0)
+		r = cow_tuning_overlay(spec, &c->options->tuning, rootfs, c->id, err);
+	if (r == 0)
+		r = finish_process(c, spec, rootfs, err);
+	if (r < 0) {
+		json_object_put(spec);
+		return r;
+	}
+	json_object_put(c->spec);
+	c->spec = spec;
+	return 0;
+}
+
 int cow_create_compile(struct cow_create *c, struct cow_error *err)
 {
-	_cleanup_free_ char *rootfs = NULL;
 	struct json_object *spec = NULL;
 	int r;
 
@@ -271,20 +318,99 @@ int cow_create_compile(struct cow_create *c, struct cow_error *err)
 		r = make_spec(c, &spec, err);
 	else
 		r = take_spec(c, &spec, err);
+	return r < 0 ? r : compile_overlay(c, spec, err);
+}
+
+#define KEPT_MAX (64u << 10) /* bytes of a config.json that is kept */
+
+static void kept_drop(struct cow_spec_kept *e)
+{
+	free(e->config);
+	free(e->text);
+	json_object_put(e->spec);
+	*e = (struct cow_spec_kept){ 0 };
+}
+
+void cow_specs_kept_finish(struct cow_specs_kept *kept)
+{
+	for (size_t i = 0; i < COW_SPECS_KEPT; i++)
+		kept_drop(&kept->entry[i]);
+}
+
+static void kept_to_front(struct cow_specs_kept *kept, size_t i)
+{
+	struct cow_spec_kept e = kept->entry[i];
+
+	memmove(kept->entry + 1, kept->entry, i * sizeof(e));
+	kept->entry[0] = e;
+}
+
+static bool kept_find(struct cow_specs_kept *kept, const struct config *config)
+{
+	for (size_t i = 0; i < COW_SPECS_KEPT; i++) {
+		const struct cow_spec_kept *e = &kept->entry[i];
+
+		if (!e->config || e->len != config->len ||
+		    memcmp(e->config, config->text, e->len) != 0)
+			continue;
+		kept_to_front(kept, i);
+		return true;
+	}
+	return false;
+}
+
+/* Where there is no memory for it, it is not kept. */
+static void kept_add(struct cow_specs_kept *kept, struct config *config, const struct cow_create *c)
+{
+	struct cow_spec_kept *last = &kept->entry[COW_SPECS_KEPT - 1];
+	char *text = config->len <= KEPT_MAX ? strdup(c->spec_text) : NULL;
+
+	if (!text)
+		return;
+	kept_drop(last);
+	*last = (struct cow_spec_kept){ .config = cow_take_ptr(config->text),
+					.len = config->len,
+					.text = text,
+					.spec = json_object_get(c->spec) };
+	kept_to_front(kept, COW_SPECS_KEPT - 1);
+}
+
+static int compile_config(struct cow_create *c, const struct config *config, struct cow_error *err)
+{
+	struct json_object *spec = NULL;
+	const char *text;
+	int r = config_parse(config, &spec, err);
+
+	if (r == 0)
+		r = compile_overlay(c, spec, err);
 	if (r < 0)
 		return r;
-	rootfs = root_path(c, spec);
-	r = rootfs ? cow_spec_overlay(spec, c->options, rootfs, err)
-		   : cow_error_errno(err, -ENOMEM, "spec");
-	if (r == 0)
-		r = cow_tuning_overlay(spec, &c->options->tuning, rootfs, c->id, err);
-	if (r == 0)
-		r = finish_process(c, spec, rootfs, err);
-	if (r < 0) {
-		json_object_put(spec);
+	text = json_object_to_json_string_ext(c->spec, JSON_C_TO_STRING_PLAIN |
+						       JSON_C_TO_STRING_NOSLASHESCAPE);
+	c->spec_text = text ? strdup(text) : NULL;
+	return c->spec_text ? 0 : cow_error_errno(err, -ENOMEM, "spec");
+}
+
+int cow_create_compile_kept(struct cow_create *c, struct cow_specs_kept *kept,
+			    struct cow_error *err)
+{
+	_cleanup_(config_finish) struct config config = { 0 };
+	int r;
+
+	if (!c->as_bundle)
+		return cow_create_compile(c, err);
+	r = config_read(c->bundle, &config, err);
+	if (r < 0)
+		return r;
+	if (!kept_find(kept, &config)) {
+		r = compile_config(c, &config, err);
+		if (r == 0)
+			kept_add(kept, &config, c);
 		return r;
 	}
-	json_object_put(c->spec);
-	c->spec = spec;
-	return 0;
+	c->spec_text = strdup(kept->entry[0].text);
+	if (!c->spec_text)
+		return cow_error_errno(err, -ENOMEM, "spec");
+	c->spec = json_object_get(kept->entry[0].spec);
+	return finish_process(c, c->spec, "/", err); /* says whether there is a terminal, no more */
 }

@@ -409,6 +409,27 @@ static int parse_keeping(const struct cow_json *at, struct cow_create *c, struct
 	return r;
 }
 
+/* What these say is not in the spec; of a key that is not among them nothing is assumed. */
+static bool is_as_bundle(const struct cow_json *at)
+{
+	static const char *const beside[] = { "id",	    "name",	    "owner",	   "bundle",
+					      "labels",	    "init",	    "open_stdin",  "log",
+					      "auto_remove", "stop_signal", "restart",	   "health",
+					      "backend",     "isolation",   "stop_timeout_s",
+					      "keep_on_failure" };
+	bool known = json_object_object_get(at->value, "bundle") != NULL;
+
+	json_object_object_foreach(at->value, key, value) {
+		bool found = false;
+
+		(void)value;
+		for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]) && !found; i++)
+			found = strcmp(key, beside[i]) == 0;
+		known = known && found;
+	}
+	return known;
+}
+
 int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults *defaults,
 		     struct cow_create **ret, struct cow_error *err)
 {
@@ -441,6 +462,7 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 		cow_create_destroy(c);
 		return r;
 	}
+	c->as_bundle = is_as_bundle(at);
 	if (!c->from_image) /* an image may have something to say to it yet */
 		cow_health_defaults(&c->health);
 	*ret = c;
@@ -472,6 +494,7 @@ void cow_create_destroy(struct cow_create *create)
 	free(create->platform);
 	json_object_put(create->labels);
 	json_object_put(create->resolved);
+	free(create->spec_text);
 	cow_strv_free(create->health.test);
 	cow_spec_options_destroy(create->options);
 	json_object_put(create->spec);

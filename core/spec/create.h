@@ -76,8 +76,10 @@ struct cow_create {
 	uint32_t log_files;     /* kept, the current one included */
 
 	struct cow_spec_options *options; /* private */
+	bool as_bundle; /* no parameter changes the bundle's spec */
 	/* After compile: the OCI spec; relative paths in it are the bundle's. */
 	struct json_object *spec;
+	char *spec_text; /* the same, printed, where compile has it at hand; else NULL */
 };
 
 struct cow_create_defaults {
@@ -105,6 +107,24 @@ int cow_create_take_image(struct cow_create *create, struct json_object *answer,
 int cow_create_settle_user(struct json_object *process, const char *rootfs, struct cow_error *err);
 /* Fill in spec, once.  Reads files of the bundle and of the root file system, takes nothing. */
 int cow_create_compile(struct cow_create *create, struct cow_error *err);
+
+/*
+ * The specs of bundles compiled last, found again by what is in config.json: a create from one of them
+ * need not parse it anew.  Zeroed it is empty.  Used by one thread, like the creates that are compiled
+ * with it, whose spec is not to be changed: it is shared.
+ */
+#define COW_SPECS_KEPT 4
+struct cow_specs_kept {
+	struct cow_spec_kept {
+		char *config; /* NULL: not in use */
+		size_t len;
+		char *text;
+		struct json_object *spec;
+	} entry[COW_SPECS_KEPT]; /* the one used last comes first */
+};
+int cow_create_compile_kept(struct cow_create *create, struct cow_specs_kept *kept,
+			    struct cow_error *err);
+void cow_specs_kept_finish(struct cow_specs_kept *kept); /* and it is empty again */
 void cow_create_destroy(struct cow_create *create); /* NULL is fine */
 
 /*
