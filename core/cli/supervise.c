@@ -232,7 +232,7 @@ static int open_server(struct cow_supervisor *s)
 		.engine = s->engine,
 		.host = s->host,
 		.socket_path = s->place.socket,
-		.owner = s->config->owner ? s->config->owner : "cowherd",
+		.owner = cow_supervise_owner(s->config),
 		.run_root = s->place.root,
 		.state_root = s->place.state,
 		.callbacks = { .reload = reload, .shutdown = stop_request, .arg = s },

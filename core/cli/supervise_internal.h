@@ -62,6 +62,10 @@ void cow_supervisor_log(enum cow_log_level level, const char *event, const char 
 /* One line of the log for each line of text. */
 void cow_supervisor_log_lines(enum cow_log_level level, const char *event, const char *text);
 
+/* ---- supervise_make.c */
+/* Whose containers these are: as configured, else the program's own base name. */
+const char *cow_supervise_owner(const struct cow_config *config);
+
 /* ---- supervise.c */
 void cow_supervisor_failed(void *arg, const char *container, const char *message);
 void cow_supervisor_signal(uv_signal_t *handle, int signo);

@@ -125,6 +125,11 @@ static int load_plugins(struct cow_supervisor *s, struct cow_strbuf *why)
 	return r;
 }
 
+const char *cow_supervise_owner(const struct cow_config *config)
+{
+	return config->owner ? config->owner : program_invocation_short_name;
+}
+
 static int make_engine(struct cow_supervisor *s, struct cow_error *err)
 {
 	const struct cow_engine_setup setup = {
@@ -134,7 +139,7 @@ static int make_engine(struct cow_supervisor *s, struct cow_error *err)
 		.host = s->host,
 		.run_root = s->place.root,
 		.state_root = s->place.state,
-		.owner = s->config->owner,
+		.owner = cow_supervise_owner(s->config),
 		.windows_build = s->config->emulate_build,
 	};
 	struct cow_reconcile_setup reconcile = {

@@ -99,16 +99,19 @@ static int stop_signal_of(const struct cow_create *create, struct json_object *a
 	return signo ? signo : SIGTERM;
 }
 
-/* Before Windows RS5 there is schema 1.0 only, from then on 2.1 only; other wishes are ignored. */
+/*
+ * Schema 1.0 goes everywhere, 2.1 from Windows RS5 on, where it is also what goes without a wish; other
+ * wishes are ignored.
+ */
 static void schema_choose(struct definition *d, const struct cow_create *create, uint32_t build)
 {
 	bool modern = build >= BUILD_RS5;
+	bool ignored = create->schema_ignored || (create->schema_major == 2 && !modern);
+	bool wished = create->schema_major && !ignored;
 
-	d->schema_major = modern ? 2 : 1;
-	d->schema_minor = modern ? 1 : 0;
-	if (create->schema_ignored ||
-	    (create->schema_major && (create->schema_major != d->schema_major ||
-				      create->schema_minor != d->schema_minor)))
+	d->schema_major = wished ? create->schema_major : modern ? 2 : 1;
+	d->schema_minor = wished ? create->schema_minor : modern ? 1 : 0;
+	if (ignored)
 		cow_log(.level = COW_LOG_WARN, .event = "schema.ignored", .container = create->id,
 			.msg = "Ignoring unsupported requested schema version");
 }

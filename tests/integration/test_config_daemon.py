@@ -341,5 +341,23 @@ def test_check_touches_nothing():
             assert all(g.endswith(e) for g, e in zip(got, expected)), (name, result.stderr)
 
 
+def test_owner_is_the_programs_base_name():
+    s = cow.Supervisor()
+    s.process = subprocess.Popen(["/nowhere/herdsman", *s.command()[1:]], executable=cow.COWHERD, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        cow.wait_for(s.answers, "the supervisor")
+        assert s.call("version")["owner"] == "herdsman"
+        rootfs = str(cow.make_rootfs(s.dir / "rootfs"))
+        made = s.call("container.create", rootfs=rootfs, args=["true"])
+        assert s.call("container.inspect", container=made["id"])["owner"] == "herdsman"
+        other = s.call("container.create", rootfs=rootfs, args=["true"], owner="else")
+        assert s.call("container.inspect", container=other["id"])["owner"] == "else"
+    finally:
+        for c in s.call("container.list", all=True):
+            s.call("container.delete", container=c["id"], force=True)
+        s.remove()
+
+
 if __name__ == "__main__":
     cow.main([value for name, value in list(globals().items()) if name.startswith("test_")])

@@ -94,6 +94,12 @@ static void schema_versions(void **state)
 	fake.engine->setup.windows_build = 17763;
 	assert_int_equal(
 		create_text("{\"id\":\"x\",\"schema_version\":\"1.0\",\"spec\":{\"linux\":{}}}"),
+		-ENOTSUP);
+	assert_string_equal(fake.reply_message, "LCOW v1 not supported");
+	assert_int_equal(create_text("{\"id\":\"y\",\"schema_version\":\"1.0\",\"spec\":{}}"), 0);
+	assert_int_equal(container_by_id(fake.engine, "y")->def->schema_major, 1);
+	assert_int_equal(
+		create_text("{\"id\":\"x\",\"schema_version\":\"3.1\",\"spec\":{\"linux\":{}}}"),
 		0);
 	assert_int_equal(container_by_id(fake.engine, "x")->def->schema_major, 2);
 	assert_int_equal(container_by_id(fake.engine, "x")->def->schema_minor, 1);
