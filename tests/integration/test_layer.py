@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pathlib
+import random
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -289,6 +291,132 @@ def test_killed_anywhere():
                     assert sorted(os.listdir(d)) == ["a.tar", "base", "here"], (words, call, n, os.listdir(d))
                     assert not os.listdir(d / "here") and str(d) not in mounts()
         assert killed > 40, killed
+
+
+def picture(root):
+    """Every file below root: type, mode, owner, content or size and time, as rsync looks at them."""
+    found = {}
+    for top, dirs, files in os.walk(root):
+        for name in dirs + files:
+            path = os.path.join(top, name)
+            st = os.lstat(path)
+            about = (st.st_mode, st.st_uid, st.st_gid)
+            if not os.path.isdir(path) or os.path.islink(path):
+                about += (st.st_size, st.st_mtime_ns, os.readlink(path) if os.path.islink(path) else
+                          pathlib.Path(path).read_bytes())
+            found[os.path.relpath(path, root)] = about
+    return found
+
+
+def changes_of(before, after):
+    """What `changes` is to print."""
+    kinds = {}
+    for path in set(before) | set(after):
+        if path not in before:
+            kinds[path] = "A"
+        elif path not in after:
+            if all(os.path.dirname(path) == "" or p in after for p in [os.path.dirname(path)]):
+                kinds[path] = "D"
+        elif before[path] != after[path]:
+            kinds[path] = "C"
+    for path in list(kinds):
+        while path := os.path.dirname(path):
+            kinds.setdefault(path, "C")
+    # Of a directory that is something else now, what was in it goes without saying.
+    return sorted((k, "/" + p) for p, k in kinds.items()
+                  if not (k == "D" and stat.S_ISREG(after.get(os.path.dirname(p), (stat.S_IFDIR,))[0])
+                          or k == "D" and stat.S_ISLNK(after.get(os.path.dirname(p), (stat.S_IFDIR,))[0])))
+
+
+def change(root, rng):
+    """One change somewhere below root."""
+    paths = sorted(picture(root))
+    dirs = [""] + [p for p in paths if (root / p).is_dir() and not (root / p).is_symlink()]
+    new = root / rng.choice(dirs) / ("n%d" % rng.randrange(30))
+    old = root / rng.choice(paths) if paths else None
+    kind = rng.randrange(8)
+    if kind < 3 and not os.path.lexists(new):
+        if kind == 0:
+            new.write_text("new %d" % rng.random().__hash__())
+        elif kind == 1:
+            new.mkdir()
+        else:
+            new.symlink_to("target%d" % rng.randrange(9))
+    elif old is None:
+        return
+    elif kind == 3:
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    elif kind == 4 and not old.is_symlink():
+        old.chmod(rng.choice([0o700, 0o755, 0o750]) if old.is_dir() else rng.choice([0o600, 0o4755]))
+    elif kind == 5 and old.is_file() and not old.is_symlink():
+        with open(old, "a") as f:
+            f.write("more")
+    elif kind == 6 and not os.path.lexists(new) and old.is_file() and not old.is_symlink():
+        os.link(old, new)
+    elif kind == 7 and old.is_file() and not old.is_symlink():
+        old.unlink()
+        old.mkdir()
+
+
+def test_random_changes():
+    for seed in range(6):
+        rng = random.Random(seed)
+        with place() as d:
+            lower = []
+            for i in range(3):
+                source = d / "source"
+                if lower:
+                    layer(d, "create", *lower, "rw")
+                    source = pathlib.Path(layer(d, "mount", "rw").decode().strip())
+                else:
+                    source.mkdir()
+                before = picture(source)
+                for _ in range(40):
+                    change(source, rng)
+                after = picture(source)
+                if lower:
+                    said = [tuple(line.split(" ", 1)) for line in layer(d, "changes", "rw").decode().splitlines()]
+                    want = changes_of(before, after)
+                    assert sorted(said) == want, (seed, set(said) ^ set(want))
+                    shutil.copytree(source, d / "copy", symlinks=True)
+                    whole = layer(d, "changes", "--whole", *lower, "copy").decode().splitlines()
+                    assert sorted(tuple(line.split(" ", 1)) for line in whole) == want, (seed, whole, want)
+                    tars = [layer(d, "diff", "rw"), layer(d, "export", "rw"), layer(d, "diff", "--whole", *lower, "copy")]
+                    layer(d, "unmount", "rw")
+                    assert layer(d, "export", "rw") == tars[1]
+                else:
+                    tars = [layer(d, "export", "source")]
+                for n, data in enumerate(tars):
+                    layer(d, "apply", *lower, "new%d" % n, data=data)
+                    layer(d, "create", "-l", "new%d" % n, *lower, "look")
+                    root = layer(d, "mount", "look").decode().strip()
+                    now = picture(root)
+                    assert now == after, (seed, i, n, [(p, now.get(p), after.get(p)) for p in set(now) | set(after)
+                                                       if now.get(p) != after.get(p)][:3])
+                    layer(d, "remove", "look")
+                layer(d, "remove", "rw")
+                os.rename(d / "new0", d / ("l%d" % i))
+                for n in range(1, len(tars)):
+                    layer(d, "remove", "new%d" % n)
+                lower = ["-l", "l%d" % i] + lower
+                shutil.rmtree(d / "copy", ignore_errors=True)
+
+
+def test_single_files():
+    with place() as d:
+        layer(d, "import", "base", data=tar(LINUX))
+        layer(d, "import", "win", data=tar(WINDOWS))
+        assert layer(d, "get", "base", "/etc/a") == b"one"
+        assert [e[0] for e in entries(layer(d, "get", "--tar", "base", "etc/a", "old"))] == ["etc/a", "old"]
+        assert "No such file" in layer(d, "get", "base", "etc/none", fail=True)
+        assert "use --tar" in layer(d, "get", "base", "etc", fail=True)
+        boot = "UtilityVM/Files/EFI/Microsoft/Boot/BCD"
+        (d / "win" / boot).write_bytes(b"changed")
+        assert layer(d, "get", "win", boot) == b"bcd"
+        got = entries(layer(d, "get", "--tar", "win", "Files/Windows/z.dll"))
+        assert got == [e for e in entries(tar(WINDOWS)) if e[0].startswith("Files/Windows/z.dll")]
+        (d / "base/fs/secret").symlink_to("/etc/passwd")
+        assert layer(d, "get", "base", "secret", fail=True) and layer(d, "get", "base", "../layer.json", fail=True)
 
 
 if __name__ == "__main__":

@@ -261,6 +261,29 @@ static int attributes_read(const char *path, struct attributes *ret)
 	return r;
 }
 
+static bool attributes_at(int root, const char *path, struct attributes *ret)
+{
+	char proc[ST_TREE_PATH];
+	const char *base;
+	_cleanup_close_ int parent = st_tree_parent(root, path, &base);
+
+	return parent >= 0 && st_tree_path(parent, base, proc) == 0 && attributes_read(proc, ret) == 0;
+}
+
+bool st_pack_same_attributes(int root, int other, const char *path)
+{
+	struct attributes a = { 0 }, b = { 0 };
+	bool same = attributes_at(root, path, &a) && attributes_at(other, path, &b) &&
+		    a.count == b.count;
+
+	for (size_t i = 0; same && i < a.count; i++)
+		same = !strcmp(a.pax[i].key, b.pax[i].key) && a.pax[i].size == b.pax[i].size &&
+		       !memcmp(a.pax[i].value, b.pax[i].value, a.pax[i].size);
+	attributes_finish(&a);
+	attributes_finish(&b);
+	return same;
+}
+
 /* ---- entries */
 
 static char type_of(mode_t mode)

@@ -26,6 +26,9 @@ int st_pack_entry(struct st_pack *pack, const char *path, struct st_error *err);
 /* ".wh.NAME" of a path; with opaque ".wh..wh..opq" in it. */
 int st_pack_whiteout(struct st_pack *pack, const char *path, bool opaque, struct st_error *err);
 
+/* The extended attributes that an archive would have are the same in both trees. */
+bool st_pack_same_attributes(int root, int other, const char *path);
+
 /*
  * Data of an open file: where something is, in *extents (allocated), NULL and 0 where the file has no
  * holes.  -ENOMEM.

@@ -19,6 +19,15 @@ static const struct st_option create_options[] = {
 	{ 0 },
 };
 static const struct st_option parents_options[] = { PARENTS, { 0 } };
+#define WHOLE { "whole", 0, NULL, "the layer is a complete tree: what is not in it is deleted" }
+static const struct st_option changes_options[] = { PARENTS, WHOLE, { 0 } };
+static const struct st_option diff_options[] = { PARENTS, WHOLE, OUTPUT, GZIP, { 0 } };
+static const struct st_option get_options[] = {
+	{ "tar", 't', NULL, "an archive of the files, with all that is known of them" },
+	OUTPUT,
+	GZIP,
+	{ 0 },
+};
 static const struct st_option none[] = { { 0 } };
 
 static const struct st_command commands[] = {
@@ -47,6 +56,14 @@ static const struct st_command commands[] = {
 	  st_layer_cmd_export },
 	{ "chain", "LAYER", "List a layer's parents, the nearest first", NULL, none, 1, 1,
 	  st_layer_cmd_chain },
+	{ "changes", "LAYER", "List what a layer adds (A), changes (C) and deletes (D)", NULL,
+	  changes_options, 1, 1, st_layer_cmd_changes },
+	{ "diff", "LAYER [> FILE]", "Write what a layer changes as an archive", NULL, diff_options, 1,
+	  1, st_layer_cmd_diff },
+	{ "size", "LAYER", "Print how many bytes a layer's added and changed files have", NULL,
+	  changes_options, 1, 1, st_layer_cmd_size },
+	{ "get", "LAYER FILE...", "Write a file of a layer, or an archive of several", NULL,
+	  get_options, 2, SIZE_MAX, st_layer_cmd_get },
 	{ 0 },
 };
 
