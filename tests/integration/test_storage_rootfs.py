@@ -10,6 +10,7 @@ import random
 import shutil
 import stat
 import subprocess
+import tempfile
 import threading
 
 import cow
@@ -185,7 +186,7 @@ def test_read_only_and_limits():
         p.again()
         assert p.says("exec", "l", "cat", "/kept") == "kept\n"
         p.says("rm", "-f", "l")
-        assert not [d for d in cow.loops() if str(p.s.dir) in pathlib.Path("/sys/block/%s/loop/backing_file" % d).read_text()]
+        assert not [d for d in cow.loops() if str(p.s.dir) in str(d)]
 
 
 def test_supervisor_dies():
@@ -347,6 +348,70 @@ def test_shares():
         p.s.call("container.delete", container="plain", force=True)
 
 
+def make_disk(path, files, size="8M"):
+    """A raw ext4 disk with these files."""
+    with tempfile.TemporaryDirectory() as tmp:
+        for name, text in files.items():
+            (pathlib.Path(tmp) / name).write_text(text)
+        run("mkfs.ext4", "-q", "-d", tmp, path, size)
+
+
+def test_disks():
+    with place() as p:
+        root, top, scratch = (p.s.dir / n for n in ("root", "top", "scratch"))
+        cow.make_rootfs(root)
+        (root / "who").write_text("base\n")
+        raw, own = p.s.dir / "raw.img", p.s.dir / "own.img"
+        make_disk(raw, {"f": "on the disk\n"})
+        make_disk(own, {"f": "its own\n"})
+
+        def with_mounts(script, *mounts):
+            return spec(root, args=["sh", "-c", script], windows={}, mounts=[
+                {"destination": "/proc", "type": "proc", "source": "proc"}, *mounts])
+        disk = {"destination": "/d", "type": "virtual-disk", "source": str(raw)}
+        assert output(p, "a", with_mounts("cat /d/f; echo w > /d/w", disk)) == "on the disk\n"
+        # The same disk twice, by two containers: one device.
+        p.s.call("container.create", id="b", spec=with_mounts("sleep 1000", disk))
+        p.s.call("container.start", container="b")
+        assert output(p, "c", with_mounts("cat /d/w", disk)) == "w\n"
+        assert p.says("exec", "b", "cat", "/d/w") == "w\n"
+        p.again()
+        assert p.says("exec", "b", "cat", "/d/w") == "w\n"
+        p.s.call("container.delete", container="b", force=True)
+        assert output(p, "ro", with_mounts("touch /d/x 2>&1", {**disk, "options": ["RO"]})) == "touch: /d/x: Read-only file system\n"
+        # One that goes with its container.
+        mine = {"destination": "/d", "type": "automanage-virtual-disk", "source": str(own)}
+        assert output(p, "e", with_mounts("cat /d/f", mine)) == "its own\n"
+        assert not own.exists() and raw.exists()
+        said = refused(p, with_mounts("true", {"destination": "/d", "type": "virtual-disk", "source": "/no/such"}))
+        assert said.startswith("adding SCSI virtual disk mount {Destination:/d Type:virtual-disk Source:/no/such Options:[]}: "), said
+        said = refused(p, with_mounts("true", {"destination": "/d", "type": "physical-disk", "source": "/no/such", "options": ["ro"]}))
+        assert said.startswith("adding SCSI physical disk mount {Destination:/d Type:physical-disk Source:/no/such Options:[ro]}: "), said
+        # A block device as it is.
+        device = run("losetup", "--find", "--show", raw, text=True).stdout.strip()
+        try:
+            physical = {"destination": "/d", "type": "physical-disk", "source": device}
+            assert output(p, "f", with_mounts("cat /d/f", physical)) == "on the disk\n"
+        finally:
+            run("losetup", "--detach", device)
+        # layer.vhd, and a scratch disk that two containers of a pod share.
+        top.mkdir()
+        scratch.mkdir()
+        make_disk(top / "layer.vhd", {"who": "from the disk\n"})
+        make_disk(scratch / "sandbox.vhdx", {}, "32M")
+        layers = spec(args=["sh", "-c", "cat /who; echo w > /w; sleep 1000"],
+                      windows={"layerFolders": [str(top), str(root), str(scratch)]})
+        for name in "one", "two":
+            p.s.call("container.create", id=name, spec=layers)
+            p.s.call("container.start", container=name)
+        for name in "one", "two":
+            cow.wait_for(lambda n=name: p.says("logs", n) == "from the disk\n", "its output")
+            assert p.says("exec", name, "sh", "-c", "rm /lost+found 2>/dev/null; cat /w") == "w\n"
+        p.s.call("container.delete", container="one", force=True)
+        assert p.says("exec", "two", "cat", "/w") == "w\n"
+        p.s.call("container.delete", container="two", force=True)
+
+
 def test_plugin_check():
     """Every failure, death, cancellation and abandonment of the allocators, on real directories."""
     with place() as p:
@@ -405,4 +470,5 @@ def test_killed_anywhere():
 
 if __name__ == "__main__":
     cow.main([test_image_and_user, test_not_there, test_volumes, test_read_only_and_limits, test_supervisor_dies,
-              test_many_layers, test_configuration, test_layer_folders, test_shares, test_plugin_check, test_killed_anywhere])
+              test_many_layers, test_configuration, test_layer_folders, test_shares, test_disks,
+              test_plugin_check, test_killed_anywhere])

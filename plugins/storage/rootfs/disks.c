@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <sys/mount.h>
 
-#ifdef ST_HAVE_DISKS
-
 /* What a guest mounts: the first that is on it. */
 static int mount_any(const char *device, const char *place, bool read_only)
 {
@@ -64,33 +62,3 @@ int st_disk_mount_layer(const char *image, const char *place, struct st_error *e
 
 	return r < 0 ? st_error_set(err, r, "%s", message) : 0;
 }
-
-#else /* built without disk/attach.c */
-
-int st_disk_mount(const char *dir, const char *owner, const char *path, bool read_only,
-		  const char *place, unsigned *ret_refs, struct st_error *err)
-{
-	(void)dir;
-	(void)owner;
-	(void)read_only;
-	(void)place;
-	(void)ret_refs;
-	return st_error_set(err, -ENOTSUP, "%s: disks are not attached by this build", path);
-}
-
-int st_disk_release(const char *dir, const char *owner, struct st_error *err)
-{
-	(void)dir;
-	(void)owner;
-	(void)err;
-	return 0;
-}
-
-int st_disk_mount_layer(const char *image, const char *place, struct st_error *err)
-{
-	(void)place;
-	return st_error_set(err, -ENOTSUP, "%s: packed layers are not mounted by this build",
-			    image);
-}
-
-#endif

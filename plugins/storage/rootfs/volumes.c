@@ -151,6 +151,8 @@ int st_volumes_take(struct st_part *part)
 	_cleanup_close_ int root = -1;
 	int r;
 
+	if (!p->volumes) /* disks only, for their end */
+		return 0;
 	if (!base || !target)
 		return st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	r = st_place_make(base, 0700, &part->err);
