@@ -9,6 +9,11 @@
 
 #include <errno.h>
 
+static void delete_told(void *arg)
+{
+	container_answered(arg, NULL);
+}
+
 static void delete_released(void *arg, const struct cow_error *err)
 {
 	struct container *c = arg;
@@ -25,9 +30,12 @@ static void delete_released(void *arg, const struct cow_error *err)
 	cow_ledger_close(c->durable);
 	c->durable = NULL;
 	(void)dirs_drop(c, &why);
-	if (why.code == 0)
-		hooks_run(c->engine, COWHERD_HOOK_CONTAINER_DELETED, c->def->id, NULL, NULL);
-	container_answered(c, &why);
+	if (why.code < 0) {
+		container_answered(c, &why);
+		return;
+	}
+	/* Waited for: what a hook still finds of it must be gone before its name is free again. */
+	hooks_run(c->engine, COWHERD_HOOK_CONTAINER_DELETED, c->def->id, delete_told, c);
 }
 
 void delete_act(struct container *c)

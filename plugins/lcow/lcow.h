@@ -148,6 +148,8 @@ char *record_make(const struct system *s); /* JSON, to be freed; NULL: out of me
 int lcow_adopt(const struct cowherd_record *record, const struct reply *reply,
 	       cowherd_launcher_exit_cb exit_cb, void *arg);
 int lcow_release(const struct cowherd_record *record, const struct reply *reply);
+/* The hook COWHERD_HOOK_CONTAINER_DELETED. */
+int lcow_deleted(void *arg, cowherd_op op, const char *container);
 
 /* supports.c */
 /* Has a Linux section and is not to be a virtual machine. */

@@ -262,6 +262,8 @@ static int lcow_init(const struct cowherd_host *host, struct cowherd_self *self)
 	if (r == 0)
 		r = host->register_verb(self, &lcow_explain_verb, NULL);
 	if (r == 0)
+		r = host->register_hook(self, COWHERD_HOOK_CONTAINER_DELETED, lcow_deleted, NULL);
+	if (r == 0)
 		r = host->provide(self, COWHERD_SERVICE_LAUNCHER, 1, &lcow_launcher);
 	return r;
 }

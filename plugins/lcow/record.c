@@ -298,3 +298,62 @@ int lcow_release(const struct cowherd_record *record, const struct reply *reply)
 		release_go(w);
 	return COWHERD_LATER;
 }
+
+/* What no record named any more. */
+
+struct leftover {
+	cowherd_op op;
+	struct launch_error err;
+	char *container;
+	char path[sizeof(lcow.config.cgroup_parent) + 256];
+};
+
+static int leftover_work(void *arg)
+{
+	struct leftover *w = arg;
+
+	return launch_cgroup_release_path(w->path, false, &w->err);
+}
+
+static void leftover_done(void *arg, int result)
+{
+	struct leftover *w = arg;
+
+	if (result >= 0)
+		lcow.host->log(lcow.self, COWHERD_LOG_WARN, w->container, "cgroup.leftover",
+			       "its ledger had lost its cgroup: what lived in it was ended");
+	(void)reply_code(&(struct reply){ .op = w->op }, result < 0 ? result : 0, w->err.text);
+	free(w->container);
+	free(w);
+}
+
+/*
+ * A ledger that was cut off on disk names nothing, but the cgroup that a container gets by default
+ * is told by its id: after a delete none must be there.  Looking costs one call per hierarchy.
+ */
+int lcow_deleted(void *arg, cowherd_op op, const char *container)
+{
+	struct leftover *w;
+	char path[sizeof(w->path)];
+	int r;
+
+	(void)arg;
+	if (!container)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/%s", lcow.config.cgroup_parent, container);
+	if (launch_cgroup_release_path(path, true, NULL) == 0)
+		return 0;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->op = op;
+	w->container = strdup(container);
+	(void)strcpy(w->path, path);
+	r = w->container ? lcow.host->offload(lcow.self, leftover_work, leftover_done, w) : -ENOMEM;
+	if (r < 0) {
+		free(w->container);
+		free(w);
+		return r;
+	}
+	return COWHERD_LATER;
+}

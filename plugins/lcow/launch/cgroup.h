@@ -59,6 +59,11 @@ int launch_cgroup_open(const char *record, struct launch_cgroup **ret, struct la
 void launch_cgroup_free(struct launch_cgroup *cg);
 /* End what is left in them and remove them, from the record alone; "already gone" is success. */
 int launch_cgroup_release(const char *record, struct launch_error *err);
+/*
+ * Where even the record was lost: whatever is at path ("cowherd/x") in any hierarchy.  1: there was
+ * something, and it is gone (look_only: it is there still); 0: nothing.
+ */
+int launch_cgroup_release_path(const char *path, bool look_only, struct launch_error *err);
 
 /* Remove path ("cowherd") from all hierarchies, where nothing is in it; never fails. */
 void launch_cgroup_remove_parent(const char *path);

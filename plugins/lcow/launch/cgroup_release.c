@@ -165,6 +165,31 @@ int launch_cgroup_release(const char *record, struct launch_error *err)
 	return first;
 }
 
+int launch_cgroup_release_path(const char *path, bool look_only, struct launch_error *err)
+{
+	const struct cgroup_host *host = cgroup_host();
+	struct timespec start;
+	int found = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	for (unsigned i = 0; i < host->n; i++) {
+		const struct cgroup_hierarchy *h = &host->hierarchies[i];
+		char dir[PATH_MAX];
+		const struct cgroup_dir d = { .hierarchy = h, .dir = dir, .unified = h->unified,
+					      .controllers = h->controllers };
+		int r;
+
+		if (snprintf(dir, sizeof(dir), "%s/%s", h->mount, path) >= (int)sizeof(dir) ||
+		    access(dir, F_OK) < 0)
+			continue;
+		found = 1;
+		r = look_only ? 0 : release_dir(&d, &start);
+		if (r < 0)
+			return parent_fail(err, r, "cgroup %s", dir);
+	}
+	return found;
+}
+
 void launch_cgroup_remove_parent(const char *path)
 {
 	const struct cgroup_host *host = cgroup_host();

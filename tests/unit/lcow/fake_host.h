@@ -109,6 +109,15 @@ static inline int on_backend(struct cowherd_self *self, const struct cowherd_bac
 	return fails() ? -ENOMEM : 0;
 }
 
+static int on_hook(struct cowherd_self *self, int hook, cowherd_hook_cb cb, void *arg)
+{
+	(void)self;
+	(void)hook;
+	(void)cb;
+	(void)arg;
+	return 0;
+}
+
 static inline int on_config(struct cowherd_self *self, const struct cowherd_config_section *section,
 			    void *arg)
 {
@@ -261,6 +270,7 @@ static const struct cowherd_host table = {
 	.register_backend = on_backend,
 	.register_verb = on_verb,
 	.register_config = on_config,
+	.register_hook = on_hook,
 	.provide = on_provide,
 	.answer = on_answer,
 	.intend = on_intend,
