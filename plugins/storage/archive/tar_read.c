@@ -96,6 +96,7 @@ static int header_read(struct st_tar *tar)
 	if (++tar->headers > tar->limits.max_entries)
 		return tar_fail(tar, -E2BIG, "more than %llu entries, which is the limit",
 				(unsigned long long)tar->limits.max_entries);
+	r = 0;
 	switch (block[TAR_TYPE]) {
 	case 'x':
 	case 'X':

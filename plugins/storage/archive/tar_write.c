@@ -265,14 +265,22 @@ static bool entry_sparse(const struct st_entry *entry)
 static int sparse_put(struct st_tar_writer *writer, const struct st_entry *entry, const char *path,
 		      size_t path_size)
 {
-	char line[64];
-	int n = snprintf(line, sizeof(line), "%zu\n", entry->extent_count);
-	int r = tar_text_add(&writer->map, line, (size_t)n);
 	static const char zeros[TAR_BLOCK];
+	size_t count = entry->extent_count;
+	const struct st_extent *last = count ? &entry->extents[count - 1] : NULL;
+	/* GNU tar takes the end of the map for the end of the file. */
+	bool ends_in_hole = !last || last->offset + last->size < entry->size;
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%zu\n", count + ends_in_hole);
+	int r = tar_text_add(&writer->map, line, (size_t)n);
 
 	for (size_t i = 0; !r && i < entry->extent_count; i++) {
 		n = snprintf(line, sizeof(line), "%" PRIu64 "\n%" PRIu64 "\n",
 			     entry->extents[i].offset, entry->extents[i].size);
+		r = tar_text_add(&writer->map, line, (size_t)n);
+	}
+	if (!r && ends_in_hole) {
+		n = snprintf(line, sizeof(line), "%" PRIu64 "\n0\n", entry->size);
 		r = tar_text_add(&writer->map, line, (size_t)n);
 	}
 	if (!r)
