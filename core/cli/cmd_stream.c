@@ -108,9 +108,10 @@ int cow_cmd_logs(const struct cow_args *args)
 /* ---- events */
 
 static const struct cow_filter_key event_keys[] = {
-	{ "container", "name", COW_FILTER_EQUAL },
+	{ "container", "name", COW_FILTER_OBJECT },
 	{ "event", "event", COW_FILTER_EQUAL },
 	{ "label", "labels", COW_FILTER_LABEL },
+	{ "type", "type", COW_FILTER_EQUAL },
 	{ NULL, NULL, COW_FILTER_EQUAL },
 };
 
@@ -127,7 +128,8 @@ static void event_text(struct cow_strbuf *out, struct json_object *event)
 	cow_text_rfc3339((uint64_t)cow_get_int(event, "time_ns", 0), true, when, sizeof(when));
 	cow_strbuf_addf(out, "%s %s", when, cow_get_string(event, "event", ""));
 	json_object_object_foreach(event, key, value) {
-		if (!strcmp(key, "time_ns") || !strcmp(key, "event") || !value)
+		if (!strcmp(key, "time_ns") || !strcmp(key, "event") ||
+		    !strcmp(key, "type") || !value)
 			continue;
 		cow_strbuf_addf(out, " %s=", key);
 		if (json_object_is_type(value, json_type_string))
@@ -145,8 +147,11 @@ static int on_event(void *arg, struct json_object *event)
 	struct cow_strbuf out = COW_STRBUF_INIT;
 	int r = 0;
 
-	if (!event || !json_object_is_type(event, json_type_object) ||
-	    !cow_filter_holds(e->args, event_keys, event))
+	if (!event || !json_object_is_type(event, json_type_object))
+		return 0;
+	/* As docker has it, where there are also events of images, networks and volumes. */
+	(void)json_object_object_add(event, "type", json_object_new_string("container"));
+	if (!cow_filter_holds(e->args, event_keys, event))
 		return 0;
 	if (!format || !*format || !strcmp(format, "table")) {
 		event_text(&out, event);

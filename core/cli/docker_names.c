@@ -27,6 +27,12 @@ static const char *const renamed[][2] = {
 	{ ".HostConfig.PidsLimit", ".spec.linux.resources.pids.limit" },
 	{ ".HostConfig.ReadonlyRootfs", ".spec.root.readonly" },
 	{ ".HostConfig.OomScoreAdj", ".spec.process.oomScoreAdj" },
+	/* Of events. */
+	{ ".Action", ".event" },
+	{ ".Actor.ID", ".container" },
+	{ ".Actor.Attributes.name", ".name" },
+	{ ".Actor.Attributes.exitCode", ".exit_code" },
+	{ ".TimeNano", ".time_ns" },
 };
 
 static const char *const times[][2] = {

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define SHORT_ID 12 /* what ps shows of an id; a name is seldom that and the beginning of another's id */
+
 /* The value of "KEY=VALUE", if it is that key; else NULL. */
 static const char *value_for(const char *text, const char *key)
 {
@@ -56,11 +58,15 @@ static bool label_matches(struct json_object *labels, const char *want)
 static bool matches(const struct cow_filter_key *k, struct json_object *row, const char *want)
 {
 	struct json_object *v = cow_get(row, k->member);
-	const char *have = v ? json_object_get_string(v) : NULL;
+	const char *have = v ? json_object_get_string(v) : NULL, *id;
 
 	switch (k->match) {
 	case COW_FILTER_LABEL:
 		return label_matches(v, want);
+	case COW_FILTER_OBJECT:
+		id = cow_get_string(row, "container", "");
+		return (have && !strcmp(have, want)) || !strcmp(id, want) ||
+		       (strlen(want) >= SHORT_ID && !strncmp(id, want, strlen(want)));
 	case COW_FILTER_PREFIX:
 		return have && !strncmp(have, want, strlen(want));
 	case COW_FILTER_PART:

@@ -12,6 +12,7 @@ enum cow_filter_match {
 	COW_FILTER_EQUAL,
 	COW_FILTER_PREFIX,
 	COW_FILTER_PART,
+	COW_FILTER_OBJECT, /* the name of its container, or the id, or as much of it as ps shows */
 	COW_FILTER_LABEL, /* NAME or NAME=VALUE in an object */
 };
 

@@ -233,7 +233,7 @@ static const struct cow_option logs[] = {
 static const struct cow_option events[] = {
 	{ "since", 0, STRING, "TIME", "Show past events from a time on, or 10m (ten minutes ago)" },
 	{ "until", 0, STRING, "TIME", "End there" },
-	{ "filter", 'f', LIST, "KEY=VALUE", "Only where container, event or label matches" },
+	{ "filter", 'f', LIST, "KEY=VALUE", "Only where container, event, label or type matches" },
 	FORMAT_LONG,
 	END
 };

@@ -301,6 +301,12 @@ def test_events():
         assert any(e.get("name") == "e" for e in lines) and all("event" in e for e in lines), lines
         assert "e" in w.ok("events", "--since", "1m", "--until", "%.3f" % time.time(), "-f", "container=e")
         assert w.ok("events", "--since", "1m", "--until", "%.3f" % time.time(), "-f", "container=nobody") == ""
+        # Docker's words, its type, and a container by the beginning of its id.
+        now = ("events", "--since", "1m", "--until", "%.3f" % time.time())
+        told = w.ok(*now, "-f", "container=e", "-f", "event=start", "-f", "type=container", "--format",
+                    "{{.Type}} {{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}").split()
+        assert told[:2] == ["container", "start"] and told[3] == "e", told
+        assert told[2] in w.ok(*now, "-f", "container=" + told[2][:13]) and w.ok(*now, "-f", "type=image") == ""
         p = subprocess.Popen(w.words("events", "-f", "container=f"), stdout=subprocess.PIPE)
         r = w.run("--rm", "--name", "f", "--", "true")
         assert r.returncode == 0 and b"f" in p.stdout.readline()
