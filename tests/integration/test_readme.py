@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documentation shows what the programs do: the tours of README.md and docs/errors.md are run word for word, in a
+"""The documentation shows what the programs do: the tours of README.md, docs/errors.md and docs/images.md are run word for word, in a
 directory, /run and /var/lib of their own, and their output compared; what docs/HACKING.md names must exist."""
 import os
 import pathlib
@@ -20,6 +20,8 @@ MORE = "> "
 VARIES = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"\b[0-9a-f]{8}-[0-9a-f]{3}\b", "ID"),
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
+    (r"\b[0-9a-f]{12}\b", "SHORT"),
     (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
     (r"/\S*/(build/rootfs|bad\.json|bundle/config\.json)", r"\1"),
     (r"process \d+$", "process PID"),
@@ -112,6 +114,10 @@ def test_errors():
     run_page("docs/errors.md")
 
 
+def test_images():
+    run_page("docs/images.md")
+
+
 def function_exists(name, sources):
     return any(re.search(r"\b%s\(" % re.escape(name), text) for text in sources)
 
@@ -151,4 +157,4 @@ if __name__ == "__main__":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
         compare(*sys.argv[1:])
     else:
-        cow.main([test_names, test_links, test_readme, test_errors])
+        cow.main([test_names, test_links, test_readme, test_errors, test_images])

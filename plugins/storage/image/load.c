@@ -207,7 +207,7 @@ static int source_open(struct load *l, int *ret_fd, struct st_error *err)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		int r = st_error_errno(err, -errno, "%s", path);
+		int r = st_error_errno(err, -errno, "%s", l->options->what);
 
 		st_closep(&fd);
 		return r;
