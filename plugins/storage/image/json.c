@@ -21,6 +21,9 @@ static int json_bounds(const char *text, size_t size)
 				string = c != '"';
 			continue;
 		}
+		/* json-c knows strings in these as well; nobody else does. */
+		if (c == '\'')
+			return -EBADMSG;
 		if (c == '"')
 			string = true;
 		else if (c == '{' || c == '[')
@@ -43,9 +46,9 @@ int st_json_parse(const char *text, size_t size, const char *what, struct json_o
 	size_t end;
 	int r = json_bounds(text, size);
 
-	if (r < 0)
+	if (r == -E2BIG)
 		return st_error_set(err, r, "%s: too deep, or too many values", what);
-	if (size > INT32_MAX || memchr(text, 0, size))
+	if (r < 0 || size > INT32_MAX || memchr(text, 0, size))
 		return st_error_set(err, -EBADMSG, "%s: not JSON", what);
 	t = json_tokener_new_ex(ST_JSON_DEPTH + 1);
 	if (!t)

@@ -47,9 +47,11 @@ static bool component_good(const char *p, size_t len)
 static bool registry_good(const char *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)p[i]) && !strchr(".-:[]", p[i]))
+		if (!isalnum((unsigned char)p[i]) &&
+		    (!strchr(".-:[]", p[i]) || (i && p[i] == '.' && p[i - 1] == '.')))
 			return false;
-	return len > 0;
+	return len && (isalnum((unsigned char)p[0]) || p[0] == '[') &&
+	       (isalnum((unsigned char)p[len - 1]) || p[len - 1] == ']');
 }
 
 static bool is_registry(const char *p, size_t len)
