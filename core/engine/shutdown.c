@@ -72,9 +72,13 @@ static bool let_go(struct cow_engine *e)
 	cow_list_for_safe(l, tmp, &e->containers) {
 		struct container *c = cow_container_of(l, struct container, link);
 
-		if (!c->let_go && c->state == COW_STATE_STOPPED && !c->busy && c->ledger &&
+		bool rests = c->state == COW_STATE_STOPPED || c->state == COW_STATE_CREATED;
+
+		if (!c->let_go && rests && !c->busy && c->ledger &&
 		    cow_ledger_count(c->ledger)) {
 			c->let_go = c->busy = true;
+			io_close(c); /* what waits at its gate ends with the supervisor */
+			container_drop_system(c);
 			release_start(c, NULL, RELEASE_VOLATILE, let_go_done, c);
 		}
 		waiting = waiting || (c->let_go && c->busy);

@@ -225,6 +225,11 @@ def test_supervisor_dies():
             p.s.state / "storage/hidden", layers, symlinks=True, dirs_exist_ok=True)
         p.says("start", "a")
         assert p.says("exec", "a", "cat", "/log") == "x\nx\nx\nx\n"
+        # One that never ran is made anew, too.
+        p.says("create", "--name", "b", "demo:1")
+        p.again(kill=False)
+        assert p.says("start", "-a", "b") == "default\n"
+        p.says("rm", "b")
         p.says("rm", "-f", "a")
 
 
