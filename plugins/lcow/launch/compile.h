@@ -127,7 +127,7 @@ const struct mount_option *mount_option_find(const char *name, size_t len);
 /* For texts: the names of what mount sets, in the order of the table, into buf. */
 size_t mount_option_names(const struct launch_mount *mount, char *buf, size_t size);
 
-/* caps.c: names with "CAP_".  -1: well-formed but unknown; -EINVAL: no name of a capability. */
+/* caps.c: names with "CAP_".  -1: unknown; leaving it out is the safe side. */
 int launch_cap_parse(const char *name);
 const char *launch_cap_name(unsigned int cap); /* NULL: unknown */
 unsigned int launch_cap_count(void);

@@ -186,6 +186,7 @@ static uint64_t cap_set(struct compile *c, const struct node *caps, const char *
 	struct node array;
 	int cap;
 
+	/* Names that the kernel does not know are no reason to fail (config.md, "Linux Process"). */
 	if (!node_array(c, caps, key, &array))
 		return 0;
 	for (size_t i = 0; i < node_length(&array) && !c->code; i++) {
@@ -193,9 +194,7 @@ static uint64_t cap_set(struct compile *c, const struct node *caps, const char *
 		const char *name = node_string(c, &element);
 
 		cap = name ? launch_cap_parse(name) : -1;
-		if (cap == -EINVAL)
-			compile_fail(c, &element, NULL, -EINVAL, "\"%s\" is no capability", name);
-		else if (cap >= 0)
+		if (cap >= 0)
 			set |= UINT64_C(1) << cap;
 	}
 	return possible ? set & possible : set;
