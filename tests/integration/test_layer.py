@@ -293,6 +293,22 @@ def test_killed_anywhere():
         assert killed > 40, killed
 
 
+def test_packed():
+    with place() as d:
+        layer(d, "import", "base", data=tar(LINUX))
+        assert layer(d, "import", "--vhd", "-l", "base", "top", data=gzip.compress(tar(UPPER))) == b"4\n"
+        assert (d / "top/layer.vhd").read_bytes()[-512:-504] == b"conectix" and not (d / "top/fs").exists()
+        assert layer(d, "get", "top", "etc/b") == b"two"
+        assert [e[0] for e in entries(layer(d, "get", "-t", "top", "etc/b", "old"))] == ["etc/b", "old"]
+        assert "it is packed" in layer(d, "export", "top", fail=True)
+        layer(d, "create", "-l", "top", "-l", "base", "rw")
+        root = pathlib.Path(layer(d, "mount", "rw").decode().strip())
+        assert sorted(os.listdir(root / "etc")) == ["a", "b"] and os.listdir(root / "old") == ["y"]
+        layer(d, "remove", "rw")
+        assert layer(d, "import", "--vhd", "bad", data=tar(LINUX)[:900], fail=True)
+        assert sorted(os.listdir(d)) == ["base", "top"]
+
+
 def picture(root):
     """Every file below root: type, mode, owner, content or size and time, as rsync looks at them."""
     found = {}

@@ -283,22 +283,36 @@ static int input_open(struct st_run *run, int *ret)
 	return *ret < 0 ? st_error_errno(&run->error, path ? -errno : -ENOMEM, "%s", file) : 0;
 }
 
-int st_layer_cmd_import(struct st_run *run)
+static int import_options(struct st_run *run, struct st_layer_import *import)
 {
 	const char *os = st_run_value(run, "os");
+
+	import->vhd = st_run_flag(run, "vhd");
+	if (os && strcmp(os, "linux") != 0 && strcmp(os, "windows") != 0)
+		return st_error_set(&run->error, -EINVAL,
+				    "layer %s: --os: \"%.32s\" is not linux or windows",
+				    run->command->name, os);
+	if (import->vhd && os && *os == 'w')
+		return st_error_set(&run->error, -EINVAL,
+				    "layer %s: --vhd: a Windows layer has to be a directory",
+				    run->command->name);
+	if (os || import->vhd)
+		import->os = os && *os == 'w' ? ST_LAYER_OS_WINDOWS : ST_LAYER_OS_LINUX;
+	return 0;
+}
+
+int st_layer_cmd_import(struct st_run *run)
+{
 	struct input in = { &run->cancel, -1 };
 	struct st_chain parents = { 0 };
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
 	struct st_layer_import import = { .path = path, .parents = &parents, .read = input_read,
 					  .arg = &in };
 	struct st_layer_imported done;
-	int r = path ? st_layer_parents(run, false, &parents) : -ENOMEM;
+	int r = path ? import_options(run, &import) : -ENOMEM;
 
-	if (r == 0 && os && strcmp(os, "linux") != 0 && strcmp(os, "windows") != 0)
-		r = st_error_set(&run->error, -EINVAL, "layer %s: --os: \"%.32s\" is not linux or "
-				 "windows", run->command->name, os);
-	if (os)
-		import.os = *os == 'w' ? ST_LAYER_OS_WINDOWS : ST_LAYER_OS_LINUX;
+	if (r == 0)
+		r = st_layer_parents(run, false, &parents);
 	if (r == 0)
 		r = input_open(run, &in.fd);
 	if (r == 0)

@@ -2,6 +2,8 @@
 #include "layer/import.h"
 
 #include "archive/unpack.h"
+#include "disk/ext4.h"
+#include "disk/packed.h"
 #include "layer/layer.h"
 #include "layer/stage.h"
 #include "layer/tree.h"
@@ -60,6 +62,24 @@ static int tar_fail(struct peek *p, struct st_tar *tar, int r, struct st_error *
 	if (!*text && tar)
 		text = st_tar_error(tar);
 	return *text ? st_error_set(err, r, "%s", text) : st_error_errno(err, r, "archive");
+}
+
+static int pack_vhd(struct st_tar *tar, int stage, uint64_t *size, struct st_error *err)
+{
+	static const struct st_layer_vhd_options options = { .keep_whiteouts = false };
+	_cleanup_close_ int fd = openat(stage, "layer.vhd", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct st_ext4_result result;
+	struct st_verity verity;
+	char text[400] = "";
+	int r;
+
+	if (fd < 0)
+		return st_error_errno(err, -errno, "layer.vhd");
+	r = st_layer_vhd_write(tar, fd, &options, &result, &verity, text, sizeof(text));
+	if (r < 0)
+		return st_error_set(err, r, "%s", text);
+	*size = result.data_bytes;
+	return 0;
 }
 
 /* Whether the first entry is one of a Windows layer. */
@@ -156,8 +176,11 @@ static int unpack(struct peek *p, int stage, const struct st_layer_import *impor
 	if (r == 0)
 		r = st_tar_open(peek_read, p, NULL, &tar);
 	if (r == 0) {
-		r = ret->windows ? st_win_import(tar, stage, l.fd, l.count, &ret->size, err)
-				 : unpack_linux(tar, stage, &l, &ret->size, err);
+		if (ret->windows)
+			r = st_win_import(tar, stage, l.fd, l.count, &ret->size, err);
+		else
+			r = import->vhd ? pack_vhd(tar, stage, &ret->size, err)
+					: unpack_linux(tar, stage, &l, &ret->size, err);
 		/* A stream that fails makes a broken archive: what it says is the cause. */
 		if (r < 0 && *st_stream_error(p->stream))
 			r = tar_fail(p, NULL, r, err);
@@ -213,8 +236,9 @@ int st_layer_import(const struct st_layer_import *import, struct st_layer_import
 	if (r == 0)
 		r = chain_write(stage.fd, import->parents, err);
 	if (r == 0)
-		r = st_layer_mark(stage.fd, result.windows ? "windows" : "dir", result.size,
-				  result.diff_id, err);
+		r = st_layer_mark(stage.fd,
+				  result.windows ? "windows" : import->vhd ? "ext4" : "dir",
+				  result.size, result.diff_id, err);
 	if (r == 0)
 		r = st_stage_commit(&stage, err);
 	st_stage_abort(&stage);

@@ -22,6 +22,7 @@ struct st_layer_import {
 	const char *path; /* absolute; absent, empty, or what st_layer_create() made */
 	const struct st_chain *parents;
 	enum st_layer_os os;
+	bool vhd; /* a Linux layer stays packed: layer.vhd, ext4 with a VHD footer */
 	st_read_cb read; /* plain, gzip or zstd; called on a thread of its own */
 	void *arg;
 };

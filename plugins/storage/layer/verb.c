@@ -10,7 +10,9 @@
 #define INPUT { "input", 'i', "FILE", "read this file instead of standard input" }
 #define OS { "os", 0, "OS", "linux or windows, where the archive's first entry does not tell" }
 
-static const struct st_option import_options[] = { PARENTS, INPUT, OS, { 0 } };
+#define VHD { "vhd", 0, NULL, "do not unpack: layer.vhd, an ext4 image with a VHD footer" }
+
+static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, { 0 } };
 static const struct st_option export_options[] = { PARENTS, OUTPUT, GZIP, { 0 } };
 static const struct st_option create_options[] = {
 	PARENTS,

@@ -344,13 +344,16 @@ static bool linkable(const char *path)
 static int link_find(struct win *w, const char *target)
 {
 	struct stat st;
+	int r = st_tree_stat(w->root, target, &st);
 
-	if (st_tree_stat(w->root, target, &st) == 0)
+	if (r == 0)
 		return S_ISDIR(st.st_mode) || st_tree_is_whiteout(&st) ? -ENOENT : w->root;
-	for (size_t i = 0; i < w->parent_count; i++)
-		if (st_tree_stat(w->parents[i], target, &st) == 0)
+	for (size_t i = 0; r == -ENOENT && i < w->parent_count; i++) {
+		r = st_tree_stat(w->parents[i], target, &st);
+		if (r == 0)
 			return S_ISREG(st.st_mode) ? w->parents[i] : -ENOENT;
-	return -ENOENT;
+	}
+	return r;
 }
 
 static int make_link(struct win *w, const char *target)
@@ -358,6 +361,8 @@ static int make_link(struct win *w, const char *target)
 	int layer = link_find(w, target), r;
 	bool there, opaque;
 
+	if (layer == -ENOMEM)
+		return failed(w, layer, "");
 	if (layer < 0) {
 		_cleanup_free_ char *from = win_name_windows(w->path),
 				    *to = win_name_windows(target);
@@ -381,12 +386,14 @@ static int add_link(struct win *w)
 	const char *cause;
 	int r = uvm_check(w, true);
 
-	if (r == 0 && win_name_clean(w->entry->link, &target, &cause) == -EINVAL)
-		return refuse(w, -EINVAL, "invalid hard link in layer: %s", cause);
-	if (r == 0 && (!target || !linkable(w->path) || !linkable(target)))
-		r = refuse(w, -EINVAL, "invalid hard link in layer");
 	if (r < 0)
 		return r;
+	r = win_name_clean(w->entry->link, &target, &cause);
+	if (r < 0)
+		return r == -EINVAL ? refuse(w, r, "invalid hard link in layer: %s", cause)
+				    : failed(w, r, "");
+	if (!linkable(w->path) || !linkable(target))
+		return refuse(w, -EINVAL, "invalid hard link in layer");
 	r = make_link(w, target);
 	if (r == 0)
 		r = win_meta_of(w->entry, false, &meta);
