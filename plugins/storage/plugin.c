@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The plugin's table, and its store. */
 #include "plugin.h"
+#include "disk/disk.h"
 #include "rootfs/rootfs.h"
 #include "util.h"
 
@@ -60,7 +61,8 @@ int st_plugin_store(struct st_store **ret, struct st_error *err)
 static int storage_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	st_plugin = (struct st_plugin){ .host = host, .self = self };
-	return st_image_register() ?: st_layer_register() ?: st_rootfs_register(host, self);
+	return st_image_register() ?: st_layer_register() ?: st_rootfs_register(host, self) ?:
+	       st_disk_register(host, self);
 }
 
 static int storage_fini(char *message, size_t size)

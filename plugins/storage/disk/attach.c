@@ -151,9 +151,9 @@ static int slot_undo(const char *dir, const struct st_slot *s)
 	return r < 0 ? r : one;
 }
 
-static int slot_loop(const struct st_attach_options *o, struct st_slot *s, int fd)
+static int slot_loop(const struct st_attach_options *o, struct st_slot *s, int fd, bool exported)
 {
-	struct st_loop_options loop = { .size = s->size, .readonly = o->readonly };
+	struct st_loop_options loop = { .size = s->size, .readonly = o->readonly, .buffered = exported };
 
 	(void)snprintf(loop.name, sizeof(loop.name), "%s", s->token);
 	return st_loop_attach(fd, &loop, s->device, NULL);
@@ -172,6 +172,7 @@ static int refuse(const struct st_attach_options *o, const struct st_disk_info *
 static int slot_attach(const struct st_attach_options *o, struct st_slot *s, const struct st_message *m)
 {
 	struct st_disk_info info;
+	bool exported;
 	int fd = -1, r = st_disk_probe(s->path, &info, &fd, m->text, m->size);
 
 	if (r < 0)
@@ -183,7 +184,8 @@ static int slot_attach(const struct st_attach_options *o, struct st_slot *s, con
 		(void)close(fd);
 		return r < 0 ? r : strlen(s->path) < sizeof(s->device) ? 0 : -ENAMETOOLONG;
 	}
-	if (info.kind != ST_DISK_RAW && info.kind != ST_DISK_VHD_FIXED) {
+	exported = info.kind != ST_DISK_RAW && info.kind != ST_DISK_VHD_FIXED;
+	if (exported) {
 		(void)close(fd);
 		r = st_qemu_export(o->dir, s->token, s->path, info.kind, o->readonly, &fd, m);
 	} else if (!o->readonly) {
@@ -192,7 +194,7 @@ static int slot_attach(const struct st_attach_options *o, struct st_slot *s, con
 		r = fd < 0 ? st_fail(m, -errno, "%s: %s", o->path, strerror(errno)) : 0;
 	}
 	if (r == 0) {
-		r = slot_loop(o, s, fd);
+		r = slot_loop(o, s, fd, exported);
 		if (r < 0)
 			(void)st_fail(m, r, "%s: loop device: %s", o->path, strerror(-r));
 		(void)close(fd);

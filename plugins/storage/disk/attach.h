@@ -57,6 +57,7 @@ int st_attach_sweep(const char *dir, char *error, size_t error_size);
 struct st_loop_options {
 	uint64_t offset, size; /* size 0: to the end */
 	bool readonly;
+	bool buffered;  /* not around the file's page cache: FUSE exports lose writes that way */
 	bool autoclear; /* goes by itself with its last user: *ret_fd, a mount … */
 	char name[64];  /* what LOOP_GET_STATUS64 tells; how a lost one is found again */
 };

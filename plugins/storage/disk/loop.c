@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "disk/attach.h"
 
+#define GONE_TRIES 1000
 #define TRIES 64 /* others may take the free device first */
 
 static int loop_configure(int device, int fd, const struct st_loop_options *o, uint32_t flags)
@@ -47,7 +49,7 @@ int st_loop_attach(int fd, const struct st_loop_options *o, char device[64], int
 			break;
 		}
 		/* Around the page cache of the file, where the file system can do that. */
-		r = loop_configure(dev, fd, o, flags | LO_FLAGS_DIRECT_IO);
+		r = o->buffered ? -EINVAL : loop_configure(dev, fd, o, flags | LO_FLAGS_DIRECT_IO);
 		if (r == -EINVAL)
 			r = loop_configure(dev, fd, o, flags);
 		if (r == 0 && ret_fd)
@@ -59,19 +61,52 @@ int st_loop_attach(int fd, const struct st_loop_options *o, char device[64], int
 	return r;
 }
 
-static int loop_detach_if(const char *path, const char *name)
+static bool loop_is(int fd, const char *name)
 {
 	struct loop_info64 info;
+
+	return ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
+	       strncmp((const char *)info.lo_file_name, name, sizeof(info.lo_file_name) - 1) == 0;
+}
+
+/*
+ * The kernel lets go when the last one closes the device: somebody may just look at it.  What is
+ * behind it (an export) may go only then.
+ */
+static int loop_gone(const char *path, const char *name)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	int fd, r = -EBUSY;
+
+	for (int i = 0; r == -EBUSY && i < GONE_TRIES; i++) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || !loop_is(fd, name))
+			r = 0;
+		if (fd >= 0)
+			(void)close(fd);
+		if (r == -EBUSY)
+			(void)nanosleep(&pause, NULL);
+	}
+	return r;
+}
+
+static int loop_detach_if(const char *path, const char *name)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
 
 	if (fd < 0)
 		return errno == ENOENT || errno == ENXIO ? 0 : -errno;
-	if (ioctl(fd, LOOP_GET_STATUS64, &info) == 0 &&
-	    strncmp((const char *)info.lo_file_name, name, sizeof(info.lo_file_name) - 1) == 0 &&
-	    ioctl(fd, LOOP_CLR_FD) < 0 && errno != ENXIO)
+	if (!loop_is(fd, name)) {
+		(void)close(fd);
+		return 0;
+	}
+	/* What was written is in the file, and an error of that is told. */
+	if (fsync(fd) < 0)
+		r = -errno;
+	if (ioctl(fd, LOOP_CLR_FD) < 0 && errno != ENXIO)
 		r = -errno;
 	(void)close(fd);
-	return r;
+	return r < 0 ? r : loop_gone(path, name);
 }
 
 int st_loop_detach_named(const char *name)

@@ -191,6 +191,17 @@ static int process_end(pid_t pid, const char *name, const char *token)
 	return r;
 }
 
+/* Through the export into the image. */
+static void sync_disk(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)fsync(fd);
+	(void)close(fd);
+}
+
 int st_qemu_release(const char *dir, const char *token)
 {
 	struct place p;
@@ -200,6 +211,7 @@ int st_qemu_release(const char *dir, const char *token)
 
 	if (r < 0 || (access(p.dir, F_OK) < 0 && errno == ENOENT))
 		return r;
+	sync_disk(p.disk);
 	proc = opendir("/proc");
 	if (!proc)
 		return -errno;
