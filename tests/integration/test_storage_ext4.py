@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """ext4 images: what is written from a tar is what tar unpacks, to e2fsck, to the kernel and to the reader; and the
 reader reads what others have written."""
+import errno
 import hashlib
 import io
 import json
@@ -24,6 +25,15 @@ TOOL = os.environ["COW_BUILD"] + "/bin/disk_tool" if "COW_BUILD" in os.environ e
 DATA = pathlib.Path(__file__).parent / "data"
 
 
+def attributes(path):
+    try:
+        return sorted([x, os.getxattr(path, x, follow_symlinks=False).hex()] for x in os.listxattr(path, follow_symlinks=False))
+    except OSError as e:
+        if e.errno != errno.EOPNOTSUPP:  # a squashfs without any
+            raise
+        return []
+
+
 def snapshot(root):
     """All of a tree that an archive keeps, by path."""
     files, first = {}, {}
@@ -33,8 +43,7 @@ def snapshot(root):
             path = os.path.join(directory, name) if name else directory
             key = os.path.relpath(path, root) if name else ""
             s = os.lstat(path)
-            f = {"mode": s.st_mode, "uid": s.st_uid, "gid": s.st_gid, "mtime": s.st_mtime_ns, "xattrs": sorted(
-                [x, os.getxattr(path, x, follow_symlinks=False).hex()] for x in os.listxattr(path, follow_symlinks=False))}
+            f = {"mode": s.st_mode, "uid": s.st_uid, "gid": s.st_gid, "mtime": s.st_mtime_ns, "xattrs": attributes(path)}
             if stat.S_ISREG(s.st_mode):
                 f["size"] = s.st_size
                 with open(path, "rb") as data:

@@ -170,41 +170,48 @@ static int finish(const char *raw, int fd, uint64_t size, const char *dest, cons
 	return r < 0 ? st_fail(m, r, "%s: %s", dest, strerror(-r)) : 0;
 }
 
+static int make(const char *dest, uint64_t size, const struct st_message *m)
+{
+	char raw[4096];
+	int fd, r = temporary(dest, raw, &fd);
+
+	if (r < 0)
+		return st_fail(m, r, "%s: %s", dest, strerror(-r));
+	if (ftruncate(fd, (off_t)size) < 0)
+		r = st_fail(m, -errno, "%s: %s", dest, strerror(errno));
+	if (r == 0)
+		r = mkfs(raw, m);
+	if (r == 0)
+		r = finish(raw, fd, size, dest, m);
+	(void)unlink(raw); /* of a VHDX; the others have another name by now */
+	(void)close(fd);
+	return r;
+}
+
+static int copy_cached(const char *from, const char *to, const struct st_message *m)
+{
+	int r = copy_file(from, to);
+
+	return r < 0 ? st_fail(m, r, "failed to copy cached file '%s' to '%s': %s", from, to,
+			       strerror(-r))
+		     : 0;
+}
+
 int st_scratch_disk_create(const char *dest, unsigned size_gb, const char *cache, char *error,
 			   size_t error_size)
 {
 	struct st_message m = { error, error_size };
-	char raw[4096];
-	uint64_t size;
-	int r, fd;
+	int r;
 
 	size_gb = size_gb ? size_gb : ST_SCRATCH_GB_DEFAULT;
 	if (size_gb > GB_MAX)
 		return st_fail(&m, -EFBIG, "%u GB: at most %u", size_gb, GB_MAX);
 	if (size_gb != ST_SCRATCH_GB_DEFAULT || (cache && !*cache))
 		cache = NULL;
-	if (cache && access(cache, F_OK) == 0) {
-		r = copy_file(cache, dest);
-		return r < 0 ? st_fail(&m, r, "failed to copy cached file '%s' to '%s': %s", cache, dest,
-				       strerror(-r))
-			     : 0;
-	}
-	r = temporary(dest, raw, &fd);
-	if (r < 0)
-		return st_fail(&m, r, "%s: %s", dest, strerror(-r));
-	size = (uint64_t)size_gb << 30;
-	if (ftruncate(fd, (off_t)size) < 0)
-		r = st_fail(&m, -errno, "%s: %s", dest, strerror(errno));
-	if (r == 0)
-		r = mkfs(raw, &m);
-	if (r == 0)
-		r = finish(raw, fd, size, dest, &m);
-	(void)unlink(raw); /* of a VHDX; the others have another name by now */
-	(void)close(fd);
-	if (r == 0 && cache && (r = copy_file(dest, cache)) < 0)
-		(void)st_fail(&m, r, "failed to copy cached file '%s' to '%s': %s", dest, cache,
-			      strerror(-r));
-	return r;
+	if (cache && access(cache, F_OK) == 0)
+		return copy_cached(cache, dest, &m);
+	r = make(dest, (uint64_t)size_gb << 30, &m);
+	return r == 0 && cache ? copy_cached(dest, cache, &m) : r;
 }
 
 int st_disk_format(const char *dest, const char *dir, char *error, size_t error_size)
