@@ -23,6 +23,7 @@ struct launch {
 	int pidfd;
 	uint64_t start_time;
 	bool ready; /* the stub is at the gate */
+	bool netns_begun; /* the network namespace is being made, and ours to take or to drop */
 };
 
 /*
@@ -49,6 +50,14 @@ void parent_free(struct launch *l);
 int parent_clone(struct launch *l);
 /* Make a network namespace; what work says, which is called inside and must not stay there. */
 int parent_in_new_netns(int (*work)(void *arg, int netns), void *arg);
+
+/* netns.c: make one on another thread; true: to be taken or dropped by the caller, once. */
+bool parent_netns_begin(void);
+/* Wait for it: a descriptor, with in *ret_lo 0 or why lo is not up in it; or a negative errno. */
+int parent_netns_take(int *ret_lo);
+void parent_netns_drop(void);
+/* Of the calling thread's namespace. */
+int parent_lo_up(void);
 
 /*
  * copy.c: from "begin" to "end" (which wants what the first returned), copies of this process are

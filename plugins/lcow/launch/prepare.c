@@ -302,6 +302,10 @@ int parent_prepare(struct launch *l)
 
 	if (l->options->n_fds > CHILD_FDS_MAX / 2)
 		return parent_error(l->err, -E2BIG, "descriptors: too many to hand over");
+	/* As early as can be.  Where the child is to make it itself, see prepare_flags(). */
+	if (!l->exec && l->plan->clone_flags & CLONE_NEWNET && l->plan->joins.n == 0 &&
+	    !(l->plan->clone_flags & (CLONE_NEWUSER | CLONE_NEWTIME)))
+		l->netns_begun = parent_netns_begin();
 	r = prepare_channel(l);
 	if (r == 0)
 		r = prepare_job(l);
@@ -342,6 +346,8 @@ void parent_free(struct launch *l)
 {
 	if (!l)
 		return;
+	if (l->netns_begun)
+		parent_netns_drop();
 	parent_close_childs(l);
 	close_fd(&l->sock);
 	close_fd(&l->status);

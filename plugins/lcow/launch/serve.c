@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -151,43 +150,49 @@ static int serve_born(struct launch *l)
 	return r;
 }
 
-static int serve_lo_up(void)
+static int serve_give_netns(struct launch *l, int netns)
 {
-	struct ifreq request = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r = 0;
+	int r = parent_send_go(l->sock, 0, netns);
 
-	if (fd < 0)
-		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
-		r = -errno;
-	request.ifr_flags = (short)(request.ifr_flags | IFF_UP | IFF_RUNNING);
-	if (r == 0 && ioctl(fd, SIOCSIFFLAGS, &request) < 0)
-		r = -errno;
-	(void)close(fd);
-	return r;
+	/* The child may have failed meanwhile; its report is to be read: 1. */
+	if (r == -EPIPE || r == -ECONNRESET)
+		return 1;
+	return r < 0 ? parent_fail(l->err, r, "gate") : 0;
+}
+
+static int serve_lo(struct launch *l, int code)
+{
+	struct launch_msg msg = { .step = LAUNCH_STEP_LOOPBACK, .code = code };
+
+	return code < 0 ? parent_report(l, &msg) : 0;
 }
 
 /* The child goes on with it at once; bringing lo up takes a while. */
 static int serve_in_netns(void *arg, int netns)
 {
 	struct launch *l = arg;
-	struct launch_msg msg = { .step = LAUNCH_STEP_LOOPBACK };
-	int r = parent_send_go(l->sock, 0, netns);
+	int r = serve_give_netns(l, netns);
 
-	/* The child may have failed meanwhile; its report is to be read. */
-	if (r == -EPIPE || r == -ECONNRESET)
-		return 0;
-	if (r < 0)
-		return parent_fail(l->err, r, "gate");
-	msg.code = serve_lo_up();
-	return msg.code < 0 ? parent_report(l, &msg) : 0;
+	return r ? (r < 0 ? r : 0) : serve_lo(l, parent_lo_up());
+}
+
+/* The one that was made meanwhile. */
+static int serve_netns_taken(struct launch *l)
+{
+	int lo = 0, fd, r;
+
+	l->netns_begun = false;
+	fd = parent_netns_take(&lo);
+	if (fd < 0)
+		return fd;
+	r = serve_give_netns(l, fd);
+	(void)close(fd);
+	return r ? (r < 0 ? r : 0) : serve_lo(l, lo);
 }
 
 static int serve_netns(struct launch *l)
 {
-	int r = parent_in_new_netns(serve_in_netns, l);
+	int r = l->netns_begun ? serve_netns_taken(l) : parent_in_new_netns(serve_in_netns, l);
 
 	if (r < 0 && l->err && !l->err->code)
 		(void)parent_fail(l->err, r, "network namespace");
