@@ -60,10 +60,11 @@ static void *maker_run(void *arg)
 		int fd, lo = 0;
 
 		while (maker.state != MAKER_WANTED) {
-			if (maker.state == MAKER_DROPPED) /* before it was begun */
+			if (maker.state == MAKER_DROPPED) { /* before it was begun */
 				maker.state = MAKER_IDLE;
-			else
-				(void)pthread_cond_wait(&maker.news, &maker.lock);
+				(void)pthread_cond_broadcast(&maker.news);
+			}
+			(void)pthread_cond_wait(&maker.news, &maker.lock);
 		}
 		(void)pthread_mutex_unlock(&maker.lock);
 		fd = parent_in_new_netns(maker_inside, &lo);
@@ -153,11 +154,14 @@ int parent_netns_take(int *ret_lo)
 	return fd;
 }
 
+/* Waits for the end of it, too: a launch that failed leaves nothing, not even for a moment. */
 void parent_netns_drop(void)
 {
 	(void)pthread_mutex_lock(&maker.lock);
 	if (maker.state == MAKER_MADE && maker.fd >= 0)
 		(void)close(maker.fd);
 	maker.state = maker.state == MAKER_MADE ? MAKER_IDLE : MAKER_DROPPED;
+	while (maker.state == MAKER_DROPPED)
+		(void)pthread_cond_wait(&maker.news, &maker.lock);
 	(void)pthread_mutex_unlock(&maker.lock);
 }
