@@ -344,10 +344,12 @@ static void child_mount_done(struct child *c, const struct launch_mount *m, uint
 static int child_place_mount(struct child *c, const struct launch_mount *m, uint32_t i, int fd,
 			     bool fs)
 {
-	struct stat st = { .st_mode = S_IFDIR };
-	long r = fs ? 0 : sys(fstat, fd, &st);
+	struct stat st; /* clearing all of it would be a call of memset */
+	long r;
 	int target;
 
+	st.st_mode = S_IFDIR;
+	r = fs ? 0 : sys(fstat, fd, &st);
 	if (r == 0 && !c->mount_by_fd)
 		r = child_options(c, m, i, fd, fs);
 	target = r < 0 ? (int)r : child_target(c, m, i, !S_ISDIR(st.st_mode));
