@@ -84,7 +84,7 @@ def strace(s, call, n, words):
     """The client alone is traced, in its mount namespace."""
     inner = [cow.COWHERD, "--host", "unix://%s/none" % s.dir, "image", *words]
     return ["unshare", "-m", "--propagation", "private", "sh", "-c", 'mount --bind "$1" /var/lib && shift && exec "$@"', "sh",
-            str(s.dir / "lib"), "strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=%s:signal=KILL:when=%d" % (call, n), *inner]
+            str(s.dir / "lib"), *cow.STRACE, "-f", "-qq", "-o", "/dev/null", "-e", "inject=%s:signal=KILL:when=%d" % (call, n), *inner]
 
 
 def test_load():

@@ -282,7 +282,7 @@ def test_killed_anywhere():
             for call in "openat", "mkdir,mkdirat", "rename,renameat,renameat2", "move_mount", "fsync,syncfs", "unlinkat,umount2":
                 for n in 1, 2, 3, 5, 8, 13:
                     layer(d, "create", "-l", "base", "rw")
-                    p = subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+                    p = subprocess.run([*cow.STRACE, "-f", "-qq", "-o", "/dev/null", "-e",
                                     "inject=%s:signal=KILL:when=%d" % (call, n), cow.COWHERD, "--host", "unix://%s/none" % d,
                                     "layer", *words], cwd=d, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
                     killed += p.returncode in (-9, 137)

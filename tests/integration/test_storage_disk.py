@@ -227,7 +227,7 @@ def test_hostile_disks():
 
 def killed_at(words, call):
     """Runs the tool until it has made its n-th such system call, and kills it there."""
-    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "trace=" + call[0], "-e", "inject=%s:signal=KILL:when=%d" % call,
+    return subprocess.run([*cow.STRACE, "-qq", "-o", "/dev/null", "-e", "trace=" + call[0], "-e", "inject=%s:signal=KILL:when=%d" % call,
                            TOOL, *map(str, words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
 
 
