@@ -48,7 +48,8 @@ static inline ssize_t mem_read(void *arg, void *buffer, size_t size)
 		n = size;
 	if (mem->piece && n > mem->piece)
 		n = mem->piece;
-	memcpy(buffer, mem->data + mem->at, n);
+	if (n)
+		memcpy(buffer, mem->data + mem->at, n);
 	mem->at += n;
 	return (ssize_t)n;
 }
