@@ -32,7 +32,8 @@ static inline int mem_write(void *arg, const void *data, size_t size)
 		mem->data = grown;
 		mem->cap = cap;
 	}
-	memcpy(mem->data + mem->size, data, size);
+	if (size)
+		memcpy(mem->data + mem->size, data, size);
 	mem->size += size;
 	return 0;
 }
