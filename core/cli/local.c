@@ -87,6 +87,7 @@ static int local_load(struct local *l, const char *plugin_dir, struct cow_error 
 					.timers = &l->timers,
 					.ops = l->ops,
 					.run_root = "/run/cowherd",
+					.visitor = true,
 					.state_root = "/var/lib/cowherd",
 					.libexec_dir = libexec };
 	int r;

@@ -44,7 +44,9 @@ static void crash_handler(int signo, siginfo_t *info, void *context)
 
 static char *marker_path(const struct cow_host *host)
 {
-	return host->setup.run_root ? cow_fs_join(host->setup.run_root, "plugin.starting") : NULL;
+	if (!host->setup.run_root || host->setup.visitor)
+		return NULL;
+	return cow_fs_join(host->setup.run_root, "plugin.starting");
 }
 
 /* The marker is "PID PLUGIN (WHAT)". */
@@ -57,7 +59,6 @@ void crash_report_last(struct cow_host *host)
 	if (!path || cow_fs_read(path, MARKER_MAX, &text, NULL) < 0)
 		return;
 	pid = (pid_t)strtol(text, &who, 10);
-	/* A client that loads the plugins for a verb of theirs sees a supervisor at work: no crash. */
 	if (pid > 0 && pid != getpid() && kill(pid, 0) == 0)
 		return;
 	(void)unlink(path);

@@ -38,6 +38,7 @@ struct cow_host_setup {
 	struct cow_timers *timers;
 	struct cow_ops *ops;
 	const char *run_root, *state_root, *libexec_dir;
+	bool visitor; /* a client with a verb: it has no next start to tell of a plugin's crash */
 };
 
 /* Loop and timers belong to the calling thread, on which plugins may call back; ops outlives the host. */
