@@ -4,6 +4,7 @@
 #define ST_UTIL_H
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -43,6 +44,22 @@ static inline int st_take_fd(int *fd)
 		(p) = NULL;                 \
 		_taken;                     \
 	})
+
+/* All of it, in as many calls as it takes: 0, or a negative errno. */
+static inline int st_write_all(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
 
 #define ST_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -133,21 +133,6 @@ int unpack_meta_name(struct unpack *u)
 	return 0;
 }
 
-static int late_write(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 static int late_add(struct unpack *u, uint32_t mode)
 {
 	struct unpack_late late = { .mode = mode, .size = (uint32_t)u->name.path.size + 1 };
@@ -162,7 +147,7 @@ static int late_add(struct unpack *u, uint32_t mode)
 			u->late_fd = openat(u->root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		if (u->late_fd < 0)
 			return unpack_fail(u, -errno, "a temporary file");
-		r = late_write(u->late_fd, u->late.data, u->late.size);
+		r = st_write_all(u->late_fd, u->late.data, u->late.size);
 		if (r)
 			return unpack_fail(u, r, "a temporary file");
 		u->late.size = 0;

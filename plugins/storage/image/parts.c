@@ -146,21 +146,6 @@ static ssize_t take_fd(struct origin *o, const void **ret)
 	return n < 0 ? -errno : n;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-	while (size) {
-		ssize_t n = write(fd, data, size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
-}
-
 /* The part has more; who unpacks it may go on. */
 static void part_grow(struct load *l, struct load_part *part, size_t n, bool complete)
 {
@@ -183,7 +168,7 @@ static void write_early(int fd, uint64_t done)
 /* One piece of a part has come. */
 static int piece_take(struct load *l, struct load_part *part, int fd, const void *data, size_t size)
 {
-	int r = load_cancelled(l) ? -ECANCELED : write_all(fd, data, size);
+	int r = load_cancelled(l) ? -ECANCELED : st_write_all(fd, data, size);
 
 	if (r == 0 && !part->have && load_looks_like_layer(data, size))
 		r = load_job_queue(l, part);
