@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where objects are kept: a file each, HCN's JSON, written whole or not at all.
+ *
+ *	<state_dir>/net/{networks,endpoints,namespaces,loadbalancers,routes}/ID.json	what users made
+ *	<run_dir>/net/{networks,endpoints,namespaces}/ID.json	what the configuration made or a container has
+ *	<state_dir>/net/lock	held by writers (flock); its first 8 bytes count the changes
+ *
+ * Any thread, any process; blocks on disks, so never on the loop.  An index in memory, read anew when the
+ * count says that another process changed something, keeps lookups the same price however many there are.
+ * Everything handed out is a copy and the caller's.
+ */
+#ifndef NET_MODEL_STORE_H
+#define NET_MODEL_STORE_H
+
+#include "model/object.h"
+
+struct net_store;
+
+/* Makes missing directories.  Both are absolute and the host's own; closing takes NULL. */
+int net_store_open(const char *state_dir, const char *run_dir, struct net_store **ret,
+		   struct net_error *err);
+void net_store_close(struct net_store *s);
+
+enum net_put {
+	NET_PUT_NEW,	/* -EEXIST where the id, or the name among its kind, is taken */
+	NET_PUT_ANY,	/* replace or make */
+	NET_PUT_CHANGE, /* -ENOENT where it is gone */
+};
+
+/*
+ * By id, name, or the beginning of an id that no other has.  -ENOENT with the reference's texts:
+ * "Network name "x" not found", "Network ID "…" not found", "Endpoint "x" not found", ….
+ */
+int net_store_network(struct net_store *s, const char *ref, struct net_network **ret,
+		      struct net_error *err);
+int net_store_endpoint(struct net_store *s, const char *ref, struct net_endpoint **ret,
+		       struct net_error *err);
+int net_store_namespace(struct net_store *s, const char *ref, struct net_namespace **ret,
+			struct net_error *err);
+int net_store_balancer(struct net_store *s, const char *ref, struct net_balancer **ret,
+		       struct net_error *err);
+int net_store_sdn_route(struct net_store *s, const char *ref, struct net_sdn_route **ret,
+			struct net_error *err);
+
+/* Durable ones (not `configured`; `durable`) are on disk when these return, the others only in run_dir. */
+int net_store_put_network(struct net_store *s, const struct net_network *n, enum net_put how,
+			  struct net_error *err);
+int net_store_put_endpoint(struct net_store *s, const struct net_endpoint *e, enum net_put how,
+			   struct net_error *err);
+int net_store_put_namespace(struct net_store *s, const struct net_namespace *ns, enum net_put how,
+			    struct net_error *err);
+int net_store_put_balancer(struct net_store *s, const struct net_balancer *b, enum net_put how,
+			   struct net_error *err);
+int net_store_put_sdn_route(struct net_store *s, const struct net_sdn_route *r, enum net_put how,
+			    struct net_error *err);
+
+enum net_kind {
+	NET_NETWORKS,
+	NET_ENDPOINTS,
+	NET_NAMESPACES,
+	NET_BALANCERS,
+	NET_SDN_ROUTES,
+	NET_KIND_COUNT
+};
+
+/* By whole id.  Gone already is success.  Leases of a network go with it. */
+int net_store_remove(struct net_store *s, enum net_kind kind, const char *id, struct net_error *err);
+
+/*
+ * All of a kind, ordered by id, as whole objects are costly to list: what the index knows.  network:
+ * NULL, or only endpoints of that one.  Each string is the caller's with the list: net_entries_free().
+ */
+struct net_entry {
+	char id[NET_ID_SIZE];
+	char network[NET_ID_SIZE]; /* endpoints */
+	char *name; /* "" where the kind has none */
+	bool durable;
+};
+int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
+		   struct net_entry **ret, size_t *ret_count, struct net_error *err);
+void net_entries_free(struct net_entry *entries, size_t count);
+
+/*
+ * Held while several changes have to be one for others: an exclusive lock, to be closed with close().  The
+ * calls above may be made while the same thread holds it.
+ */
+int net_store_lock(struct net_store *s, int *ret, struct net_error *err);
+void net_store_unlock(struct net_store *s, int fd);
+
+/* How many changes there have been: differs when anything may have changed. */
+uint64_t net_store_generation(struct net_store *s);
+
+#endif
