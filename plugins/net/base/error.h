@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* An error for people, as "object: cause", with its errno. */
+#ifndef NET_ERROR_H
+#define NET_ERROR_H
+
+struct net_error {
+	int code; /* negative errno; 0: none */
+	char text[480];
+};
+
+/* Sets err (may be NULL) and returns code. */
+int net_error_set(struct net_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same with the text of code as the cause: "OBJECT: No such file or directory". */
+int net_error_errno(struct net_error *err, int code, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

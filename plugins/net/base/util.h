@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* What a function acquires, it hands over visibly or gives back when it returns. */
+#ifndef NET_UTIL_H
+#define NET_UTIL_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static inline void net_freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void net_closep(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static inline void net_closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+#define _cleanup_(f) __attribute__((cleanup(f)))
+#define _cleanup_free_ _cleanup_(net_freep)
+#define _cleanup_close_ _cleanup_(net_closep)
+#define _cleanup_closedir_ _cleanup_(net_closedirp)
+
+/* Hand-over: the variable forgets, the caller's expression owns. */
+static inline int net_take_fd(int *fd)
+{
+	int taken = *fd;
+	*fd = -1;
+	return taken;
+}
+
+#define net_take_ptr(p)                      \
+	({                                  \
+		__typeof__(p) _taken = (p); \
+		(p) = NULL;                 \
+		_taken;                     \
+	})
+
+/* All of it, in as many calls as it takes: 0, or a negative errno. */
+static inline int net_write_all(int fd, const char *data, size_t size)
+{
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+#define NET_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+
+#endif
