@@ -60,9 +60,12 @@ int st_plugin_store(struct st_store **ret, struct st_error *err)
 
 static int storage_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
-	st_plugin = (struct st_plugin){ .host = host, .self = self };
+	st_plugin.host = host;
+	st_plugin.self = self;
+	atomic_store(&st_plugin.verify, ST_VERIFY_NONE);
+	st_rootfs_configure(ST_VERIFY_NONE, 0);
 	return st_image_register() ?: st_layer_register() ?: st_rootfs_register(host, self) ?:
-	       st_disk_register(host, self);
+	       st_disk_register(host, self) ?: st_config_register();
 }
 
 static int storage_fini(char *message, size_t size)

@@ -6,10 +6,14 @@
 #include "cowherd/plugin.h"
 #include "image/store.h"
 
+#include <stdatomic.h>
+
 /* Set before any folder's registration. */
 struct st_plugin {
 	const struct cowherd_host *host;
 	struct cowherd_self *self;
+	/* An enum st_verify: of layer verbs that are not told; set on the loop, read anywhere. */
+	atomic_int verify;
 };
 extern struct st_plugin st_plugin;
 
@@ -19,6 +23,7 @@ int st_plugin_store(struct st_store **ret, struct st_error *err);
 /* Each folder registers what it offers: 0 or a negative errno. */
 int st_image_register(void);
 int st_layer_register(void);
+int st_config_register(void);
 /* Ends what is under way in threads of its own. */
 void st_image_finish(void);
 

@@ -18,6 +18,7 @@
 #include "disk/attach.h"
 #include "disk/error.h"
 #include "disk/ext4.h"
+#include "disk/seal.h"
 #include "disk/vhd.h"
 
 #ifndef MOUNT_ATTR_RDONLY
@@ -111,54 +112,102 @@ static bool hex_get(const char *text, uint8_t ret[32])
 	return true;
 }
 
-static int digest_check(const struct packed *p, const char *path, const char *digest,
-			const struct st_message *m)
+static int packed_digest(const struct packed *p, char ret[72])
 {
 	struct st_source whole;
 	uint8_t found[32];
-	char text[65];
 	struct stat st;
 	int r;
 
-	if (strncmp(digest, "sha256:", 7) != 0 || strlen(digest) != 71)
-		return st_fail(m, -EINVAL, "%s: %s: not a digest", path, digest);
 	if (fstat(p->fd, &st) < 0)
 		return -errno;
 	st_source_fd(&whole, &p->fd, (uint64_t)st.st_size);
 	r = st_digest_source(&whole, found);
 	if (r < 0)
+		return r;
+	(void)strcpy(ret, "sha256:");
+	hex_put(found, ret + 7);
+	return 0;
+}
+
+static int digest_check(const struct packed *p, const char *path, const char *digest,
+			const struct st_message *m)
+{
+	char found[72];
+	int r;
+
+	if (strncmp(digest, "sha256:", 7) != 0 || strlen(digest) != 71)
+		return st_fail(m, -EINVAL, "%s: %s: not a digest", path, digest);
+	r = packed_digest(p, found);
+	if (r < 0)
 		return st_fail(m, r, "%s: %s", path, strerror(-r));
-	hex_put(found, text);
-	return strcasecmp(text, digest + 7) == 0
+	return strcasecmp(found, digest) == 0
 		       ? 0
-		       : st_fail(m, -EBADMSG, "%s: digest sha256:%s, not %s", path, text, digest);
+		       : st_fail(m, -EBADMSG, "%s: digest %s, not %s", path, found, digest);
+}
+
+/* Of the tree behind an ext4 image, from all data.  -ENOENT: there is none. */
+static int packed_root(const struct packed *p, uint8_t ret[32])
+{
+	struct st_verity v;
+	struct st_ext4 *fs;
+	uint64_t size;
+	int r = p->kind == ST_PACKED_EXT4 ? st_ext4_open(&p->source, &fs, NULL, 0) : -ENOENT;
+
+	if (r < 0)
+		return r == -ENOENT ? r : -EUCLEAN;
+	size = st_ext4_size(fs);
+	st_ext4_close(fs);
+	r = st_verity_read(&p->source, size, &v);
+	return r < 0 ? r : st_verity_root(&p->source, &v, ret);
 }
 
 /* The kernel may be without device mapper: all of it is read once, before the mount. */
 static int verity_check(const struct packed *p, const char *path, const char *hex,
 			const struct st_message *m)
 {
-	struct st_verity v;
-	uint8_t root[32];
-	struct st_ext4 *fs;
-	uint64_t size;
+	uint8_t expected[32], root[32];
+	char found[65];
 	int r;
 
-	if (!hex_get(hex, root))
+	if (!hex_get(hex, expected))
 		return st_fail(m, -EINVAL, "%s: %s: not a root hash", path, hex);
-	r = st_ext4_open(&p->source, &fs, NULL, 0);
+	r = packed_root(p, root);
 	if (r < 0)
-		return st_fail(m, r, "%s: verity: not a whole ext4 image", path);
-	size = st_ext4_size(fs);
-	st_ext4_close(fs);
-	r = st_verity_read(&p->source, size, &v);
-	if (r == 0)
-		r = st_verity_check(&p->source, &v, root);
-	return r < 0 ? st_fail(m, r, "%s: verity: %s", path,
+		return st_fail(m, r, "%s: verity: %s", path,
 			       r == -ENOENT    ? "there is none behind the file system"
-			       : r == -EBADMSG ? "the root hash is another one"
-					       : strerror(-r))
-		     : 0;
+			       : r == -EUCLEAN ? "not a whole ext4 image"
+					       : strerror(-r));
+	hex_put(root, found);
+	return memcmp(root, expected, sizeof(root)) == 0
+		       ? 0
+		       : st_fail(m, -EBADMSG, "%s: verity: the root hash is another one: %s, not %s",
+				 path, found, hex);
+}
+
+int st_seal_measure(const char *image, struct st_seal *ret, char *error, size_t error_size)
+{
+	struct st_message m = { error, error_size };
+	struct st_seal seal = { "", "" };
+	uint8_t root[32];
+	struct packed p;
+	int r = packed_open(image, &p, &m);
+
+	if (r < 0)
+		return r;
+	r = packed_digest(&p, seal.digest);
+	if (r == 0) {
+		r = packed_root(&p, root);
+		if (r == 0)
+			hex_put(root, seal.verity);
+		else if (r == -ENOENT || r == -EUCLEAN)
+			r = 0; /* what looks like a tree and is none seals nothing */
+	}
+	(void)close(p.fd);
+	if (r < 0)
+		return st_fail(&m, r, "%s: %s", image, strerror(-r));
+	*ret = seal;
+	return 0;
 }
 
 static int fs_string(int fs, const char *key, const char *value)
@@ -236,6 +285,13 @@ int st_packed_mount(const char *path, const struct st_packed_options *options, i
 	return r;
 }
 
+int st_packed_place(int mount_fd, const char *target, const struct st_message *m)
+{
+	if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return st_fail(m, -errno, "%s: %s", target, strerror(errno));
+	return 0;
+}
+
 int st_packed_mount_at(const char *path, const struct st_packed_options *options, const char *target,
 		       char *error, size_t error_size)
 {
@@ -244,8 +300,7 @@ int st_packed_mount_at(const char *path, const struct st_packed_options *options
 
 	if (r < 0)
 		return r;
-	if (syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		r = st_fail(&m, -errno, "%s: %s", target, strerror(errno));
+	r = st_packed_place(mount_fd, target, &m);
 	(void)close(mount_fd);
 	return r;
 }

@@ -25,11 +25,14 @@ struct st_packed_options {
 /*
  * A mount of the image, attached nowhere yet: *ret_fd is for move_mount(), and with its close an
  * unplaced one is gone, loop device and all.  Mounted once placed: umount() is all a release needs.
- * -EBADMSG: "path: digest …": not what was asked for.
+ * -EBADMSG: "path: digest FOUND, not EXPECTED", and the like of verity.
  */
 int st_packed_mount(const char *path, const struct st_packed_options *, int *ret_fd, char *error,
 		    size_t error_size);
-/* The same, moved to the directory `target`. */
+/* What st_packed_mount() gave, to its place; the descriptor stays the caller's. */
+struct st_message;
+int st_packed_place(int mount_fd, const char *target, const struct st_message *m);
+/* Both. */
 int st_packed_mount_at(const char *path, const struct st_packed_options *, const char *target,
 		       char *error, size_t error_size);
 

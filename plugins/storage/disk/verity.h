@@ -25,10 +25,10 @@ int st_verity_append(int fd, uint64_t data_bytes, const uint8_t uuid[16], struct
 /* The superblock behind data_bytes of data.  -ENOENT: there is none; -EUCLEAN: it cannot be. */
 int st_verity_read(const struct st_source *, uint64_t data_bytes, struct st_verity *ret);
 /*
- * Reads all data and computes the root anew; -EBADMSG: it is not `root`.  What the image says of
- * itself is not believed, only root is.
+ * Reads all data and computes the root anew: what the image says of itself is not believed, only a root
+ * that is known from elsewhere is.
  */
-int st_verity_check(const struct st_source *, const struct st_verity *, const uint8_t root[32]);
+int st_verity_root(const struct st_source *, const struct st_verity *, uint8_t ret[32]);
 /* SHA-256 of a whole source. */
 int st_digest_source(const struct st_source *, uint8_t ret[32]);
 

@@ -72,10 +72,11 @@ int st_layer_cmd_prepare(struct st_run *run)
 {
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
 	struct st_chain parents = { 0 };
-	int r = parents_needed(run, path, &parents);
+	enum st_verify how;
+	int r = st_layer_verify(run, &how) ?: parents_needed(run, path, &parents);
 
 	if (r == 0)
-		r = st_life_prepare(path, &parents, &run->error);
+		r = st_life_prepare(path, &parents, how, &run->error);
 	st_chain_finish(&parents);
 	return r;
 }
@@ -93,10 +94,13 @@ int st_layer_cmd_mount(struct st_run *run)
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]), *shown = NULL,
 			    *target = run->word_count > 1 ? st_run_path(run, run->words[1]) : NULL;
 	struct st_chain parents = { 0 };
-	int r = run->word_count > 1 && !target ? -ENOMEM : parents_needed(run, path, &parents);
+	enum st_verify how;
+	int r = run->word_count > 1 && !target ? -ENOMEM : st_layer_verify(run, &how);
 
 	if (r == 0)
-		r = st_life_mount(path, &parents, target, &shown, &run->error);
+		r = parents_needed(run, path, &parents);
+	if (r == 0)
+		r = st_life_mount(path, &parents, how, target, &shown, &run->error);
 	st_chain_finish(&parents);
 	return r == 0 ? st_run_print(run, "%s\n", shown) : r;
 }

@@ -288,6 +288,11 @@ static int import_options(struct st_run *run, struct st_layer_import *import)
 	const char *os = st_run_value(run, "os");
 
 	import->vhd = st_run_flag(run, "vhd");
+	import->verity = st_run_flag(run, "verity");
+	if (import->verity && !import->vhd)
+		return st_error_set(&run->error, -EINVAL,
+				    "layer %s: --verity: needs --vhd, files have no tree of digests",
+				    run->command->name);
 	if (os && strcmp(os, "linux") != 0 && strcmp(os, "windows") != 0)
 		return st_error_set(&run->error, -EINVAL,
 				    "layer %s: --os: \"%.32s\" is not linux or windows",

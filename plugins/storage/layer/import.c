@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What the reader takes before it has the first entry: a header, its records, a buffer ahead. */
@@ -64,9 +65,21 @@ static int tar_fail(struct peek *p, struct st_tar *tar, int r, struct st_error *
 	return *text ? st_error_set(err, r, "%s", text) : st_error_errno(err, r, "archive");
 }
 
-static int pack_vhd(struct st_tar *tar, int stage, uint64_t *size, struct st_error *err)
+/* What it has become is sealed: a mount may ask for that, and nothing else. */
+static int pack_seal(int fd, struct st_seal *ret, struct st_error *err)
 {
-	static const struct st_layer_vhd_options options = { .keep_whiteouts = false };
+	char text[400] = "", path[48];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	r = st_seal_measure(path, ret, text, sizeof(text));
+	return r < 0 ? st_error_set(err, r, "layer.vhd: %s", text) : 0;
+}
+
+static int pack_vhd(struct st_tar *tar, int stage, bool with_verity, struct st_seal *seal,
+		    uint64_t *size, struct st_error *err)
+{
+	const struct st_layer_vhd_options options = { .verity = with_verity };
 	_cleanup_close_ int fd = openat(stage, "layer.vhd", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	struct st_ext4_result result;
 	struct st_verity verity;
@@ -79,7 +92,7 @@ static int pack_vhd(struct st_tar *tar, int stage, uint64_t *size, struct st_err
 	if (r < 0)
 		return st_error_set(err, r, "%s", text);
 	*size = result.data_bytes;
-	return 0;
+	return pack_seal(fd, seal, err);
 }
 
 /* Whether the first entry is one of a Windows layer. */
@@ -167,7 +180,7 @@ static int unpack_linux(struct st_tar *tar, int stage, const struct lowers *l, u
 }
 
 static int unpack(struct peek *p, int stage, const struct st_layer_import *import,
-		  struct st_layer_imported *ret, struct st_error *err)
+		  struct st_layer_imported *ret, struct st_seal *seal, struct st_error *err)
 {
 	struct lowers l = { .count = 0 };
 	struct st_tar *tar = NULL;
@@ -179,7 +192,7 @@ static int unpack(struct peek *p, int stage, const struct st_layer_import *impor
 		if (ret->windows)
 			r = st_win_import(tar, stage, l.fd, l.count, &ret->size, err);
 		else
-			r = import->vhd ? pack_vhd(tar, stage, &ret->size, err)
+			r = import->vhd ? pack_vhd(tar, stage, import->verity, seal, &ret->size, err)
 					: unpack_linux(tar, stage, &l, &ret->size, err);
 		/* A stream that fails makes a broken archive: what it says is the cause. */
 		if (r < 0 && *st_stream_error(p->stream))
@@ -191,7 +204,7 @@ static int unpack(struct peek *p, int stage, const struct st_layer_import *impor
 }
 
 static int stream_import(const struct st_layer_import *import, int stage,
-			 struct st_layer_imported *ret, struct st_error *err)
+			 struct st_layer_imported *ret, struct st_seal *seal, struct st_error *err)
 {
 	const struct st_stream_options options = { .read = import->read, .arg = import->arg,
 						   .copy_fd = -1 };
@@ -205,7 +218,7 @@ static int stream_import(const struct st_layer_import *import, int stage,
 	if (import->os == ST_LAYER_OS_DETECT)
 		r = detect(&p, &ret->windows, err);
 	if (r == 0)
-		r = unpack(&p, stage, import, ret, err);
+		r = unpack(&p, stage, import, ret, seal, err);
 	if (r == 0) {
 		r = st_stream_finish(p.stream, &result);
 		if (r < 0)
@@ -227,18 +240,24 @@ int st_layer_import(const struct st_layer_import *import, struct st_layer_import
 		    struct st_error *err)
 {
 	struct st_layer_imported result = { 0 };
+	struct st_seal seal = { "", "" };
+	struct st_layer_mark mark;
 	struct st_stage stage;
 	int r = st_stage_begin(import->path, &stage, err);
 
 	if (r < 0)
 		return r;
-	r = stream_import(import, stage.fd, &result, err);
+	r = stream_import(import, stage.fd, &result, &seal, err);
 	if (r == 0)
 		r = chain_write(stage.fd, import->parents, err);
+	mark = (struct st_layer_mark){ .kind = result.windows ? "windows" :
+					       import->vhd    ? "ext4" :
+								"dir",
+				       .size = result.size,
+				       .diff_id = result.diff_id,
+				       .seal = &seal };
 	if (r == 0)
-		r = st_layer_mark(stage.fd,
-				  result.windows ? "windows" : import->vhd ? "ext4" : "dir",
-				  result.size, result.diff_id, err);
+		r = st_layer_mark(stage.fd, &mark, err);
 	if (r == 0)
 		r = st_stage_commit(&stage, err);
 	st_stage_abort(&stage);
@@ -259,7 +278,7 @@ int st_layer_create(const char *path, const struct st_chain *parents, struct st_
 	if (r == 0)
 		r = chain_write(stage.fd, parents, err);
 	if (r == 0)
-		r = st_layer_mark(stage.fd, "dir", 0, NULL, err);
+		r = st_layer_mark(stage.fd, &(struct st_layer_mark){ .kind = "dir" }, err);
 	if (r == 0)
 		r = st_stage_commit(&stage, err);
 	st_stage_abort(&stage);

@@ -23,6 +23,7 @@ struct st_layer_import {
 	const struct st_chain *parents;
 	enum st_layer_os os;
 	bool vhd; /* a Linux layer stays packed: layer.vhd, ext4 with a VHD footer */
+	bool verity; /* with a dm-verity tree between them */
 	st_read_cb read; /* plain, gzip or zstd; called on a thread of its own */
 	void *arg;
 };

@@ -141,18 +141,27 @@ int st_layer_content(const struct st_layer_at *layer, struct st_error *err)
 	return fd < 0 ? st_error_errno(err, -errno, "layer %.300s", layer->content) : fd;
 }
 
-int st_layer_mark(int dirfd, const char *kind, uint64_t size, const char *diff_id,
-		  struct st_error *err)
+/* A member of layer.json, where there is a value. */
+static void mark_add(char *text, size_t size, const char *key, const char *value)
 {
-	char text[256];
-	int n = snprintf(text, sizeof(text), "{\"version\":1,\"kind\":\"%s\",\"size\":%" PRIu64, kind,
-			 size);
+	size_t n = strlen(text);
+
+	if (value && *value)
+		(void)snprintf(text + n, size - n, ",\"%s\":\"%s\"", key, value);
+}
+
+int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct st_error *err)
+{
+	char text[512];
 	int r;
 
-	if (diff_id && *diff_id)
-		n += snprintf(text + n, sizeof(text) - (size_t)n, ",\"diff_id\":\"%s\"", diff_id);
-	n += snprintf(text + n, sizeof(text) - (size_t)n, "}\n");
-	r = st_tree_write_file(dirfd, MARK, 0600, text, (size_t)n);
+	(void)snprintf(text, sizeof(text), "{\"version\":1,\"kind\":\"%s\",\"size\":%" PRIu64,
+		       mark->kind, mark->size);
+	mark_add(text, sizeof(text), "diff_id", mark->diff_id);
+	mark_add(text, sizeof(text), "digest", mark->seal ? mark->seal->digest : NULL);
+	mark_add(text, sizeof(text), "verity", mark->seal ? mark->seal->verity : NULL);
+	(void)strcat(text, "}\n");
+	r = st_tree_write_file(dirfd, MARK, 0600, text, strlen(text));
 	if (r == 0 && syncfs(dirfd) < 0)
 		r = -errno;
 	return r < 0 ? st_error_errno(err, r, "%s", MARK) : 0;

@@ -15,6 +15,7 @@
 #ifndef ST_LAYER_LAYER_H
 #define ST_LAYER_LAYER_H
 
+#include "disk/seal.h"
 #include "image/error.h"
 
 #include <stdint.h>
@@ -40,9 +41,15 @@ void st_layer_leave(struct st_layer_at *layer); /* zeroed with fd -1: fine */
 /* The directory of its files; -ENOTSUP where they are packed.  The caller's. */
 int st_layer_content(const struct st_layer_at *layer, struct st_error *err);
 
+struct st_layer_mark {
+	const char *kind;
+	uint64_t size;
+	const char *diff_id;        /* may be NULL */
+	const struct st_seal *seal; /* of a packed image; may be NULL */
+};
+
 /* layer.json: synced, and with it all that the layer's file system holds. */
-int st_layer_mark(int dirfd, const char *kind, uint64_t size, const char *diff_id,
-		  struct st_error *err);
+int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct st_error *err);
 
 /* The directory that an absolute path is in, and its last part: -EINVAL for "/" and "..". */
 int st_layer_split(const char *path, int *ret_dir, const char **base, struct st_error *err);

@@ -93,7 +93,7 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 	if (r == 0)
 		r = st_chain_write(stage.fd, parents, err);
 	if (r == 0)
-		r = st_layer_mark(stage.fd, "scratch", 0, NULL, err);
+		r = st_layer_mark(stage.fd, &(struct st_layer_mark){ .kind = "scratch" }, err);
 	if (r == 0)
 		r = st_stage_commit(&stage, err);
 	st_stage_abort(&stage);
@@ -116,7 +116,7 @@ struct lowers {
 
 /* A directory of the parent; its image is mounted at LAYER/lower/N. */
 static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
-		     struct st_error *err)
+		     enum st_verify how, struct st_error *err)
 {
 	struct st_layer_at at;
 	char number[24];
@@ -133,8 +133,11 @@ static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
 		r = path ? st_place_make(l->lower, 0700, err) : 0;
 		if (r == 0 && path)
 			r = st_place_make(path, 0700, err);
+		/* What somebody who died has mounted there may not have been verified. */
+		if (r == 0 && path && st_place_mounted(path) && how != ST_VERIFY_NONE)
+			r = st_place_clear(path, err) ?: st_place_make(path, 0700, err);
 		if (r == 0 && path && !st_place_mounted(path))
-			r = st_disk_mount_layer(at.content, path, err);
+			r = st_disk_mount_layer(at.content, how, path, err);
 	}
 	st_layer_leave(&at);
 	if (!path)
@@ -143,7 +146,8 @@ static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
 	return r;
 }
 
-static int prepare(struct life *l, const struct st_chain *parents, struct st_error *err)
+static int prepare(struct life *l, const struct st_chain *parents, enum st_verify how,
+		   struct st_error *err)
 {
 	struct lowers lowers = { .count = 0 };
 	struct st_scratch scratch = { 0 };
@@ -155,7 +159,7 @@ static int prepare(struct life *l, const struct st_chain *parents, struct st_err
 		return 0;
 	r = activate(l, &scratch, err);
 	for (size_t i = 0; r == 0 && i < parents->count; i++)
-		r = lower_add(l, &lowers, parents->path[i], err);
+		r = lower_add(l, &lowers, parents->path[i], how, err);
 	if (r == 0)
 		r = st_place_make(l->mnt, 0755, err);
 	if (r == 0) {
@@ -323,7 +327,8 @@ int st_life_activate(const char *path, struct st_error *err)
 	return r;
 }
 
-int st_life_prepare(const char *path, const struct st_chain *parents, struct st_error *err)
+int st_life_prepare(const char *path, const struct st_chain *parents, enum st_verify how,
+		    struct st_error *err)
 {
 	struct st_error ignored = { 0 };
 	struct life l;
@@ -332,7 +337,7 @@ int st_life_prepare(const char *path, const struct st_chain *parents, struct st_
 	if (r < 0)
 		return r;
 	(void)pthread_mutex_lock(&prepare_mutex);
-	r = prepare(&l, parents, err);
+	r = prepare(&l, parents, how, err);
 	if (r < 0)
 		(void)unprepare(&l, &ignored);
 	(void)pthread_mutex_unlock(&prepare_mutex);
@@ -394,8 +399,8 @@ static int mount_target(struct life *l, const char *target, struct st_error *err
 	return r;
 }
 
-int st_life_mount(const char *path, const struct st_chain *parents, const char *target, char **ret,
-		  struct st_error *err)
+int st_life_mount(const char *path, const struct st_chain *parents, enum st_verify how,
+		  const char *target, char **ret, struct st_error *err)
 {
 	struct st_error ignored = { 0 };
 	struct life l;
@@ -406,7 +411,7 @@ int st_life_mount(const char *path, const struct st_chain *parents, const char *
 		return r;
 	(void)pthread_mutex_lock(&prepare_mutex);
 	before = st_place_mounted(l.mnt);
-	r = prepare(&l, parents, err);
+	r = prepare(&l, parents, how, err);
 	(void)pthread_mutex_unlock(&prepare_mutex);
 	if (r == 0 && target) {
 		r = mount_target(&l, target, err);

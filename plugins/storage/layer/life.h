@@ -7,6 +7,7 @@
 #ifndef ST_LAYER_LIFE_H
 #define ST_LAYER_LIFE_H
 
+#include "disk/seal.h"
 #include "layer/chain.h"
 
 #include <stdint.h>
@@ -16,16 +17,20 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 		   struct st_error *err);
 /* ActivateLayer: a scratch layer's own file system is mounted; read-only layers: nothing. */
 int st_life_activate(const char *path, struct st_error *err);
-/* PrepareLayer: what the parents have and what is written is seen at LAYER/mnt.  One at a time. */
-int st_life_prepare(const char *path, const struct st_chain *parents, struct st_error *err);
+/*
+ * PrepareLayer: what the parents have and what is written is seen at LAYER/mnt.  One at a time.  Packed
+ * layers are verified as they are mounted; what is prepared already stays as it is.
+ */
+int st_life_prepare(const char *path, const struct st_chain *parents, enum st_verify how,
+		    struct st_error *err);
 /* GetLayerMountPath, to be freed: LAYER/mnt; of a read-only layer the directory of its files. */
 int st_life_path(const char *path, char **ret, struct st_error *err);
 int st_life_unprepare(const char *path, struct st_error *err);
 int st_life_deactivate(const char *path, struct st_error *err);
 
 /* Activate, prepare, path, and what fails is undone; target (NULL: none) shows the same. */
-int st_life_mount(const char *path, const struct st_chain *parents, const char *target, char **ret,
-		  struct st_error *err);
+int st_life_mount(const char *path, const struct st_chain *parents, enum st_verify how,
+		  const char *target, char **ret, struct st_error *err);
 /* target NULL: all of it; else that place only, and the rest with the last one. */
 int st_life_unmount(const char *path, const char *target, struct st_error *err);
 /* Unprepare, deactivate, DestroyLayer.  Absent: fine. */

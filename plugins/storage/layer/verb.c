@@ -10,9 +10,11 @@
 #define INPUT { "input", 'i', "FILE", "read this file instead of standard input" }
 #define OS { "os", 0, "OS", "linux or windows, where the archive's first entry does not tell" }
 
+#define VERIFY { "verify", 0, "HOW", "packed layers have to be as sealed: digest, verity, or none" }
+#define VERITY { "verity", 0, NULL, "with --vhd: a dm-verity tree behind the file system" }
 #define VHD { "vhd", 0, NULL, "do not unpack: layer.vhd, an ext4 image with a VHD footer" }
 
-static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, { 0 } };
+static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, { 0 } };
 static const struct st_option export_options[] = { PARENTS, OUTPUT, GZIP, { 0 } };
 static const struct st_option create_options[] = {
 	PARENTS,
@@ -20,7 +22,7 @@ static const struct st_option create_options[] = {
 	{ "size", 0, "SIZE", "the most that may be written (1g, 512m); without it, no limit" },
 	{ 0 },
 };
-static const struct st_option parents_options[] = { PARENTS, { 0 } };
+static const struct st_option mount_options[] = { PARENTS, VERIFY, { 0 } };
 #define WHOLE { "whole", 0, NULL, "the layer is a complete tree: what is not in it is deleted" }
 static const struct st_option changes_options[] = { PARENTS, WHOLE, { 0 } };
 static const struct st_option diff_options[] = { PARENTS, WHOLE, OUTPUT, GZIP, { 0 } };
@@ -37,7 +39,7 @@ static const struct st_command commands[] = {
 	  1, 1, st_layer_cmd_create },
 	{ "create-scratch", "LAYER", "The same", NULL, create_options, 1, 1, st_layer_cmd_create },
 	{ "mount", "LAYER [TARGET]", "Activate and prepare a layer, and print where it is",
-	  "  Parents that are not given are those of layerchain.json.\n", parents_options, 1, 2,
+	  "  Parents that are not given are those of layerchain.json.\n", mount_options, 1, 2,
 	  st_layer_cmd_mount },
 	{ "unmount", "LAYER [TARGET]", "Take a mount away, and with the last one all of them", NULL,
 	  none, 1, 2, st_layer_cmd_unmount },
@@ -45,7 +47,7 @@ static const struct st_command commands[] = {
 	  st_layer_cmd_remove },
 	{ "activate", "LAYER", "ActivateLayer: mount its own file system, if it has one", NULL, none,
 	  1, 1, st_layer_cmd_activate },
-	{ "prepare", "LAYER", "PrepareLayer: mount it with its parents", NULL, parents_options, 1, 1,
+	{ "prepare", "LAYER", "PrepareLayer: mount it with its parents", NULL, mount_options, 1, 1,
 	  st_layer_cmd_prepare },
 	{ "path", "LAYER", "GetLayerMountPath: print where its files are", NULL, none, 1, 1,
 	  st_layer_cmd_path },
@@ -66,6 +68,8 @@ static const struct st_command commands[] = {
 	  changes_options, 1, 1, st_layer_cmd_size },
 	{ "get", "LAYER FILE...", "Write a file of a layer, or an archive of several", NULL,
 	  get_options, 2, SIZE_MAX, st_layer_cmd_get },
+	{ "seal", "LAYER", "Keep what a packed layer is now, for --verify, and print it", NULL, none,
+	  1, 1, st_layer_cmd_seal },
 	{ 0 },
 };
 

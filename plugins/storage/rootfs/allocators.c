@@ -34,6 +34,7 @@ static struct {
 	struct cowherd_self *self;
 	char *store_dir, *disk_dir;
 	struct job *acquires;
+	enum st_verify verify;
 	uint64_t scratch_bytes; /* where nobody says */
 } rootfs;
 
@@ -312,7 +313,8 @@ static int acquire(enum kind kind, cowherd_op op, const struct cowherd_request *
 	job->op = op;
 	job->part = (struct st_part){ .plan = plan,
 				      .store_dir = rootfs.store_dir,
-				      .disk_dir = rootfs.disk_dir };
+				      .disk_dir = rootfs.disk_dir,
+				      .verify = rootfs.verify };
 	job->container = strdup(request->container);
 	r = job->container ? acquire_begin(job) : -ENOMEM;
 	if (r == 0)
@@ -399,6 +401,12 @@ static int resolve(void *arg, cowherd_op op, const char *reference, const char *
 }
 
 /* ---- */
+
+void st_rootfs_configure(enum st_verify verify, uint64_t scratch_bytes)
+{
+	rootfs.verify = verify;
+	rootfs.scratch_bytes = scratch_bytes;
+}
 
 int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *self)
 {

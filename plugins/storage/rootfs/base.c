@@ -57,7 +57,7 @@ static int add_packed(struct st_part *part, struct lowers *l, const char *image)
 		r = st_place_make(place, 0700, &part->err);
 	if (r < 0)
 		return r;
-	return st_disk_mount_layer(image, place, &part->err);
+	return st_disk_mount_layer(image, part->verify, place, &part->err);
 }
 
 /* ---- an image of the store */

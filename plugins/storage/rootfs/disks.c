@@ -3,7 +3,6 @@
 #include "rootfs/parts.h"
 
 #include "disk/attach.h"
-#include "disk/packed.h"
 
 #include <errno.h>
 #include <sys/mount.h>
@@ -54,11 +53,11 @@ int st_disk_release(const char *dir, const char *owner, struct st_error *err)
 	return r < 0 ? st_error_set(err, r, "%s", message) : 0;
 }
 
-int st_disk_mount_layer(const char *image, const char *place, struct st_error *err)
+int st_disk_mount_layer(const char *image, enum st_verify how, const char *place,
+			struct st_error *err)
 {
-	char message[256] = "";
-	int r = st_packed_mount_at(image, &(struct st_packed_options){ 0 }, place, message,
-				   sizeof(message));
+	char message[sizeof(err->text)] = "";
+	int r = st_seal_mount_at(image, how, place, message, sizeof(message));
 
 	return r < 0 ? st_error_set(err, r, "%s", message) : 0;
 }

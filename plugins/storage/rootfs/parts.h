@@ -6,6 +6,7 @@
 #ifndef ST_ROOTFS_PARTS_H
 #define ST_ROOTFS_PARTS_H
 
+#include "disk/seal.h"
 #include "rootfs/plan.h"
 
 #include <stdatomic.h>
@@ -14,6 +15,7 @@ struct st_part {
 	struct st_plan plan;
 	const char *store_dir; /* of the images */
 	const char *disk_dir;  /* of the table of attached disks */
+	enum st_verify verify; /* packed layers, as they are mounted */
 	atomic_bool stop;
 	struct json_object *patch; /* of the spec: made by take */
 	struct st_error err;
@@ -49,7 +51,8 @@ int st_disk_mount(const char *dir, const char *owner, const char *path, bool rea
 		  const char *place, unsigned *ret_refs, struct st_error *err);
 /* All uses of owner and of OWNER/…; their mounts are gone already. */
 int st_disk_release(const char *dir, const char *owner, struct st_error *err);
-/* A packed layer's file system, read-only. */
-int st_disk_mount_layer(const char *image, const char *place, struct st_error *err);
+/* A packed layer's file system, read-only, verified by its seal (disk/seal.h). */
+int st_disk_mount_layer(const char *image, enum st_verify how, const char *place,
+			struct st_error *err);
 
 #endif

@@ -14,8 +14,12 @@
 #ifndef ST_ROOTFS_ROOTFS_H
 #define ST_ROOTFS_ROOTFS_H
 
+#include "disk/seal.h"
+
 #include <cowherd/plugin.h>
 
+/* For containers made from now on.  scratch_bytes: of those that ask for no size; 0: no limit. */
+void st_rootfs_configure(enum st_verify verify, uint64_t scratch_bytes);
 int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *self);
 void st_rootfs_finish(void);
 
