@@ -379,6 +379,7 @@ int cow_cmd_up(const struct cow_args *args)
 		return cow_daemon_detach(args, &options);
 	cow_list_init(&up.containers);
 	cow_list_init(&up.screen.streams);
+	cow_list_init(&up.screen.told);
 	up.screen.colors = wants_colors(args);
 	up.screen.ended = on_stream_end;
 	up.screen.arg = &up;

@@ -32,6 +32,8 @@ struct up_stream {
 	struct up_pipe *pipes[2]; /* NULL: not open */
 	unsigned closing;         /* handles that libuv still has */
 	char *sentence;
+	struct cow_list told;     /* in the screen's, while there is a sentence */
+	bool due;                 /* it waits for nothing but those told before it */
 	struct cow_timer timer;   /* for the sentence */
 	bool gone;
 	/* Follow again when what was followed is read to its end. */
@@ -132,8 +134,7 @@ static void feed(struct up_pipe *p, const char *data, size_t len)
 
 static void say_sentence(struct up_stream *s)
 {
-	if (!s->sentence)
-		return;
+	cow_list_del(&s->told);
 	cow_timer_stop(s->screen->timers, &s->timer);
 	for (int i = 0; i < 2; i++)
 		if (s->pipes[i])
@@ -142,6 +143,36 @@ static void say_sentence(struct up_stream *s)
 	up_output_flush(&s->screen->output);
 	free(s->sentence);
 	s->sentence = NULL;
+	s->due = false;
+}
+
+/* As they were told: the end that led to another stands above it, however late its output ended. */
+static void say_due(struct up_screen *screen)
+{
+	while (!cow_list_empty(&screen->told)) {
+		struct up_stream *s = cow_container_of(screen->told.next, struct up_stream, told);
+
+		if (!s->due)
+			return;
+		say_sentence(s);
+	}
+}
+
+static void sentence_due(struct up_stream *s)
+{
+	if (!s->sentence)
+		return;
+	s->due = true;
+	say_due(s->screen);
+}
+
+/* What comes next of this stream belongs below its sentence. */
+static void sentence_now(struct up_stream *s)
+{
+	if (!s->sentence)
+		return;
+	say_sentence(s);
+	say_due(s->screen);
 }
 
 static void sentence_late(struct cow_timer *timer, void *arg)
@@ -151,15 +182,18 @@ static void sentence_late(struct cow_timer *timer, void *arg)
 	if (s->screen->paused)
 		(void)cow_timer_start(s->screen->timers, timer, SENTENCE_MS, sentence_late, s);
 	else
-		say_sentence(s);
+		sentence_due(s);
 }
 
 void up_stream_tell(struct up_stream *s, const char *sentence)
 {
-	say_sentence(s);
+	sentence_now(s);
 	s->sentence = strdup(sentence);
+	if (!s->sentence)
+		return;
+	cow_list_add(&s->screen->told, &s->told);
 	if (!s->pipes[0] && !s->pipes[1])
-		say_sentence(s);
+		sentence_due(s);
 }
 
 void up_stream_goes_on(struct up_stream *s)
@@ -208,7 +242,7 @@ static void stream_ended(struct up_stream *s)
 {
 	if (s->pipes[0] || s->pipes[1])
 		return;
-	say_sentence(s);
+	sentence_due(s);
 	if (s->again && !s->follow) {
 		s->again = false;
 		(void)up_stream_follow(s, false, s->again_since_ns);
@@ -352,7 +386,7 @@ int up_stream_follow(struct up_stream *s, bool from_start, uint64_t since_ns)
 
 	if (s->follow) {
 		/* A new life begins: what is to be said about the last one belongs before it. */
-		say_sentence(s);
+		sentence_now(s);
 		return 0;
 	}
 	if (s->pipes[0] || s->pipes[1]) {
@@ -392,6 +426,8 @@ bool up_screen_idle(const struct up_screen *screen)
 
 void up_screen_close(struct up_screen *screen)
 {
+	while (!cow_list_empty(&screen->told))
+		say_sentence(cow_container_of(screen->told.next, struct up_stream, told));
 	cow_list_for_safe(l, tmp, &screen->streams) {
 		struct up_stream *s = cow_container_of(l, struct up_stream, link);
 
@@ -399,7 +435,6 @@ void up_screen_close(struct up_screen *screen)
 		cow_follow_close(s->follow);
 		pipe_close(s, 0);
 		pipe_close(s, 1);
-		say_sentence(s);
 		s->gone = true;
 		stream_free(s);
 	}

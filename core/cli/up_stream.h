@@ -14,6 +14,7 @@ struct up_screen {
 	struct cow_engine *engine;
 	struct up_output output;
 	struct cow_list streams;
+	struct cow_list told; /* streams with a sentence that is not said yet, in order */
 	int name_width;
 	bool colors, paused;
 	unsigned next_color;
@@ -31,7 +32,10 @@ struct up_stream *up_stream_get(struct up_screen *screen, const char *name);
  * on. Reading already is success.
  */
 int up_stream_follow(struct up_stream *stream, bool from_start, uint64_t since_ns);
-/* It ended; the sentence comes behind the output it made before: when that has come to its end. */
+/*
+ * It ended; the sentence comes behind the output it made before, when that has come to its end, and
+ * behind what was told of others before: causes stand above what they led to.
+ */
 void up_stream_tell(struct up_stream *stream, const char *sentence);
 /* It will be started again, so that its output has no end yet: the sentence comes soon. */
 void up_stream_goes_on(struct up_stream *stream);

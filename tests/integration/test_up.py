@@ -187,6 +187,17 @@ def test_exit_code_from():
     up.finish(1)
 
 
+def test_causes_stand_above_what_they_led_to():
+    """Its output is on the way still when what it ended has ended: the lines keep the order of the ends."""
+    up = Up({"a": sh("trap 'exit 0' TERM; touch /tmp/up; while :; do sleep 1 & wait $!; done",
+                     mounts=[{"type": "tmpfs", "target": "/tmp"}], health={"test": "test -e /tmp/up", "interval_s": 0.05}),
+             "b": sh("dd if=/dev/zero bs=64k count=4 2>/dev/null | tr '\\0' '\\n'; exit 7",
+                     depends_on={"a": {"condition": "healthy"}})}, "--exit-code-from", "b")
+    text = up.finish(7)
+    assert text.endswith("b exited with code 7\na exited with code 0\n"), text[-200:]
+    assert text.count("b | \n") == 256 << 10, text.count("b | \n")
+
+
 def test_ends_when_all_have_ended():
     up = Up({"a": sh("exit 3"), "b": sh("sleep 0.2")})
     text = up.finish(0)
