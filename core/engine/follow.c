@@ -289,7 +289,8 @@ static int follow_new(struct container *c, const struct cow_follow_options *opti
 	f->container = c;
 	f->log = log_ref(c->log);
 	f->options = *options;
-	f->start_order = c->start_order;
+	/* One that is being started, or lives, has the awaited life before it already. */
+	f->start_order = c->state == COW_STATE_STOPPED ? c->start_order : UINT64_MAX;
 	f->fd = -1;
 	cow_list_init(&f->link);
 	cow_list_add(&f->engine->follows, &f->of_engine);

@@ -36,7 +36,7 @@ struct cow_follow {
 	uint32_t handles;
 	bool busy, again, closing, finished;
 	bool ended;            /* snapshot for the job: nothing more will be written */
-	uint64_t start_order;  /* of the life that was on when it began */
+	uint64_t start_order;  /* of the life that was over when it began */
 	uv_work_t work;
 
 	/* the job's */

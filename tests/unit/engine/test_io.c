@@ -160,6 +160,28 @@ static void attached_before_start(void **state)
 	reader_close(&r);
 }
 
+/* Whoever comes between the request and the start does not wait for yet another life. */
+static void attached_while_starting(void **state)
+{
+	struct reader r;
+	uint32_t before;
+
+	(void)state;
+	assert_int_equal(fake_create("a", ""), 0);
+	before = fake.replies;
+	cow_engine_container_start(fake.engine, "a", fake_cb, NULL);
+	assert_int_equal(fake.replies, before);
+	reader_open(&r, (struct cow_follow_options){ .follow = true, .out = true, .err = true,
+						     .await_start = true });
+	fake_turn();
+	assert_int_equal(fake_replied(before), 0);
+	print("first\n");
+	end();
+	fake_until(reader_read(&r));
+	assert_string_equal(r.text[0].data, "first\n");
+	reader_close(&r);
+}
+
 /* The writer goes its own pace whatever the reader does; the reader gets every byte in the end. */
 static void big_output_slow_reader(void **state)
 {
@@ -485,7 +507,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(small_output),
-		TEST(attached_before_start),
+		TEST(attached_before_start), TEST(attached_while_starting),
 		TEST(big_output_slow_reader),
 		TEST(reader_leaves),
 		TEST(tails),
