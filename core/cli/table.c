@@ -278,7 +278,8 @@ const struct cow_command cow_commands[COW_COMMAND_COUNT] = {
 		.details =
 			"Starts a supervisor and every container of FILE, shows their output side "
 			"by side, and takes all of it down again on Ctrl-C, in reverse order of "
-			"dependency. A second Ctrl-C kills.",
+			"dependency. A second Ctrl-C kills. Of what has ended by itself all output is "
+			"shown, however slow its reader; after Ctrl-C, what can be shown in two seconds.",
 	},
 	[COW_COMMAND_DAEMON] = {
 		.name = "daemon", .usage = "", .options = daemon_options, .failure = 1,

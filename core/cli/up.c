@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DRAIN_MS 10000 /* how long a slow reader of ours may keep us after the end */
+#define SILENT_MS 10000 /* after the end, how long to wait for output that does not come */
+#define HURRY_MS 2000   /* and for anything, where somebody asked us to end */
 
 /* What is known of a container of the configuration; it outlives the container. */
 struct up_container {
@@ -32,15 +33,20 @@ struct up {
 	struct cow_list containers;
 	struct up_screen screen;
 	struct cow_timer look, drain;
+	uint64_t drain_written; /* of the output, when the drain's time began */
 	bool ready, stopping, draining, decided;
+	bool over; /* the containers have ended, nobody asked us to */
 	int status;
 };
 
 static void look(struct cow_timer *timer, void *arg);
 
+/* What asked first is not put off by what asks next: new output is followed before it has ended. */
 static void look_soon(struct up *up)
 {
-	(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->look, 0, look, up);
+	if (!cow_timer_active(&up->look))
+		(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->look, 0, look,
+				      up);
 }
 
 static struct up_container *container_get(struct up *up, const char *name)
@@ -159,6 +165,12 @@ static void decide(struct up *up, int status)
 	up->status = status;
 }
 
+static void end_by_itself(struct up *up)
+{
+	up->over = !up->stopping;
+	cow_supervisor_stop(up->supervisor, -1, false, NULL, NULL);
+}
+
 static void check_end(struct up *up)
 {
 	const struct cow_config *config = cow_supervisor_config(up->supervisor);
@@ -174,7 +186,7 @@ static void check_end(struct up *up)
 	}
 	json_object_put(list);
 	if (end)
-		cow_supervisor_stop(up->supervisor, -1, false, NULL, NULL);
+		end_by_itself(up);
 }
 
 static void follow_new(struct up *up)
@@ -284,7 +296,7 @@ static void on_failed(void *arg, const char *container, const char *message)
 	(void)dprintf(up->errors, "%s: %s\n", container, message);
 	if (up->exit_from && strcmp(up->exit_from, container) == 0) {
 		decide(up, 1);
-		cow_supervisor_stop(up->supervisor, -1, false, NULL, NULL);
+		end_by_itself(up);
 	} else if (!up->exit_from) {
 		decide(up, 1);
 	}
@@ -300,12 +312,32 @@ static void on_stopping(void *arg, bool killing)
 		(void)dprintf(up->errors, "%s\n", killing ? "Killing" : "Stopping; once more kills");
 }
 
+static void drain_more(struct up *up);
+
+/*
+ * What has ended by itself has all the time that its reader takes, as a program in a pipeline has; but
+ * whoever asked us to end does not wait for a flood.
+ */
 static void drained_late(struct cow_timer *timer, void *arg)
 {
 	struct up *up = arg;
 
 	(void)timer;
+	if (up->over && (!up_output_empty(&up->screen.output) ||
+			 up->screen.output.written != up->drain_written)) {
+		drain_more(up);
+		return;
+	}
+	if (!up->over)
+		(void)dprintf(up->errors, "cowherd: there was more output than could be shown\n");
 	cow_supervisor_proceed(up->supervisor);
+}
+
+static void drain_more(struct up *up)
+{
+	up->drain_written = up->screen.output.written;
+	(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->drain,
+			      up->over ? SILENT_MS : HURRY_MS, drained_late, up);
 }
 
 static void on_stopped(void *arg)
@@ -313,8 +345,7 @@ static void on_stopped(void *arg)
 	struct up *up = arg;
 
 	up->draining = true;
-	(void)cow_timer_start(cow_supervisor_timers(up->supervisor), &up->drain, DRAIN_MS,
-			      drained_late, up);
+	drain_more(up);
 	look_soon(up);
 }
 

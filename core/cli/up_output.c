@@ -76,6 +76,7 @@ static void flush_queue(struct up_output *o)
 			break;
 		}
 		o->at += (size_t)n;
+		o->written += (uint64_t)n;
 	}
 	drop_all(o);
 	watch(o, false);

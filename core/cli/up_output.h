@@ -20,6 +20,7 @@ struct up_output {
 	bool broken; /* nobody reads: everything is dropped */
 	struct cow_strbuf queue;
 	size_t at;   /* of the queue, written already */
+	uint64_t written; /* bytes, since the beginning */
 	/* There is room again; or nobody reads any more. */
 	void (*drained)(void *arg);
 	void *arg;

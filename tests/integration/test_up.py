@@ -98,6 +98,7 @@ class Up:
         assert left == ["c.json", "rootfs", "stderr"], (
             [str(p) for d in ("run", "state") for p in (self.dir / d).rglob("*")], self.complaints())
         self.picture.check(self.dir)
+        self.complained = self.complaints()
         self.errors.close()
         if self.terminal is not None:
             os.close(self.terminal)
@@ -278,6 +279,39 @@ def test_stuck_streams_stall_nobody():
     up.process.send_signal(signal.SIGTERM)
     up.finish()
     os.close(reader)
+
+
+def test_slow_reader_after_the_end_gets_all():
+    up = Up({"a": sh("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i of many; done")})
+    reader, up.reader = up.reader, None
+
+    def drains():
+        with contextlib.suppress(OSError, EOFError):
+            client = cow.Client(up.socket)
+            states = [c["state"] for c in client.call("container.list", all=True)]
+            client.close()
+            return states == []
+        return False
+    cow.wait_for(drains, "the container to be gone")
+    up.reader = reader
+    text = up.finish()
+    assert text == "".join("a | line %d of many\n" % i for i in range(1, 20001)) + "a exited with code 0\n", text[-200:]
+    assert not up.complained, up.complained
+
+
+def test_flood_does_not_outlast_ctrl_c():
+    """What is left of a flood is no reason to stay: a reader that takes a little at a time would keep it for minutes."""
+    reader, writer = os.pipe()
+    up = Up({"a": sh("yes | head -c 32m; exec sleep 1000")}, stdout=writer)
+    os.close(writer)
+    cow.wait_for(lambda: sum(p.stat().st_size for p in (up.dir / "state").rglob("log")) >= 32 << 20, "a flood")
+    up.process.send_signal(signal.SIGINT)
+    while up.process.poll() is None:
+        os.read(reader, 4096)
+        time.sleep(0.01)
+    up.finish()
+    os.close(reader)
+    assert "more output than could be shown" in up.complained, up.complained
 
 
 def test_few_descriptors():
