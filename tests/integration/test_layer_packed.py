@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Packed layers (layer.vhd, EROFS, squashfs, ext4): verified as they are mounted, and looked into by each verb."""
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import shutil
 import subprocess
 
 import cow
-from test_layer import LINUX, REG, layer, mounts, place, tar
+from test_layer import LINUX, REG, UPPER, entries, layer, mounts, place, tar
 
 MANY = [("big", REG, os.urandom(1 << 20)), ("etc", b"5", "")]
 
@@ -28,7 +29,9 @@ def sha(path):
 
 
 def untouched(d):
-    assert str(d) not in mounts() and not [x for x in cow.loops() if str(d) in x[1]], (mounts(), cow.loops())
+    assert str(d) not in mounts(), mounts()
+    # The kernel gives a loop device back a moment after its last mount.
+    cow.wait_for(lambda: not [x for x in cow.loops() if str(d) in x[1]], "no loop device")
 
 
 def test_verified():
@@ -70,6 +73,105 @@ def test_verified():
         assert "needs --vhd" in layer(d, "import", "--verity", "x", data=tar(MANY), fail=True)
         (d / "plain/layer.json").write_text('{"version":1,"kind":"ext4","digest":7}')
         assert "plain/layer.json: no description of a layer" in layer(d, "mount", "--verify", "digest", "rw2", fail=True)
+        untouched(d)
+
+
+def images(d):
+    """The layer TOP over BASE, unpacked and packed in each way."""
+    layer(d, "import", "base", data=tar(LINUX))
+    layer(d, "import", "-l", "base", "dir", data=tar(UPPER))
+    layer(d, "import", "--vhd", "-l", "base", "vhd", data=tar(UPPER))
+    silent = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(["mkfs.erofs", d / "erofs", d / "dir/fs"], **silent)
+    subprocess.run(["mksquashfs", d / "dir/fs", d / "squashfs"], **silent)
+    subprocess.run(["mkfs.ext4", "-q", "-d", d / "dir/fs", d / "ext4", "1M"], **silent)
+    for name in "erofs", "squashfs", "ext4":
+        (d / (name + "-dir")).mkdir()
+        shutil.copy(d / name, d / (name + "-dir/layer.vhd"))
+    # As the store has them.
+    (d / "stored").mkdir()
+    shutil.copy(d / "erofs", d / "stored/image")
+    (d / "stored/layer.json").write_text('{"version":1,"kind":"erofs","size":4}')
+    return ["vhd", "erofs", "squashfs", "ext4", "erofs-dir", "squashfs-dir", "ext4-dir", "stored"]
+
+
+def plain(archive):
+    """Entries by name; whole seconds only, and without what mkfs.ext4 makes."""
+    return sorted((*e[:6], int(e[6]), [x for x in e[7] if x[0] != "mtime"], e[8]) for e in entries(archive)
+                  if e[0] != "lost+found")
+
+
+def lines(text):
+    return [x for x in text.decode().splitlines() if "/lost+found" not in x]
+
+
+def test_looked_into():
+    """Each verb says of a packed layer what it says of the same files in a directory."""
+    with place() as d:
+        for name in images(d):
+            over = [] if name == "vhd" else ["-l", "base"]
+            assert lines(layer(d, "changes", *over, name)) == lines(layer(d, "changes", "dir")) != [], name
+            assert layer(d, "size", *over, name) == layer(d, "size", "dir") == b"4\n", name
+            assert plain(layer(d, "export", name)) == plain(layer(d, "export", "dir")), name
+            assert plain(layer(d, "diff", *over, name)) == plain(layer(d, "diff", "dir")), name
+            assert layer(d, "get", name, "etc/b") == b"two", name
+            assert plain(layer(d, "get", "-t", name, "etc/b", "old")) == plain(layer(d, "get", "-t", "dir", "etc/b", "old")), name
+            assert layer(d, "get", name, "../layer.json", fail=True) and layer(d, "get", name, "etc", fail=True)
+            untouched(d)
+            # As a parent: what is written above it, and what an archive implies.
+            layer(d, "import", "-l", name, "over", data=tar([("etc/c", REG, b"three")]))
+            assert lines(layer(d, "changes", "over")) == ["C /etc", "A /etc/c"], name
+            assert int((d / "over/fs/etc").stat().st_mtime) == 1600000000, name
+            layer(d, "remove", "over")
+            layer(d, "seal", name)
+            assert layer(d, "get", "--verify", "digest", name, "etc/b") == b"two"
+            image = d / name / ("image" if name == "stored" else "layer.vhd") if (d / name).is_dir() else d / name
+            change(image, image.stat().st_size - 600)
+            for verb in "changes", "size", "export", "diff":
+                said = layer(d, verb, *over, "--verify", "digest", name, fail=True)
+                assert "%s: digest " % image in said, (verb, said)
+            assert "digest" in layer(d, "get", "--verify", "digest", name, "etc/b", fail=True)
+            untouched(d)
+            layer(d, "remove", name)
+            assert not (d / name).exists() and not (d / (name + ".json")).exists()
+
+
+def test_read_only_mounts():
+    """A read-only layer and its parents, to look at."""
+    with place() as d:
+        packed = [n for n in images(d) if (d / n).is_dir()]
+        for name in ["dir", *packed]:
+            over = [] if name in ("vhd", "dir") else ["-l", "base"]
+            (d / "here").mkdir(exist_ok=True)
+            assert layer(d, "mount", *over, name, "here") == b"%s\n" % bytes(d / "here")
+            for root in d / "here", d / name / "mnt":
+                assert sorted(x for x in os.listdir(root) if x != "lost+found") == ["etc", "old"], name
+                assert sorted(os.listdir(root / "etc")) == ["a", "b"] and os.listdir(root / "old") == ["y"], name
+                try:
+                    (root / "x").write_text("")
+                    raise AssertionError("it can be written to")
+                except OSError as e:
+                    assert e.errno == errno.EROFS, e
+            layer(d, "unmount", name, "here")
+            untouched(d)
+            before = sorted(os.listdir(d / name))
+            assert layer(d, "mount", *over, name) == b"%s\n" % bytes(d / name / "mnt")
+            layer(d, "unprepare", name)
+            assert sorted(os.listdir(d / name)) == before, (name, os.listdir(d / name))
+        # One that is alone.
+        root = pathlib.Path(layer(d, "mount", "base").decode().strip())
+        assert (root / "etc/gone").read_text() == "x"
+        layer(d, "remove", "base")
+        assert not (d / "base").exists()
+        # What has no place.
+        assert "an image has no place for a mount: move it to a directory" in layer(d, "mount", "erofs", fail=True)
+        (d / "plain/etc").mkdir(parents=True)
+        assert "plain directory is seen where it is" in layer(d, "mount", "plain", fail=True)
+        assert layer(d, "path", "plain") == b"%s\n" % bytes(d / "plain") and os.listdir(d / "plain") == ["etc"]
+        # A failure leaves nothing.
+        (d / "erofs-dir/layer.vhd").write_bytes(b"x" * 5000)
+        assert "neither EROFS" in layer(d, "mount", "-l", "dir", "erofs-dir", fail=True)
+        assert os.listdir(d / "erofs-dir") == ["layer.vhd"]
         untouched(d)
 
 

@@ -26,14 +26,15 @@ static void comparing_close(struct comparing *c)
 	st_layer_leave(&c->at);
 }
 
-static int lower_open(struct comparing *c, const char *path, struct st_error *err)
+static int lower_open(struct comparing *c, const char *path, enum st_verify how,
+		      struct st_error *err)
 {
 	struct st_layer_at at;
 	int r = st_layer_find(path, &at, err);
 
 	if (r < 0)
 		return r;
-	r = st_layer_content(&at, err);
+	r = st_layer_content(&at, how, err);
 	st_layer_leave(&at);
 	if (r < 0)
 		return r;
@@ -46,16 +47,19 @@ static int comparing_open(struct st_run *run, struct comparing *ret)
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
 	struct comparing c = { .at = { .fd = -1 }, .upper = -1, .whole = st_run_flag(run, "whole") };
 	struct st_chain parents = { 0 };
-	int r = path ? st_layer_parents_of(run, path, &parents) : -ENOMEM;
+	enum st_verify how;
+	int r = path ? st_layer_verify(run, &how) : -ENOMEM;
 
+	if (r == 0)
+		r = st_layer_parents_of(run, path, &parents);
 	if (r == 0)
 		r = st_layer_find(path, &c.at, &run->error);
 	if (r == 0) {
-		c.upper = st_layer_content(&c.at, &run->error);
+		c.upper = st_layer_content(&c.at, how, &run->error);
 		r = c.upper < 0 ? c.upper : 0;
 	}
 	for (size_t i = 0; r == 0 && i < parents.count; i++)
-		r = lower_open(&c, parents.path[i], &run->error);
+		r = lower_open(&c, parents.path[i], how, &run->error);
 	st_chain_finish(&parents);
 	if (r < 0)
 		comparing_close(&c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* layer get: any file of a layer, without anything else of it (DiffGetter, hcs-behaviour.md §9.1). */
 #include "disk/ext4.h"
+#include "disk/packed.h"
 #include "layer/command.h"
 #include "layer/layer.h"
 #include "layer/pack.h"
@@ -19,10 +20,10 @@
 struct getting {
 	struct st_run *run;
 	struct st_layer_at at;
-	int root;             /* directories: what names begin at */
-	int image;            /* packed ones */
+	int root;             /* what names begin at; of an ext4 image: -1, */
+	int image;            /* its file, */
 	struct st_source source;
-	struct st_ext4 *ext4;
+	struct st_ext4 *ext4; /* and a reader, for which nothing need be mounted */
 };
 
 static void getting_close(struct getting *g)
@@ -47,19 +48,31 @@ static int image_open(struct getting *g, struct st_error *err)
 	return r < 0 ? st_error_set(err, r, "layer %.200s: %s", g->at.content, text) : 0;
 }
 
+static bool is_ext4(const struct st_layer_at *at)
+{
+	enum st_packed_kind kind;
+	uint64_t size;
+
+	return at->form == ST_FORM_PACKED && st_packed_probe(at->content, &kind, &size, NULL, 0) == 0 &&
+	       kind == ST_PACKED_EXT4;
+}
+
 static int getting_open(struct st_run *run, struct getting *g)
 {
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	enum st_verify how;
 	int r;
 
 	*g = (struct getting){ .run = run, .at = { .fd = -1 }, .root = -1, .image = -1 };
-	r = path ? st_layer_find(path, &g->at, &run->error) : -ENOMEM;
-	if (r == 0 && g->at.form == ST_FORM_PACKED)
+	r = path ? st_layer_verify(run, &how) : -ENOMEM;
+	if (r == 0)
+		r = st_layer_find(path, &g->at, &run->error);
+	if (r == 0 && how == ST_VERIFY_NONE && is_ext4(&g->at))
 		r = image_open(g, &run->error);
 	else if (r == 0 && g->at.form == ST_FORM_WINDOWS)
 		g->root = fcntl(g->at.fd, F_DUPFD_CLOEXEC, 3); /* Files/, Hives/ … */
 	else if (r == 0)
-		g->root = st_layer_content(&g->at, &run->error);
+		g->root = st_layer_content(&g->at, how, &run->error);
 	if (r == 0 && g->root < 0 && g->image < 0)
 		r = -errno;
 	if (r < 0)

@@ -58,23 +58,15 @@ int st_layer_cmd_remove(struct st_run *run)
 	return simple(run, st_life_remove);
 }
 
-static int parents_needed(struct st_run *run, const char *path, struct st_chain *ret)
-{
-	int r = path ? st_layer_parents_of(run, path, ret) : -ENOMEM;
-
-	if (r == 0 && !ret->count)
-		r = st_error_set(&run->error, -EINVAL,
-				 "at least one read-only layer must be specified");
-	return r;
-}
-
 int st_layer_cmd_prepare(struct st_run *run)
 {
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
 	struct st_chain parents = { 0 };
 	enum st_verify how;
-	int r = st_layer_verify(run, &how) ?: parents_needed(run, path, &parents);
+	int r = path ? st_layer_verify(run, &how) : -ENOMEM;
 
+	if (r == 0)
+		r = st_layer_parents_of(run, path, &parents);
 	if (r == 0)
 		r = st_life_prepare(path, &parents, how, &run->error);
 	st_chain_finish(&parents);
@@ -95,10 +87,10 @@ int st_layer_cmd_mount(struct st_run *run)
 			    *target = run->word_count > 1 ? st_run_path(run, run->words[1]) : NULL;
 	struct st_chain parents = { 0 };
 	enum st_verify how;
-	int r = run->word_count > 1 && !target ? -ENOMEM : st_layer_verify(run, &how);
+	int r = !path || (run->word_count > 1 && !target) ? -ENOMEM : st_layer_verify(run, &how);
 
 	if (r == 0)
-		r = parents_needed(run, path, &parents);
+		r = st_layer_parents_of(run, path, &parents);
 	if (r == 0)
 		r = st_life_mount(path, &parents, how, target, &shown, &run->error);
 	st_chain_finish(&parents);

@@ -221,12 +221,15 @@ int st_layer_cmd_export(struct st_run *run)
 	_cleanup_close_ int content = -1;
 	struct st_layer_at at = { .fd = -1 };
 	struct exporting e = { .at = &at };
-	int r = path ? st_layer_parents_of(run, path, &parents) : -ENOMEM;
+	enum st_verify how;
+	int r = path ? st_layer_verify(run, &how) : -ENOMEM;
 
+	if (r == 0)
+		r = st_layer_parents_of(run, path, &parents);
 	if (r == 0)
 		r = st_layer_find(path, &at, &run->error);
 	if (r == 0) {
-		content = st_layer_content(&at, &run->error);
+		content = st_layer_content(&at, how, &run->error);
 		r = content < 0 ? content : 0;
 	}
 	if (r == 0 && at.form == ST_FORM_SCRATCH)

@@ -115,7 +115,7 @@ static int detect(struct peek *p, bool *windows, struct st_error *err)
 	return r < 0 ? r : 0;
 }
 
-/* Descriptors of what the parents hold; packed ones know nothing here. */
+/* Descriptors of what the parents hold. */
 struct lowers {
 	int fd[ST_CHAIN_MAX];
 	size_t count;
@@ -138,8 +138,8 @@ static int lowers_open(const struct st_chain *chain, bool windows, struct lowers
 			l->fd[l->count++] = st_take_fd(&at.fd);
 		else if (at.form == ST_FORM_WINDOWS)
 			r = st_error_set(err, -EINVAL, "layer %.300s: a Windows layer", at.path);
-		else if (at.form != ST_FORM_PACKED) {
-			r = st_layer_content(&at, err);
+		else {
+			r = st_layer_content(&at, ST_VERIFY_NONE, err);
 			if (r >= 0) {
 				l->fd[l->count++] = r;
 				r = 0;
@@ -184,7 +184,7 @@ static int unpack(struct peek *p, int stage, const struct st_layer_import *impor
 {
 	struct lowers l = { .count = 0 };
 	struct st_tar *tar = NULL;
-	int r = lowers_open(import->parents, ret->windows, &l, err);
+	int r = import->vhd ? 0 : lowers_open(import->parents, ret->windows, &l, err);
 
 	if (r == 0)
 		r = st_tar_open(peek_read, p, NULL, &tar);

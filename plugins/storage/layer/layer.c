@@ -30,7 +30,9 @@ static int mark_read(int dirfd, enum st_layer_form *ret)
 	} kinds[] = { { "dir", ST_FORM_DIR },
 		      { "windows", ST_FORM_WINDOWS },
 		      { "scratch", ST_FORM_SCRATCH },
-		      { "ext4", ST_FORM_PACKED } };
+		      { "ext4", ST_FORM_PACKED },
+		      { "erofs", ST_FORM_PACKED },
+		      { "squashfs", ST_FORM_PACKED } };
 	_cleanup_free_ char *text = NULL;
 	struct json_object *o, *kind;
 	const char *name;
@@ -76,6 +78,8 @@ static int content_of(struct st_layer_at *layer)
 	/* With a limit it is within a file system of its own, where that is mounted. */
 	if (layer->form == ST_FORM_SCRATCH && has(layer->fd, "disk.img", S_IFREG))
 		name = "/volume/upper";
+	if (layer->form == ST_FORM_PACKED && layer->fd >= 0 && !has(layer->fd, "layer.vhd", S_IFREG))
+		name = "/image";
 	if (asprintf(&layer->content, "%s%s", layer->path, name) < 0) {
 		layer->content = NULL;
 		return -ENOMEM;
@@ -131,12 +135,25 @@ void st_layer_leave(struct st_layer_at *layer)
 	*layer = (struct st_layer_at){ .fd = -1 };
 }
 
-int st_layer_content(const struct st_layer_at *layer, struct st_error *err)
+/* The open directory holds the mount: with it the mount goes, and its loop device. */
+static int packed_content(const char *image, enum st_verify how, struct st_error *err)
+{
+	char text[sizeof(err->text)] = "";
+	_cleanup_close_ int mounted = -1;
+	int fd, r = st_seal_mount(image, how, &mounted, text, sizeof(text));
+
+	if (r < 0)
+		return st_error_set(err, r, "%s", text);
+	fd = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? st_error_errno(err, -errno, "layer %.300s", image) : fd;
+}
+
+int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct st_error *err)
 {
 	int fd;
 
 	if (layer->form == ST_FORM_PACKED)
-		return st_error_set(err, -ENOTSUP, "layer %.300s: it is packed", layer->path);
+		return packed_content(layer->content, how, err);
 	fd = open(layer->content, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? st_error_errno(err, -errno, "layer %.300s", layer->content) : fd;
 }

@@ -8,7 +8,7 @@
  *   fs/              dir: the files of a Linux layer, as overlayfs has them
  *   Files/ Hives/ UtilityVM/ tombstones.txt bcd*.bak entries   windows: see layer/win.h
  *   upper/ work/     scratch: what is written on top of the parents
- *   layer.vhd        packed: an ext4 image with a VHD footer
+ *   layer.vhd        packed: an ext4 image with a VHD footer, or another one; or image, as in the store
  *
  * A directory without layer.json is a layer too: by its layer.vhd, its Files and Hives, or as it is.
  */
@@ -38,8 +38,11 @@ struct st_layer_at {
 /* -ENOENT and the like, as "layer PATH: cause". */
 int st_layer_find(const char *path, struct st_layer_at *ret, struct st_error *err);
 void st_layer_leave(struct st_layer_at *layer); /* zeroed with fd -1: fine */
-/* The directory of its files; -ENOTSUP where they are packed.  The caller's. */
-int st_layer_content(const struct st_layer_at *layer, struct st_error *err);
+/*
+ * The directory of its files, the caller's.  Packed ones are mounted where nobody else sees it, verified
+ * as asked, until this descriptor and all that was opened by it are closed.
+ */
+int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct st_error *err);
 
 struct st_layer_mark {
 	const char *kind;

@@ -110,7 +110,7 @@ static int activate(struct life *l, struct st_scratch *ret, struct st_error *err
 }
 
 struct lowers {
-	char *path[ST_CHAIN_MAX];
+	char *path[ST_CHAIN_MAX + 2]; /* and the layer itself, and nothing below it */
 	size_t count;
 };
 
@@ -146,20 +146,66 @@ static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
 	return r;
 }
 
+/* Below a layer that is alone: overlayfs wants two, where nothing can be written. */
+static int lower_none(struct life *l, struct lowers *lowers, struct st_error *err)
+{
+	char *path = st_path_join(l->lower, "none");
+	int r = path ? st_place_make(l->lower, 0700, err) : -ENOMEM;
+
+	if (r == 0)
+		r = st_place_make(path, 0755, err);
+	if (r < 0)
+		free(path);
+	else
+		lowers->path[lowers->count++] = path;
+	return r;
+}
+
+/* All that is seen: the layer itself where it is read-only, and its parents. */
+static int lowers_collect(struct life *l, const struct st_chain *parents, enum st_verify how,
+			  struct lowers *lowers, struct st_error *err)
+{
+	bool scratch = l->at.form == ST_FORM_SCRATCH;
+	int r = scratch ? 0 : lower_add(l, lowers, l->at.path, how, err);
+
+	for (size_t i = 0; r == 0 && i < parents->count; i++)
+		r = lower_add(l, lowers, parents->path[i], how, err);
+	if (r == 0 && !scratch && lowers->count == 1)
+		r = lower_none(l, lowers, err);
+	return r;
+}
+
+/* -EINVAL: there is nothing to mount it at, or on. */
+static int preparable(const struct life *l, const struct st_chain *parents, struct st_error *err)
+{
+	if (l->at.fd < 0)
+		return st_error_set(err, -EINVAL,
+				    "layer %.300s: an image has no place for a mount: move it to a "
+				    "directory, as layer.vhd",
+				    l->at.path);
+	if (l->at.form == ST_FORM_PLAIN)
+		return st_error_set(err, -EINVAL,
+				    "layer %.300s: a plain directory is seen where it is: there is "
+				    "nothing to mount",
+				    l->at.path);
+	if (l->at.form == ST_FORM_SCRATCH && !parents->count)
+		return st_error_set(err, -EINVAL, "at least one read-only layer must be specified");
+	return 0;
+}
+
 static int prepare(struct life *l, const struct st_chain *parents, enum st_verify how,
 		   struct st_error *err)
 {
 	struct lowers lowers = { .count = 0 };
 	struct st_scratch scratch = { 0 };
-	int r;
+	int r = preparable(l, parents, err);
 
-	if (l->at.form != ST_FORM_SCRATCH)
-		return st_error_set(err, -EINVAL, "layer %.300s: not a scratch layer", l->at.path);
-	if (st_place_mounted(l->mnt))
-		return 0;
-	r = activate(l, &scratch, err);
-	for (size_t i = 0; r == 0 && i < parents->count; i++)
-		r = lower_add(l, &lowers, parents->path[i], how, err);
+	if (r < 0 || st_place_mounted(l->mnt))
+		return r;
+	if (l->at.form == ST_FORM_SCRATCH)
+		r = activate(l, &scratch, err);
+	if (r == 0)
+		r = lowers_collect(l, parents, how, &lowers, err);
 	if (r == 0)
 		r = st_place_make(l->mnt, 0755, err);
 	if (r == 0) {
@@ -184,7 +230,7 @@ static int unprepare(struct life *l, struct st_error *err)
 {
 	int r, rc;
 
-	if (l->at.form != ST_FORM_SCRATCH)
+	if (l->at.fd < 0 || l->at.form == ST_FORM_PLAIN)
 		return 0;
 	r = st_place_clear(l->mnt, err);
 	rc = st_place_clear_all(l->lower, err);
@@ -352,7 +398,7 @@ int st_life_path(const char *path, char **ret, struct st_error *err)
 
 	if (r < 0)
 		return r;
-	if (l.at.form != ST_FORM_SCRATCH)
+	if (l.at.form != ST_FORM_SCRATCH && (l.at.form != ST_FORM_PACKED || !st_place_mounted(l.mnt)))
 		*ret = strdup(l.at.content);
 	else if (st_place_mounted(l.mnt))
 		*ret = strdup(l.mnt);
@@ -446,11 +492,22 @@ int st_life_unmount(const char *path, const char *target, struct st_error *err)
 
 int st_life_remove(const char *path, struct st_error *err)
 {
+	_cleanup_free_ char *seal = NULL;
 	struct st_error ignored = { 0 };
 	struct stat st;
+	bool there = stat(path, &st) == 0;
+	int r;
 
 	/* What cannot be unmounted stops the deletion: it does not enter mounts. */
-	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+	if (there && S_ISDIR(st.st_mode))
 		(void)st_life_unmount(path, NULL, &ignored);
-	return st_layer_destroy(path, err);
+	r = st_layer_destroy(path, err);
+	if (r < 0 || !there || !S_ISREG(st.st_mode))
+		return r;
+	/* An image of that name that comes later is another one. */
+	if (asprintf(&seal, "%s.json", path) < 0) {
+		seal = NULL;
+		return st_error_errno(err, -ENOMEM, "layer %.300s", path);
+	}
+	return unlink(seal) < 0 && errno != ENOENT ? st_error_errno(err, -errno, "%.300s", seal) : 0;
 }

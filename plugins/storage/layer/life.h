@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The calls of hcs-behaviour.md §5.2 on layer directories.  A scratch layer is mounted at LAYER/mnt;
+ * The calls of hcs-behaviour.md §5.2 on layer directories.  A layer is mounted at LAYER/mnt;
  * LAYER/targets names where else, written before anything is mounted there, so that each of these works
  * in any process, after any crash, and any number of times.  All of them lock the layer.
  */
@@ -18,12 +18,16 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 /* ActivateLayer: a scratch layer's own file system is mounted; read-only layers: nothing. */
 int st_life_activate(const char *path, struct st_error *err);
 /*
- * PrepareLayer: what the parents have and what is written is seen at LAYER/mnt.  One at a time.  Packed
- * layers are verified as they are mounted; what is prepared already stays as it is.
+ * PrepareLayer: what the parents have and what is written is seen at LAYER/mnt; of a read-only layer,
+ * what it and its parents have.  One at a time.  Packed layers are verified as they are mounted; what is
+ * prepared already stays as it is.
  */
 int st_life_prepare(const char *path, const struct st_chain *parents, enum st_verify how,
 		    struct st_error *err);
-/* GetLayerMountPath, to be freed: LAYER/mnt; of a read-only layer the directory of its files. */
+/*
+ * GetLayerMountPath, to be freed: LAYER/mnt; of a read-only layer the directory of its files, or the
+ * image, while that is not mounted.
+ */
 int st_life_path(const char *path, char **ret, struct st_error *err);
 int st_life_unprepare(const char *path, struct st_error *err);
 int st_life_deactivate(const char *path, struct st_error *err);

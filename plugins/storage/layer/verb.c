@@ -15,7 +15,7 @@
 #define VHD { "vhd", 0, NULL, "do not unpack: layer.vhd, an ext4 image with a VHD footer" }
 
 static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, { 0 } };
-static const struct st_option export_options[] = { PARENTS, OUTPUT, GZIP, { 0 } };
+static const struct st_option export_options[] = { PARENTS, VERIFY, OUTPUT, GZIP, { 0 } };
 static const struct st_option create_options[] = {
 	PARENTS,
 	{ "read-only", 0, NULL, "an empty layer to import into, not one to write to" },
@@ -24,10 +24,11 @@ static const struct st_option create_options[] = {
 };
 static const struct st_option mount_options[] = { PARENTS, VERIFY, { 0 } };
 #define WHOLE { "whole", 0, NULL, "the layer is a complete tree: what is not in it is deleted" }
-static const struct st_option changes_options[] = { PARENTS, WHOLE, { 0 } };
-static const struct st_option diff_options[] = { PARENTS, WHOLE, OUTPUT, GZIP, { 0 } };
+static const struct st_option changes_options[] = { PARENTS, WHOLE, VERIFY, { 0 } };
+static const struct st_option diff_options[] = { PARENTS, WHOLE, VERIFY, OUTPUT, GZIP, { 0 } };
 static const struct st_option get_options[] = {
 	{ "tar", 't', NULL, "an archive of the files, with all that is known of them" },
+	VERIFY,
 	OUTPUT,
 	GZIP,
 	{ 0 },

@@ -63,9 +63,9 @@ static int set_layers(int fs, const struct st_overlay *o, struct st_error *err)
 
 static int create(int fs, const struct st_overlay *o, int *ret)
 {
-	int r = set_dir(fs, "upperdir", o->upper);
+	int r = o->upper ? set_dir(fs, "upperdir", o->upper) : 0;
 
-	if (r == 0)
+	if (r == 0 && o->upper)
 		r = set_dir(fs, "workdir", o->work);
 	if (r < 0)
 		return r;
@@ -74,7 +74,7 @@ static int create(int fs, const struct st_overlay *o, int *ret)
 	(void)fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay", 0);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -errno;
-	*ret = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	*ret = fsmount(fs, FSMOUNT_CLOEXEC, o->upper ? 0 : MOUNT_ATTR_RDONLY);
 	return *ret < 0 ? -errno : 0;
 }
 
@@ -109,11 +109,12 @@ static int link_dir(const char *links, const char *name, const char *path)
 
 static int make_links(const struct st_overlay *o, char *options, size_t size)
 {
-	size_t n = (size_t)snprintf(options, size, "index=off,upperdir=u,workdir=w,lowerdir=");
-	int r = link_dir(o->links, "u", o->upper);
+	size_t n = (size_t)snprintf(options, size, "index=off,%slowerdir=",
+				    o->upper ? "upperdir=u,workdir=w," : "");
+	int r = o->upper ? link_dir(o->links, "u", o->upper) : 0;
 	char name[24];
 
-	if (r == 0)
+	if (r == 0 && o->upper)
 		r = link_dir(o->links, "w", o->work);
 	for (size_t i = 0; r == 0 && i < o->lower_count; i++) {
 		(void)snprintf(name, sizeof(name), "%zu", i);
@@ -143,7 +144,8 @@ static int mount_classic(const struct st_overlay *o, const char *target, struct 
 		return st_error_errno(err, r, "mounting %s", target);
 	pid = fork();
 	if (pid == 0) {
-		if (chdir(o->links) < 0 || mount("overlay", target, "overlay", 0, options) < 0)
+		if (chdir(o->links) < 0 ||
+		    mount("overlay", target, "overlay", o->upper ? 0 : MS_RDONLY, options) < 0)
 			_exit(errno);
 		_exit(0);
 	}

@@ -23,7 +23,7 @@ bool st_place_mounted(const char *path);
 struct st_overlay {
 	const char *const *lower; /* top first; directories */
 	size_t lower_count;
-	const char *upper, *work;
+	const char *upper, *work; /* NULL: read-only, which takes two lower ones */
 	const char *links; /* a directory to make short names in, for kernels before 6.8; may be NULL */
 	bool classic;      /* as on such a kernel */
 };
