@@ -109,16 +109,17 @@ def store():
 
 
 def tar(entries):
-    """A layer: (name, data or TarInfo attributes)."""
+    """A layer: (name, data or TarInfo attributes, among which "data" may be)."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as t:
         for name, what in entries:
             info = tarfile.TarInfo(name)
-            data = what if isinstance(what, bytes) else b""
+            data = what if isinstance(what, bytes) else what.get("data", b"")
             info.size, info.mode = len(data), 0o644
             if isinstance(what, dict):
                 for key, value in what.items():
-                    setattr(info, key, value)
+                    if key != "data":
+                        setattr(info, key, value)
             t.addfile(info, io.BytesIO(data))
     return out.getvalue()
 

@@ -216,11 +216,19 @@ struct marks {
 	struct st_set blobs, chains, only_blobs, only_chains;
 };
 
+/* One that writes holds the lock as we do: what is there has no writer any more. */
+static int sweep_files(struct st_store *s, struct st_error *err)
+{
+	int r = st_file_sweep(s->names) ?: st_file_sweep(s->refs);
+
+	return r < 0 ? st_error_errno(err, r, "%s", s->dir) : 0;
+}
+
 static int gc_locked(struct st_store *s, struct st_work *trash, const char *only, struct marks *m,
 		     struct st_freed *freed, struct st_error *err)
 {
 	struct removal x = { .store = s, .trash = trash, .freed = freed };
-	int r = mark_names(s, &m->blobs, &m->chains, err);
+	int r = sweep_files(s, err) ?: mark_names(s, &m->blobs, &m->chains, err);
 
 	if (r == 0)
 		r = mark_refs(s, &m->blobs, &m->chains, err);

@@ -82,5 +82,7 @@ int st_name_write(struct st_store *store, const char *name, const char *digest,
 /* A whole small file of a directory of the store. */
 int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size);
 int st_file_write(int dirfd, const char *name, const char *text, struct st_error *err);
+/* What a writer left that was interrupted.  While the store is locked exclusively. */
+int st_file_sweep(int dirfd);
 
 #endif

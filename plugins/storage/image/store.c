@@ -155,10 +155,11 @@ static int text_write(int fd, const char *text)
 	return 0;
 }
 
+static const char making[] = ".making";
+
 /* Whole or not at all, and after a power cut still so.  One writer at a time: the lock. */
 int st_file_write(int dirfd, const char *name, const char *text, struct st_error *err)
 {
-	static const char making[] = ".making";
 	_cleanup_close_ int fd = -1;
 	int r;
 
@@ -175,6 +176,11 @@ int st_file_write(int dirfd, const char *name, const char *text, struct st_error
 		return st_error_errno(err, r, "%s", name);
 	}
 	return 0;
+}
+
+int st_file_sweep(int dirfd)
+{
+	return unlinkat(dirfd, making, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int st_set_add(struct st_set *set, const char *digest)

@@ -172,6 +172,9 @@ int st_layer_destroy(const char *path, struct st_error *err)
 				    errno != ENOENT
 			    ? -errno
 			    : 0;
+	/* Gone for good before anything in it goes: a power cut brings no part of it back. */
+	if (r == 0 && fsync(stage.parent) < 0)
+		r = -errno;
 	if (r == 0)
 		r = st_remove_tree(stage.parent, stage.removing);
 	if (r == 0 || r == -ENOENT) {
