@@ -16,6 +16,10 @@
  */
 struct create {
 	struct create *next; /* those in flight, to be cancelled by operation */
+	struct create *behind; /* in the line of launches */
+	struct launch_run_options options;
+	struct launch *launch; /* under way */
+	uint64_t watch;
 	struct reply reply;
 	struct system *system;
 	cowherd_launcher_intend_cb intend;
@@ -29,6 +33,19 @@ struct create {
 };
 
 static struct create *creating;
+
+/*
+ * Launches wait in a line, oldest first, and as many as there are processors are under way: what was begun
+ * is finished before more is begun, so that each takes about as long as any other.  One that hangs (in a
+ * hook, on a dead server's files) holds up nobody for long: while none ends, one more is let go each tick.
+ */
+#define LINE_TICK_MS 50
+static struct {
+	struct create *first, **last;
+	unsigned running, limit; /* limit 0: not known yet */
+	uint64_t tick;
+	bool moved; /* since the last tick */
+} line = { .last = &line.first };
 
 bool create_wait(const char *container, void (*over)(void *arg), void *arg)
 {
@@ -59,11 +76,27 @@ static void create_free(struct create *c)
 		at = &(*at)->next;
 	if (*at)
 		*at = c->next;
+	if (c->watch)
+		lcow.host->unwatch_fd(lcow.self, c->watch);
+	if (c->launch)
+		launch_create_drop(c->launch);
 	if (c->over)
 		c->over(c->over_arg);
 	free(c->container);
 	free(c->spec);
 	free(c);
+}
+
+void creates_drop(void)
+{
+	while (creating) {
+		system_free(creating->system);
+		create_free(creating);
+	}
+	if (line.tick)
+		lcow.host->timer_stop(lcow.self, line.tick);
+	memset(&line, 0, sizeof(line));
+	line.last = &line.first;
 }
 
 /* What was taken stays in the ledger, for the host to release. */
@@ -90,24 +123,40 @@ static int create_announce(struct create *c)
 	return r;
 }
 
+/* What an adopting supervisor needs, and the release: the hooks are in it. */
+static int launch_save(void *arg, struct launch_error *err)
+{
+	const struct system *s = arg;
+	int r = plan_save(s->plan, s->plan_path);
+
+	if (r < 0)
+		(void)snprintf(err->text, sizeof(err->text), "%s: %s", s->plan_path, strerror(-r));
+	return r;
+}
+
 static int launch_work(void *arg)
 {
 	struct create *c = arg;
 	struct system *s = c->system;
-	struct launch_run_options options;
-	int r;
+	int r = 0;
 
-	system_options(s, &options);
-	options.stdio = c->stdio;
-	r = plan_save(s->plan, s->plan_path);
-	if (r < 0) {
-		(void)snprintf(c->err.text, sizeof(c->err.text), "%s: %s", s->plan_path,
-			       strerror(-r));
-		return r;
-	}
+	system_options(s, &c->options);
+	c->options.stdio = c->stdio;
+	c->options.spare_netns = true;
+	c->options.meanwhile = launch_save;
+	c->options.meanwhile_arg = s;
 	if (s->cgroup)
 		r = launch_cgroup_make(s->cgroup, s->plan->launch, &c->err);
-	return r < 0 ? r : launch_create(s->plan->launch, &options, &s->child, &c->err);
+	return r < 0 ? r : launch_create_begin(s->plan->launch, &c->options, &c->launch, &c->err);
+}
+
+static int launch_end_work(void *arg)
+{
+	struct create *c = arg;
+	struct launch *l = c->launch;
+
+	c->launch = NULL;
+	return launch_create_end(l, &c->system->child);
 }
 
 /* It lives: announce it by name, hand it over.  If that fails, it ends at the gate. */
@@ -128,11 +177,14 @@ static int create_hand_over(struct create *c)
 	return r;
 }
 
-static void launch_done(void *arg, int result)
+static void line_leave(void);
+
+static void launch_end_done(void *arg, int result)
 {
 	struct create *c = arg;
 	struct system *s = c->system;
 
+	line_leave();
 	if (result < 0) {
 		create_fail(c, result);
 		return;
@@ -149,6 +201,94 @@ static void launch_done(void *arg, int result)
 	if (create_hand_over(c) < 0)
 		system_close(s);
 	create_free(c);
+}
+
+/* The child has something to say: mostly that it is at the gate, or else what is for the pool. */
+static void launch_cb(void *arg, int fd, uint32_t events)
+{
+	struct create *c = arg;
+	int r;
+
+	(void)fd;
+	(void)events;
+	lcow.host->unwatch_fd(lcow.self, c->watch);
+	c->watch = 0;
+	if (launch_settled(c->launch)) {
+		launch_end_done(c, launch_end_work(c));
+		return;
+	}
+	r = lcow.host->offload(lcow.self, launch_end_work, launch_end_done, c);
+	if (r < 0)
+		launch_end_done(c, r);
+}
+
+/* It is on its way. */
+static void launch_done(void *arg, int result)
+{
+	struct create *c = arg;
+
+	if (result == 0)
+		result = lcow.host->watch_fd(lcow.self, launch_fd(c->launch), COWHERD_FD_READ, launch_cb,
+					     c, &c->watch);
+	if (result < 0)
+		launch_end_done(c, result);
+}
+
+static void line_move(void);
+
+static void line_tick(void *arg)
+{
+	(void)arg;
+	if (!line.moved)
+		line.limit++;
+	line.moved = false;
+	line_move();
+}
+
+static void line_watch(void)
+{
+	if (line.first && !line.tick) {
+		line.moved = false;
+		(void)lcow.host->timer_start(lcow.self, LINE_TICK_MS, LINE_TICK_MS, line_tick, NULL,
+					     &line.tick);
+	} else if (!line.first && line.tick) {
+		lcow.host->timer_stop(lcow.self, line.tick);
+		line.tick = 0;
+		line.limit = 0;
+	}
+}
+
+static void line_move(void)
+{
+	long processors;
+
+	if (line.limit == 0) {
+		processors = sysconf(_SC_NPROCESSORS_ONLN);
+		line.limit = processors > 2 ? (unsigned)processors : 2;
+	}
+	while (line.first && line.running < line.limit) {
+		struct create *c = line.first;
+		int r = c->cancelled ? -ECANCELED : 0;
+
+		line.first = c->behind;
+		if (!line.first)
+			line.last = &line.first;
+		if (r == 0)
+			r = lcow.host->offload(lcow.self, launch_work, launch_done, c);
+		if (r < 0)
+			create_fail(c, r);
+		else
+			line.running++;
+	}
+	line_watch();
+}
+
+/* It ended, or failed. */
+static void line_leave(void)
+{
+	line.running--;
+	line.moved = true;
+	line_move();
 }
 
 static int create_cgroup(struct create *c)
@@ -172,10 +312,13 @@ static void create_launch(struct create *c)
 
 	if (r == 0)
 		r = create_announce(c);
-	if (r == 0)
-		r = lcow.host->offload(lcow.self, launch_work, launch_done, c);
-	if (r < 0)
+	if (r < 0) {
 		create_fail(c, r);
+		return;
+	}
+	*line.last = c;
+	line.last = &c->behind;
+	line_move();
 }
 
 static int compile_work(void *arg)
@@ -249,6 +392,7 @@ int lcow_create(const struct cowherd_request *request, const struct cowherd_stdi
 
 	if (!c)
 		return -ENOMEM;
+	record_begun(c->container);
 	c->reply = *reply;
 	c->intend = intend;
 	c->arg = arg;
@@ -272,11 +416,16 @@ int lcow_create(const struct cowherd_request *request, const struct cowherd_stdi
 	return r;
 }
 
-/* start */
-
+/*
+ * start: the gate is opened, and its descriptor watched: it ends when the program executes.  Hooks, and a
+ * child that has something to say, are waited for on the pool.
+ */
 struct start {
 	struct reply reply;
 	struct system *system;
+	struct launch_run_options options;
+	struct launch *launch; /* the gate is open */
+	uint64_t watch;
 	struct launch_error err, hook_err;
 	int hooks;
 };
@@ -285,14 +434,14 @@ static int start_work(void *arg)
 {
 	struct start *w = arg;
 	struct system *s = w->system;
-	struct launch_run_options options;
-	int r;
+	struct launch_plan *plan = s->plan->launch;
+	int r = w->launch ? launch_start_end(w->launch)
+			  : launch_start(plan, &w->options, &s->child, &w->err);
 
-	system_options(s, &options);
-	r = launch_start(s->plan->launch, &options, &s->child, &w->err);
-	if (r == 0 && s->plan->launch->hooks[LAUNCH_HOOK_POSTSTART].n > 0)
-		w->hooks = launch_hooks(s->plan->launch, LAUNCH_HOOK_POSTSTART, &options,
-					s->child.pid, "running", &w->hook_err);
+	w->launch = NULL;
+	if (r == 0 && plan->hooks[LAUNCH_HOOK_POSTSTART].n > 0)
+		w->hooks = launch_hooks(plan, LAUNCH_HOOK_POSTSTART, &w->options, s->child.pid,
+					"running", &w->hook_err);
 	return r;
 }
 
@@ -302,12 +451,56 @@ static void start_done(void *arg, int result)
 	struct system *s = w->system;
 
 	s->busy = false;
+	s->starting = NULL;
 	if (w->hooks < 0)
 		lcow.host->log(lcow.self, COWHERD_LOG_WARN, s->container, "hook", w->hook_err.text);
 	(void)reply_code(&w->reply, result, w->err.text);
 	system_look(s); /* it may have ended meanwhile */
 	free(w);
 	system_job_done(s);
+}
+
+static void start_cb(void *arg, int fd, uint32_t events)
+{
+	struct start *w = arg;
+	int r;
+
+	(void)fd;
+	(void)events;
+	lcow.host->unwatch_fd(lcow.self, w->watch);
+	w->watch = 0;
+	if (launch_settled(w->launch)) {
+		start_done(w, start_work(w));
+		return;
+	}
+	r = lcow.host->offload(lcow.self, start_work, start_done, w);
+	if (r < 0)
+		start_done(w, r);
+}
+
+static int start_go(struct start *w)
+{
+	struct system *s = w->system;
+	const struct launch_plan *plan = s->plan->launch;
+	int r;
+
+	system_options(s, &w->options);
+	if (plan->hooks[LAUNCH_HOOK_START_CONTAINER].n > 0 || plan->hooks[LAUNCH_HOOK_POSTSTART].n > 0)
+		return lcow.host->offload(lcow.self, start_work, start_done, w);
+	r = launch_start_begin(plan, &w->options, &s->child, &w->launch, &w->err);
+	return r < 0 ? r : lcow.host->watch_fd(lcow.self, launch_fd(w->launch), COWHERD_FD_READ,
+					       start_cb, w, &w->watch);
+}
+
+void start_drop(struct start *w)
+{
+	if (!w)
+		return;
+	if (w->watch)
+		lcow.host->unwatch_fd(lcow.self, w->watch);
+	if (w->launch)
+		launch_start_drop(w->launch);
+	free(w);
 }
 
 int lcow_start(uint64_t system, const struct reply *reply)
@@ -325,11 +518,13 @@ int lcow_start(uint64_t system, const struct reply *reply)
 		return -ENOMEM;
 	w->reply = *reply;
 	w->system = s;
-	r = lcow.host->offload(lcow.self, start_work, start_done, w);
+	r = start_go(w);
 	if (r < 0) {
-		free(w);
-		return r;
+		(void)reply_code(reply, r, w->err.text);
+		start_drop(w);
+		return COWHERD_LATER;
 	}
+	s->starting = w;
 	s->busy = true;
 	s->jobs++;
 	return COWHERD_LATER;

@@ -27,6 +27,7 @@ struct lcow_config {
 };
 
 struct system;
+struct start;
 struct lcow {
 	const struct cowherd_host *host;
 	struct cowherd_self *self;
@@ -92,10 +93,11 @@ struct system {
 	unsigned jobs;     /* on the pool: nothing of this struct is freed or closed meanwhile */
 	bool init;         /* the stub is PID 1 */
 	bool own;          /* our child: we can and must wait for it */
-	bool busy;         /* start is on the pool: its end is looked at afterwards */
+	bool busy;         /* start is under way: its end is looked at afterwards */
 	bool dead;         /* the first process is; what else lives in the cgroup is being ended */
 	bool closed;
 	unsigned tries;
+	struct start *starting;
 	struct cowherd_exit exit;
 	struct process *processes;
 	uint64_t next_process;
@@ -125,7 +127,9 @@ int lcow_create(const struct cowherd_request *request, const struct cowherd_stdi
 		const struct reply *reply, cowherd_launcher_intend_cb intend,
 		cowherd_launcher_exit_cb exit_cb, void *arg);
 int lcow_start(uint64_t system, const struct reply *reply);
+void start_drop(struct start *start); /* NULL is fine */
 void create_cancel(cowherd_op op);
+void creates_drop(void); /* at the plugin's end: those that wait for their child */
 /* A create of that container is under way: give it up, and call over when it has ended. */
 bool create_wait(const char *container, void (*over)(void *arg), void *arg);
 /* The master for the caller; a duplicate stays with child, for resize. */
@@ -145,6 +149,8 @@ int lcow_terminate(uint64_t system, const struct reply *reply);
 
 /* record.c: what the ledger keeps of a system. */
 char *record_make(const struct system *s); /* JSON, to be freed; NULL: out of memory */
+/* A new life of it: its ledger will name other things. */
+void record_begun(const char *container);
 int lcow_adopt(const struct cowherd_record *record, const struct reply *reply,
 	       cowherd_launcher_exit_cb exit_cb, void *arg);
 int lcow_release(const struct cowherd_record *record, const struct reply *reply);

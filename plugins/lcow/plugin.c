@@ -272,6 +272,8 @@ static int lcow_fini(char *message, size_t size)
 {
 	(void)message;
 	(void)size;
+	creates_drop();
+	launch_netns_spare_drop();
 	systems_drop();
 	plans_drop();
 	return 0;

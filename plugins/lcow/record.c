@@ -201,6 +201,44 @@ struct release {
 	struct launch_error err;
 };
 
+/*
+ * Whose cgroups went by their records, lately: there is nothing else to look for when they are deleted.  A
+ * hash of the id, and a place by hash: who is not found is looked for.
+ */
+static uint64_t gone[64];
+
+static uint64_t *gone_place(const char *container, uint64_t *ret_hash)
+{
+	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+
+	for (; *container; container++)
+		h = (h ^ (unsigned char)*container) * 0x100000001b3u;
+	*ret_hash = h;
+	return &gone[h % (sizeof(gone) / sizeof(gone[0]))];
+}
+
+static bool gone_forget(const char *container)
+{
+	uint64_t h, *place = gone_place(container, &h);
+	bool was = *place == h;
+
+	if (was)
+		*place = 0;
+	return was;
+}
+
+static void gone_note(const char *container)
+{
+	uint64_t h, *place = gone_place(container, &h);
+
+	*place = h;
+}
+
+void record_begun(const char *container)
+{
+	(void)gone_forget(container);
+}
+
 static void release_free(struct release *w)
 {
 	record_finish(&w->record);
@@ -263,6 +301,8 @@ static void release_done(void *arg, int result)
 {
 	struct release *w = arg;
 
+	if (result == 0 && w->record.cgroup)
+		gone_note(w->container);
 	if (result == 0 && *w->err.text)
 		lcow.host->log(lcow.self, COWHERD_LOG_WARN, w->container, "hook", w->err.text);
 	(void)reply_code(&w->reply, result, w->err.text);
@@ -338,7 +378,7 @@ int lcow_deleted(void *arg, cowherd_op op, const char *container)
 	int r;
 
 	(void)arg;
-	if (!container)
+	if (!container || gone_forget(container))
 		return 0;
 	(void)snprintf(path, sizeof(path), "%s/%s", lcow.config.cgroup_parent, container);
 	if (launch_cgroup_release_path(path, true, NULL) == 0)

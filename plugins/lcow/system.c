@@ -248,6 +248,7 @@ void system_free(struct system *s)
 		s->processes = p->next;
 		process_free(p);
 	}
+	start_drop(s->starting);
 	unwatch(&s->watch);
 	if (s->timer)
 		lcow.host->timer_stop(lcow.self, s->timer);

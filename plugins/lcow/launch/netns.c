@@ -3,6 +3,8 @@
  * A network namespace takes as long to make as all the rest of a launch.  A thread of its own makes it
  * while the launching one prepares, clones and waits.  One at a time: with several launches at once the
  * processors are busy as it is, and a launch that finds the thread busy makes its own (serve.c).
+ *
+ * Who launches one after the other finds the next one made: the spare, which goes when nobody came for it.
  */
 #include "parent.h"
 
@@ -13,17 +15,27 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAKER_STACK (64u << 10)
+#define SPARE_S 1
+
+/* The descriptor or a negative errno; 0 or why lo is not up. */
+struct made {
+	int fd, lo;
+};
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	bool runs, guarded;
 	enum { MAKER_IDLE, MAKER_WANTED, MAKER_MADE, MAKER_DROPPED } state;
-	int fd, lo; /* made: the namespace or a negative errno; 0 or why lo is not up */
-} maker = { .lock = PTHREAD_MUTEX_INITIALIZER, .news = PTHREAD_COND_INITIALIZER };
+	struct made made, spare; /* spare.fd < 0: none */
+	bool want_spare, making_spare;
+} maker = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	    .news = PTHREAD_COND_INITIALIZER,
+	    .spare = { .fd = -1 } };
 
 int parent_lo_up(void)
 {
@@ -53,28 +65,71 @@ static int maker_inside(void *arg, int netns)
 	return fd;
 }
 
+/* Without the lock meanwhile. */
+static struct made maker_make(void)
+{
+	struct made made = { .lo = 0 };
+
+	(void)pthread_mutex_unlock(&maker.lock);
+	made.fd = parent_in_new_netns(maker_inside, &made.lo);
+	(void)pthread_mutex_lock(&maker.lock);
+	return made;
+}
+
+static struct made maker_take_spare(void)
+{
+	struct made made = maker.spare;
+
+	maker.spare.fd = -1;
+	return made;
+}
+
+static void maker_wait(void)
+{
+	struct timespec end;
+
+	if (maker.spare.fd < 0) {
+		(void)pthread_cond_wait(&maker.news, &maker.lock);
+		return;
+	}
+	(void)clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += SPARE_S;
+	if (pthread_cond_clockwait(&maker.news, &maker.lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT &&
+	    maker.spare.fd >= 0)
+		(void)close(maker_take_spare().fd);
+}
+
 static void *maker_run(void *arg)
 {
+	struct made made;
+
 	(void)pthread_mutex_lock(&maker.lock);
 	for (;;) {
-		int fd, lo = 0;
-
-		while (maker.state != MAKER_WANTED) {
-			if (maker.state == MAKER_DROPPED) { /* before it was begun */
-				maker.state = MAKER_IDLE;
+		if (maker.state == MAKER_WANTED) {
+			made = maker.spare.fd >= 0 ? maker_take_spare() : maker_make();
+			if (maker.state == MAKER_WANTED) {
+				maker.made = made;
+				maker.state = MAKER_MADE;
 				(void)pthread_cond_broadcast(&maker.news);
+			} else if (made.fd >= 0) {
+				(void)close(made.fd);
 			}
-			(void)pthread_cond_wait(&maker.news, &maker.lock);
+		} else if (maker.state == MAKER_DROPPED) {
+			maker.state = MAKER_IDLE;
+			(void)pthread_cond_broadcast(&maker.news);
+		} else if (maker.want_spare) {
+			maker.making_spare = true;
+			made = maker_make();
+			maker.making_spare = false;
+			if (maker.want_spare)
+				maker.spare = made;
+			else if (made.fd >= 0)
+				(void)close(made.fd);
+			maker.want_spare = false;
+			(void)pthread_cond_broadcast(&maker.news);
+		} else {
+			maker_wait();
 		}
-		(void)pthread_mutex_unlock(&maker.lock);
-		fd = parent_in_new_netns(maker_inside, &lo);
-		(void)pthread_mutex_lock(&maker.lock);
-		if (maker.state == MAKER_DROPPED && fd >= 0)
-			(void)close(fd);
-		maker.state = maker.state == MAKER_DROPPED ? MAKER_IDLE : MAKER_MADE;
-		maker.fd = fd;
-		maker.lo = lo;
-		(void)pthread_cond_broadcast(&maker.news);
 	}
 	return arg;
 }
@@ -92,8 +147,10 @@ static void maker_unlock(void)
 /* After fork(3) there is no such thread. */
 static void maker_forked(void)
 {
-	maker.runs = false;
+	maker.runs = maker.want_spare = maker.making_spare = false;
 	maker.state = MAKER_IDLE;
+	if (maker.spare.fd >= 0)
+		(void)close(maker_take_spare().fd);
 	(void)pthread_cond_init(&maker.news, NULL);
 	maker_unlock();
 }
@@ -132,7 +189,10 @@ bool parent_netns_begin(void)
 	(void)pthread_once(&once, maker_guard);
 	(void)pthread_mutex_lock(&maker.lock);
 	begun = maker.guarded && maker.state == MAKER_IDLE && maker_start();
-	if (begun) {
+	if (begun && maker.spare.fd >= 0) {
+		maker.made = maker_take_spare();
+		maker.state = MAKER_MADE;
+	} else if (begun) {
 		maker.state = MAKER_WANTED;
 		(void)pthread_cond_broadcast(&maker.news);
 	}
@@ -140,16 +200,20 @@ bool parent_netns_begin(void)
 	return begun;
 }
 
-int parent_netns_take(int *ret_lo)
+int parent_netns_take(bool spare, int *ret_lo)
 {
 	int fd;
 
 	(void)pthread_mutex_lock(&maker.lock);
 	while (maker.state != MAKER_MADE)
 		(void)pthread_cond_wait(&maker.news, &maker.lock);
-	fd = maker.fd;
-	*ret_lo = maker.lo;
+	fd = maker.made.fd;
+	*ret_lo = maker.made.lo;
 	maker.state = MAKER_IDLE;
+	if (spare && maker.spare.fd < 0) {
+		maker.want_spare = true;
+		(void)pthread_cond_broadcast(&maker.news);
+	}
 	(void)pthread_mutex_unlock(&maker.lock);
 	return fd;
 }
@@ -158,10 +222,31 @@ int parent_netns_take(int *ret_lo)
 void parent_netns_drop(void)
 {
 	(void)pthread_mutex_lock(&maker.lock);
-	if (maker.state == MAKER_MADE && maker.fd >= 0)
-		(void)close(maker.fd);
+	if (maker.state == MAKER_MADE && maker.made.fd >= 0)
+		(void)close(maker.made.fd);
 	maker.state = maker.state == MAKER_MADE ? MAKER_IDLE : MAKER_DROPPED;
 	while (maker.state == MAKER_DROPPED)
+		(void)pthread_cond_wait(&maker.news, &maker.lock);
+	(void)pthread_mutex_unlock(&maker.lock);
+}
+
+bool parent_netns_spare(void)
+{
+	bool there;
+
+	(void)pthread_mutex_lock(&maker.lock);
+	there = maker.spare.fd >= 0;
+	(void)pthread_mutex_unlock(&maker.lock);
+	return there;
+}
+
+void launch_netns_spare_drop(void)
+{
+	(void)pthread_mutex_lock(&maker.lock);
+	maker.want_spare = false;
+	if (maker.spare.fd >= 0)
+		(void)close(maker_take_spare().fd);
+	while (maker.making_spare)
 		(void)pthread_cond_wait(&maker.news, &maker.lock);
 	(void)pthread_mutex_unlock(&maker.lock);
 }

@@ -53,8 +53,12 @@ int parent_in_new_netns(int (*work)(void *arg, int netns), void *arg);
 
 /* netns.c: make one on another thread; true: to be taken or dropped by the caller, once. */
 bool parent_netns_begin(void);
-/* Wait for it: a descriptor, with in *ret_lo 0 or why lo is not up in it; or a negative errno. */
-int parent_netns_take(int *ret_lo);
+/*
+ * Wait for it: a descriptor, with in *ret_lo 0 or why lo is not up in it; or a negative errno.  spare: make
+ * the next one now.
+ */
+int parent_netns_take(bool spare, int *ret_lo);
+bool parent_netns_spare(void); /* for tests: the next one is there */
 void parent_netns_drop(void);
 /* Of the calling thread's namespace. */
 int parent_lo_up(void);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int take_fd(int *fd)
@@ -66,10 +67,35 @@ static int run_open_root(pid_t pid, int *ret, struct launch_error *err)
 	return 0;
 }
 
-int launch_create(const struct launch_plan *plan, const struct launch_run_options *options,
-		  struct launch_child *ret, struct launch_error *err)
+int launch_fd(const struct launch *l)
 {
-	int root = -1, r = run_check(plan, err);
+	return l->sock;
+}
+
+bool launch_settled(const struct launch *l)
+{
+	struct launch_msg msg;
+	ssize_t n = recv(l->sock, &msg, sizeof(msg), MSG_PEEK | MSG_DONTWAIT);
+
+	return l->ready ? n == 0 : n == sizeof(msg) && msg.kind == LAUNCH_MSG_READY;
+}
+
+/* Who watched it made it non-blocking. */
+static void run_block(const struct launch *l)
+{
+	(void)fcntl(l->sock, F_SETFL, 0);
+}
+
+static void create_undo(struct launch *l)
+{
+	parent_undo(l);
+	parent_free(l);
+}
+
+int launch_create_begin(const struct launch_plan *plan, const struct launch_run_options *options,
+			struct launch **ret, struct launch_error *err)
+{
+	int r = run_check(plan, err);
 	struct launch *l = r < 0 ? NULL : parent_new(plan, NULL, options, err);
 
 	if (!l)
@@ -79,25 +105,51 @@ int launch_create(const struct launch_plan *plan, const struct launch_run_option
 		r = parent_clone(l);
 	if (r == 0)
 		r = parent_first_go(l);
-	if (r == 0)
-		r = parent_serve(l);
-	if (r == 0 && options->no_pivot)
-		r = run_open_root(l->pid, &root, err);
-	if (r == 0) {
-		parent_hand_over(l, ret);
-		ret->root_fd = root;
-	} else {
-		parent_undo(l);
-	}
-	parent_free(l);
+	if (r == 0 && options->meanwhile)
+		r = options->meanwhile(options->meanwhile_arg, err);
+	if (r < 0)
+		create_undo(l);
+	else
+		*ret = l;
 	return r;
 }
 
-int launch_start(const struct launch_plan *plan, const struct launch_run_options *options,
-		 struct launch_child *child, struct launch_error *err)
+int launch_create_end(struct launch *l, struct launch_child *ret)
+{
+	int root = -1, r;
+
+	run_block(l);
+	r = parent_serve(l);
+	if (r == 0 && l->options->no_pivot)
+		r = run_open_root(l->pid, &root, l->err);
+	if (r < 0) {
+		create_undo(l);
+		return r;
+	}
+	parent_hand_over(l, ret);
+	ret->root_fd = root;
+	parent_free(l);
+	return 0;
+}
+
+void launch_create_drop(struct launch *l)
+{
+	create_undo(l);
+}
+
+int launch_create(const struct launch_plan *plan, const struct launch_run_options *options,
+		  struct launch_child *ret, struct launch_error *err)
 {
 	struct launch *l;
-	int r;
+	int r = launch_create_begin(plan, options, &l, err);
+
+	return r < 0 ? r : launch_create_end(l, ret);
+}
+
+static int start_new(const struct launch_plan *plan, const struct launch_run_options *options,
+		     struct launch_child *child, struct launch **ret, struct launch_error *err)
+{
+	struct launch *l;
 
 	if (err)
 		err->code = 0;
@@ -111,15 +163,65 @@ int launch_start(const struct launch_plan *plan, const struct launch_run_options
 	l->start_time = child->start_time;
 	l->sock = take_fd(&child->gate);
 	l->ready = true;
-	r = parent_hooks(plan, LAUNCH_HOOK_START_CONTAINER, options, child->pid, child->pidfd,
-			 child->root_fd, "created", err);
-	if (r == 0) {
-		r = parent_send_go(l->sock, 0, -1);
-		r = r < 0 ? parent_fail(err, r, "gate") : parent_serve(l);
-	}
+	*ret = l;
+	return 0;
+}
+
+static int start_free(struct launch *l, int r)
+{
 	l->pidfd = -1; /* the caller's still */
 	parent_free(l);
 	return r;
+}
+
+static int start_open(struct launch *l)
+{
+	int r = parent_send_go(l->sock, 0, -1);
+
+	return r < 0 ? parent_fail(l->err, r, "gate") : 0;
+}
+
+int launch_start_begin(const struct launch_plan *plan, const struct launch_run_options *options,
+		       struct launch_child *child, struct launch **ret, struct launch_error *err)
+{
+	struct launch *l;
+	int r = plan->hooks[LAUNCH_HOOK_START_CONTAINER].n > 0
+			? parent_error(err, -EINVAL, "hooks: they want to be waited for")
+			: start_new(plan, options, child, &l, err);
+
+	if (r < 0)
+		return r;
+	r = start_open(l);
+	if (r < 0)
+		return start_free(l, r);
+	*ret = l;
+	return 0;
+}
+
+int launch_start_end(struct launch *l)
+{
+	run_block(l);
+	return start_free(l, parent_serve(l));
+}
+
+void launch_start_drop(struct launch *l)
+{
+	(void)start_free(l, 0);
+}
+
+int launch_start(const struct launch_plan *plan, const struct launch_run_options *options,
+		 struct launch_child *child, struct launch_error *err)
+{
+	struct launch *l;
+	int r = start_new(plan, options, child, &l, err);
+
+	if (r < 0)
+		return r;
+	r = parent_hooks(plan, LAUNCH_HOOK_START_CONTAINER, options, child->pid, child->pidfd,
+			 child->root_fd, "created", err);
+	if (r == 0)
+		r = start_open(l);
+	return r < 0 ? start_free(l, r) : launch_start_end(l);
 }
 
 int launch_open(pid_t pid, uint64_t start_time, struct launch_child *ret, struct launch_error *err)

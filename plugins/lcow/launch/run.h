@@ -40,6 +40,13 @@ struct launch_run_options {
 	 */
 	int (*born)(void *arg, pid_t pid, uint64_t start_time);
 	void *born_arg;
+	/*
+	 * create only, may be NULL: what must be done before the gate, and before the hooks, but need not keep
+	 * the child waiting: it is on its way.  A negative result undoes the launch.
+	 */
+	int (*meanwhile)(void *arg, struct launch_error *err);
+	void *meanwhile_arg;
+	bool spare_netns;   /* keep the next network namespace ready for a moment (one second) */
 	unsigned fail_step; /* for tests: this enum launch_step fails with EIO; 0: none */
 };
 
@@ -70,6 +77,26 @@ int launch_create(const struct launch_plan *plan, const struct launch_run_option
  */
 int launch_start(const struct launch_plan *plan, const struct launch_run_options *options,
 		 struct launch_child *child, struct launch_error *err);
+
+/*
+ * Both in two halves, for who has better to do than to wait for the child.  begin does what does not depend
+ * on it; *ret is then given to end or drop, and borrows all that begin was given.  Once launch_fd() is
+ * readable (who watches it may make it non-blocking) and launch_settled(), end does not wait; else it may.
+ * A plan with startContainer hooks cannot be started like this: -EINVAL.
+ */
+struct launch;
+int launch_create_begin(const struct launch_plan *plan, const struct launch_run_options *options,
+			struct launch **ret, struct launch_error *err);
+int launch_create_end(struct launch *l, struct launch_child *ret);
+void launch_create_drop(struct launch *l); /* undone */
+int launch_start_begin(const struct launch_plan *plan, const struct launch_run_options *options,
+		       struct launch_child *child, struct launch **ret, struct launch_error *err);
+int launch_start_end(struct launch *l);
+void launch_start_drop(struct launch *l); /* how it went is not to be known */
+int launch_fd(const struct launch *l);
+bool launch_settled(const struct launch *l);
+/* The network namespace that spare_netns keeps goes now. */
+void launch_netns_spare_drop(void);
 /*
  * Run another process in a container; returns once its program is executing, or why it is not.
  * exec_plan from launch_compile_exec(), base is the container's plan.  options->init is ignored.

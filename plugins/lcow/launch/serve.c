@@ -182,7 +182,7 @@ static int serve_netns_taken(struct launch *l)
 	int lo = 0, fd, r;
 
 	l->netns_begun = false;
-	fd = parent_netns_take(&lo);
+	fd = parent_netns_take(l->options->spare_netns, &lo);
 	if (fd < 0)
 		return fd;
 	r = serve_give_netns(l, fd);

@@ -182,7 +182,8 @@ static inline int box_teardown(void **state)
 
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
-	assert_int_equal(box_count_lines("/proc/self/mountinfo"), b->mounts);
+	/* Fewer may be: of a directory that is removed elsewhere the mount goes here, too. */
+	assert_true(box_count_lines("/proc/self/mountinfo") <= b->mounts);
 	assert_int_equal(box_count_fds(), b->fds);
 	assert_int_equal(nftw(b->dir, box_remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT), 0);
 	free(b);
