@@ -234,6 +234,29 @@ def test_hooks():
         assert [json.loads(state)["status"] for _, state in seen] == ["creating", "running", "stopped"], seen
 
 
+def test_hanging_hooks_hold_up_nobody():
+    """More creates hang in their hooks than are launched at a time: another one gets past them."""
+    with supervisor() as s:
+        fifo = s.dir / "fifo"
+        os.mkfifo(fifo)
+        spec = bundle_spec(s, "/bin/true")
+        spec["hooks"] = {"createRuntime": [{"path": "/bin/cat", "args": ["cat", str(fifo)]}]}
+        hanging = [s.connection.send("container.create", spec=spec) for _ in range(5)]
+        container = start(s, "/bin/true")
+        assert wait(s, container)["exit_code"] == 0
+        delete(s, container)
+        ended = []
+        reader = threading.Thread(target=lambda: ended.extend(s.connection.answer(n)["id"] for n in hanging))
+        reader.start()
+        while reader.is_alive():  # each of them ends when a writer was there
+            with contextlib.suppress(OSError):
+                os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+            reader.join(0.01)
+        assert len(ended) == len(hanging)
+        for each in ended:
+            delete(s, each, force=True)
+
+
 def test_leftovers_end_with_init():
     """Without a PID namespace what the first process leaves behind is ended by the cgroup."""
     with supervisor() as s:

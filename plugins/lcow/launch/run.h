@@ -41,8 +41,8 @@ struct launch_run_options {
 	int (*born)(void *arg, pid_t pid, uint64_t start_time);
 	void *born_arg;
 	/*
-	 * create only, may be NULL: what must be done before the gate, and before the hooks, but need not keep
-	 * the child waiting: it is on its way.  A negative result undoes the launch.
+	 * create only, may be NULL: what must be done before the gate, and before the hooks, but need
+	 * not keep the child waiting: it is on its way.  A negative result undoes the launch.
 	 */
 	int (*meanwhile)(void *arg, struct launch_error *err);
 	void *meanwhile_arg;
