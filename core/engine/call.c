@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-void call_enter(struct container *c, struct call *call, cow_op op, const char *who, bool durable)
+void call_enter(struct container *c, struct call *call, cow_op op, const char *who, uint32_t flags)
 {
 	call->op = op;
 	call->container = c;
 	call->who = who;
-	call->durable = durable;
+	call->flags = flags;
 	hash_add(&c->engine->calls, &call->node, hash_number(op));
 }
 
@@ -70,7 +70,7 @@ int call_open(struct container *c, const char *who, uint32_t ms,
 		free(call);
 		return rc;
 	}
-	call_enter(c, call, op, who, false);
+	call_enter(c, call, op, who, 0);
 	cow_list_add(&c->calls, &call->link);
 	*ret = op;
 	return 0;
@@ -150,17 +150,24 @@ static int on_intend(void *arg, cow_op op, const char *allocator, const char *ke
 
 	if (!c || strcmp(call->who, allocator) != 0)
 		return -ENOENT;
-	if (!call->durable)
+	if (!(call->flags & COWHERD_DURABLE))
 		return cow_ledger_intend(c->ledger, allocator, key, record, false, &seq);
 	rc = durable_ledger(c);
-	return rc < 0 ? rc : cow_ledger_intend(c->durable, allocator, key, record, true, &seq);
+	if (rc < 0 || !(call->flags & COWHERD_LAZY))
+		return rc < 0 ? rc :
+				cow_ledger_intend(c->durable, allocator, key, record, true, &seq);
+	rc = cow_ledger_intend_lazily(c->durable, allocator, key, record, &seq);
+	if (rc == 0)
+		record_dirty(c);
+	return rc;
 }
 
 static int on_forget(void *arg, cow_op op, const char *allocator, const char *key)
 {
 	struct call *call;
 	struct container *c = container_behind(arg, op, &call);
-	struct cow_ledger *ledger = c && call->durable ? c->durable : c ? c->ledger : NULL;
+	struct cow_ledger *ledger = !c	? NULL :
+				    call->flags & COWHERD_DURABLE ? c->durable : c->ledger;
 	const struct cow_ledger_entry *entry;
 
 	entry = ledger ? cow_ledger_find(ledger, allocator, key) : NULL;

@@ -138,7 +138,7 @@ struct call {
 	cow_op op;
 	struct container *container;
 	const char *who;      /* allocator or backend */
-	bool durable;
+	uint32_t flags;       /* of an allocator: COWHERD_DURABLE, COWHERD_LAZY */
 	void (*cb)(void *arg, const struct cow_answer *answer);
 	void *arg;
 };
@@ -262,7 +262,7 @@ int call_open(struct container *c, const char *who, uint32_t ms,
 	      void (*cb)(void *arg, const struct cow_answer *answer), void *arg, cow_op *ret);
 /* What the plugin's function returned; the answer may have come from inside it. */
 void call_returned(struct cow_engine *e, cow_op op, int rc);
-void call_enter(struct container *c, struct call *call, cow_op op, const char *who, bool durable);
+void call_enter(struct container *c, struct call *call, cow_op op, const char *who, uint32_t flags);
 void call_leave(struct cow_engine *e, struct call *call);
 void call_abandon(struct cow_engine *e, cow_op op);
 void calls_abandon(struct container *c);

@@ -42,8 +42,19 @@ static int dir_make(struct cow_engine *e, enum dir_kind kind, const char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* Nothing in it but the one file of ours, and as we made it. */
-static bool dir_clean(const char *path, const char *file)
+/* What may stay in a directory that is kept: an empty ledger, and where the next record is written. */
+static bool may_stay(int dir, const char *name)
+{
+	struct stat st;
+
+	if (strcmp(name, "ledger") != 0)
+		return strcmp(name, RECORD_TEMPORARY) == 0;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       st.st_size == 0;
+}
+
+/* Nothing in it but files of ours, and as we made it. */
+static bool dir_clean(const char *path)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
 	struct stat st;
@@ -53,7 +64,7 @@ static bool dir_clean(const char *path, const char *file)
 		return false;
 	for (struct dirent *d = readdir(dir); d; d = readdir(dir))
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0 &&
-		    strcmp(d->d_name, file) != 0)
+		    !may_stay(dirfd(dir), d->d_name))
 			return false;
 	return true;
 }
@@ -65,23 +76,25 @@ static void spares_go(struct cow_timer *timer, void *arg)
 }
 
 /* Walking a tree takes descriptors; where there are none, what we put there goes by its name. */
-static int dir_remove(const char *path, const char *file)
+static int dir_remove(const char *path)
 {
 	int rc = cow_fs_remove_tree(path);
-	_cleanup_free_ char *inside = NULL;
+	_cleanup_free_ char *ledger = NULL, *record = NULL;
 
 	if (rc != -EMFILE && rc != -ENFILE)
 		return rc;
-	inside = cow_fs_join(path, file);
-	if (inside)
-		(void)unlink(inside);
+	ledger = cow_fs_join(path, "ledger");
+	record = cow_fs_join(path, RECORD_TEMPORARY);
+	if (ledger)
+		(void)unlink(ledger);
+	if (record)
+		(void)unlink(record);
 	return rmdir(path) < 0 ? rc : 0;
 }
 
 static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 {
-	const char *file = kind == DIR_RUN ? "ledger" : RECORD_TEMPORARY;
-	bool keep = !e->closing && e->spares[kind] < SPARES_MAX && dir_clean(path, file);
+	bool keep = !e->closing && e->spares[kind] < SPARES_MAX && dir_clean(path);
 	_cleanup_free_ char *spare = keep ? spare_path(e, kind, e->spares[kind]) : NULL;
 
 	if (spare && renameat2(AT_FDCWD, path, AT_FDCWD, spare, RENAME_NOREPLACE) == 0) {
@@ -89,7 +102,7 @@ static int dir_drop(struct cow_engine *e, enum dir_kind kind, const char *path)
 		cow_timer_start(e->setup.timers, &e->spare_timer, SPARE_MS, spares_go, e);
 		return 0;
 	}
-	return dir_remove(path, file);
+	return dir_remove(path);
 }
 
 int dirs_make(struct container *c, struct cow_error *err)

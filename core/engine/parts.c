@@ -88,7 +88,7 @@ static int run_take(void *arg, cow_op op, struct cow_error *err)
 
 	(void)err;
 	container_request(p->container, &request);
-	call_enter(p->container, &p->call, op, a->table.name, a->table.flags & COWHERD_DURABLE);
+	call_enter(p->container, &p->call, op, a->table.name, a->table.flags);
 	return a->table.acquire(a->arg, op, &request);
 }
 
@@ -127,7 +127,7 @@ static int run_make(void *arg, cow_op op, struct cow_error *err)
 	rc = io_prepare(c, &stdio, err);
 	if (rc < 0)
 		return rc;
-	call_enter(c, &p->call, op, backend->table.name, false);
+	call_enter(c, &p->call, op, backend->table.name, 0);
 	rc = backend->table.create(backend->arg, op, &request, &stdio);
 	return rc ? rc :
 		    cow_error_set(err, -EPROTO, "backend %s: returned without a compute system",
@@ -194,7 +194,7 @@ static int run_start(void *arg, cow_op op, struct cow_error *err)
 	rc = record_write_state(c); /* before it runs: a successor must know that it may have */
 	if (rc < 0)
 		return cow_error_errno(err, rc, "state record");
-	call_enter(c, &p->call, op, backend->table.name, false);
+	call_enter(c, &p->call, op, backend->table.name, 0);
 	return backend->table.start(backend->arg, op, c->system);
 }
 

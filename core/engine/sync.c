@@ -37,6 +37,7 @@ static void sync_work(uv_work_t *work)
 	struct sync_job *job = cow_container_of(work, struct sync_job, work);
 
 	for (uint32_t i = 0; i < job->count; i++) {
+		sync_file(job->dirs[i], "ledger"); /* first what the record stands on */
 		sync_file(job->dirs[i], "record");
 		sync_file(job->dirs[i], ".");
 	}

@@ -290,7 +290,8 @@ void cow_ledger_close(struct cow_ledger *ledger)
 
 /* ---- changes ---- */
 
-static int ledger_write_intent(struct cow_ledger *ledger, const struct cow_ledger_entry *entry)
+static int ledger_write_intent(struct cow_ledger *ledger, const struct cow_ledger_entry *entry,
+			       bool sync)
 {
 	_cleanup_(cow_strbuf_finishp) struct cow_strbuf b = COW_STRBUF_INIT;
 	uint64_t before = ledger->size;
@@ -302,7 +303,7 @@ static int ledger_write_intent(struct cow_ledger *ledger, const struct cow_ledge
 	int r = ledger_append(ledger, b.data, b.len);
 	if (r < 0)
 		return r;
-	if (entry->durable)
+	if (sync)
 		r = ledger_sync(ledger);
 	if (r < 0) {
 		ledger->torn = true; /* it must not be found, as nothing will be taken for it */
@@ -314,8 +315,8 @@ static int ledger_write_intent(struct cow_ledger *ledger, const struct cow_ledge
 	return 0;
 }
 
-int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const char *key,
-		      const char *record, bool durable, uint64_t *ret_seq)
+static int ledger_intend(struct cow_ledger *ledger, const char *allocator, const char *key,
+			 const char *record, bool durable, bool sync, uint64_t *ret_seq)
 {
 	const struct cow_ledger_entry *held = cow_ledger_find(ledger, allocator, key);
 	const struct cow_ledger_entry entry = {
@@ -329,7 +330,7 @@ int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const ch
 	struct ledger_node *node = node_create(&entry);
 	int r = node ? ledger_ensure_cap(ledger) : -ENOMEM;
 	if (r == 0)
-		r = ledger_write_intent(ledger, &entry);
+		r = ledger_write_intent(ledger, &entry, sync);
 	if (r < 0) {
 		free(node);
 		return r;
@@ -339,6 +340,18 @@ int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const ch
 	if (ret_seq)
 		*ret_seq = entry.seq;
 	return 0;
+}
+
+int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const char *key,
+		      const char *record, bool durable, uint64_t *ret_seq)
+{
+	return ledger_intend(ledger, allocator, key, record, durable, durable, ret_seq);
+}
+
+int cow_ledger_intend_lazily(struct cow_ledger *ledger, const char *allocator, const char *key,
+			     const char *record, uint64_t *ret_seq)
+{
+	return ledger_intend(ledger, allocator, key, record, true, false, ret_seq);
 }
 
 int cow_ledger_release(struct cow_ledger *ledger, uint64_t seq)

@@ -3,7 +3,8 @@
  * The write-ahead ledger of one container: an append-only file of checksummed lines, each written
  * with a single write(2).  An intent is on file before the resource is taken; a torn last line is
  * an intent whose resource was never taken, and is dropped.  No fsync for volatile records: what
- * they name dies with the kernel, as the page cache does; durable ones are fsync'ed (and block).
+ * they name dies with the kernel, as the page cache does; durable ones are fsync'ed (and block),
+ * unless somebody does that later.
  *
  * On file, fields between tabs, a CRC-32C of what follows it in front:
  *	CRC H 1 BOOT-ID                             header: version; boot of the lines that follow
@@ -43,6 +44,9 @@ void cow_ledger_close(struct cow_ledger *ledger); /* NULL is fine; the file stay
  */
 int cow_ledger_intend(struct cow_ledger *ledger, const char *allocator, const char *key,
 		      const char *record, bool durable, uint64_t *ret_seq);
+/* A durable one that is not fsync'ed: whoever asks does that later, to the file and its directory. */
+int cow_ledger_intend_lazily(struct cow_ledger *ledger, const char *allocator, const char *key,
+			     const char *record, uint64_t *ret_seq);
 /*
  * Given back (or never taken): forgotten in any case.  -ENOENT: not held.  Another error: the file
  * could not be told (a full disk), so that the next to open it finds the record and releases again.

@@ -120,7 +120,7 @@ struct cowherd_allocator {
 	size_t size;
 	const char *name;    /* "net.endpoint": unique among allocators and backends */
 	uint32_t phase;      /* enum cowherd_phase */
-	uint32_t flags;      /* COWHERD_DURABLE: records outlive a reboot (files on disk) */
+	uint32_t flags;      /* COWHERD_DURABLE: records outlive a reboot (files on disk); COWHERD_LAZY */
 	uint32_t acquire_ms; /* deadlines; 0: the host's default (60 s) */
 	uint32_t release_ms;
 	/* Take what the request needs; nothing to take is success.  Before each resource: intend(). */
@@ -134,6 +134,12 @@ struct cowherd_allocator {
 	void (*cancel)(void *arg, cowherd_op op);
 };
 #define COWHERD_DURABLE 0x1u
+/*
+ * With COWHERD_DURABLE: whatever the records name is in the container's state_dir, or found without
+ * them.  Nobody waits until they are on the disk: they follow in a moment, with the container's own.
+ * A host that does not know this flag waits.
+ */
+#define COWHERD_LAZY 0x2u
 
 /* How a process is connected.  Descriptors stay the caller's; valid until the operation is answered. */
 struct cowherd_stdio {

@@ -230,6 +230,7 @@ static int gc_locked(struct st_store *s, struct st_work *trash, const char *only
 	struct removal x = { .store = s, .trash = trash, .freed = freed };
 	int r = sweep_files(s, err) ?: mark_names(s, &m->blobs, &m->chains, err);
 
+	st_uses_sweep(s);
 	if (r == 0)
 		r = mark_refs(s, &m->blobs, &m->chains, err);
 	if (r == 0)

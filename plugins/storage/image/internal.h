@@ -18,6 +18,7 @@
 struct st_store {
 	char *dir;
 	int fd, blobs, layers, names, refs, tmp;
+	atomic_bool owners; /* "owners" is as it should be */
 };
 
 /* op: LOCK_EX or LOCK_SH; closing *ret unlocks. */
@@ -79,6 +80,11 @@ int st_remove_work(int tmp, const char *name, int dirfd);
 /* While the store is locked exclusively. */
 int st_name_write(struct st_store *store, const char *name, const char *digest,
 		  struct st_error *err);
+/* All of an image is there.  While the store is locked. */
+int st_image_check(struct st_store *store, const struct st_image *image, struct st_error *err);
+/* refs/@OWNER; -ENOENT: also one whose owner is gone. */
+int st_use_read(struct st_store *store, const char *file, struct st_ref *ret, struct st_error *err);
+void st_uses_sweep(struct st_store *store);
 /* A whole small file of a directory of the store. */
 int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size);
 int st_file_write(int dirfd, const char *name, const char *text, struct st_error *err);

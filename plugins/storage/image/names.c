@@ -198,23 +198,34 @@ static int ref_write(struct st_store *s, const char *owner, const char *digest,
 	return r;
 }
 
+int st_image_check(struct st_store *s, const struct st_image *image, struct st_error *err)
+{
+	struct st_set blobs = { 0 }, chains = { 0 };
+	int r = st_image_reach(s, image->digest, &blobs, &chains, err);
+
+	if (r == 0 && image->layer_count) /* the topmost one, and all below it */
+		r = st_layer_reach(s, image->layers[image->layer_count - 1].chain, &chains, err);
+	st_set_finish(&blobs);
+	st_set_finish(&chains);
+	return r;
+}
+
 int st_store_ref(struct st_store *s, const char *owner, const struct st_image *image,
 		 struct st_error *err)
 {
-	struct st_set blobs = { 0 }, chains = { 0 };
+	struct st_set none = { 0 }; /* the image says its layers */
 	_cleanup_close_ int lock = -1;
+	char use[257] = "@";
 	int r = st_lock(s, LOCK_EX, &lock, err);
 
 	/* Under the lock: what is there now stays. */
 	if (r == 0)
-		r = st_image_reach(s, image->digest, &blobs, &chains, err);
-	if (r == 0 && image->layer_count) /* the topmost one, and all below it */
-		r = st_layer_reach(s, image->layers[image->layer_count - 1].chain, &chains, err);
-	chains.count = 0; /* the image says them */
+		r = st_image_check(s, image, err);
 	if (r == 0)
-		r = ref_write(s, owner, image->digest, &chains, err);
-	st_set_finish(&blobs);
-	st_set_finish(&chains);
+		r = ref_write(s, owner, image->digest, &none, err);
+	st_name_escape(owner, use + 1);
+	if (r == 0)
+		(void)unlinkat(s->refs, use, 0);
 	return r;
 }
 
@@ -236,14 +247,15 @@ int st_store_ref_layers(struct st_store *s, const char *owner, const char *const
 int st_store_unref(struct st_store *s, const char *owner, struct st_error *err)
 {
 	_cleanup_close_ int lock = -1;
-	char file[256];
+	char file[257] = "@";
 	int r = st_lock(s, LOCK_EX, &lock, err);
 
 	if (r < 0)
 		return r;
-	st_name_escape(owner, file);
-	if (unlinkat(s->refs, file, 0) < 0 && errno != ENOENT)
-		return st_error_errno(err, -errno, "%s/refs/%s", s->dir, file);
+	st_name_escape(owner, file + 1);
+	if ((unlinkat(s->refs, file, 0) < 0 && errno != ENOENT) ||
+	    (unlinkat(s->refs, file + 1, 0) < 0 && errno != ENOENT))
+		return st_error_errno(err, -errno, "%s/refs/%s", s->dir, file + 1);
 	return 0;
 }
 
@@ -306,7 +318,8 @@ int st_store_refs(struct st_store *s, struct st_ref **ret, size_t *ret_count, st
 		}
 		refs = grown;
 		refs[count] = (struct st_ref){ 0 };
-		r = ref_read(s, e->d_name, &refs[count], &why);
+		r = e->d_name[0] == '@' ? st_use_read(s, e->d_name, &refs[count], &why) :
+					  ref_read(s, e->d_name, &refs[count], &why);
 		if (r == -ENOENT) {
 			r = 0;
 			continue;

@@ -132,10 +132,13 @@ int st_store_resolve(struct st_store *s, const char *reference, struct st_image 
 {
 	const struct st_name *named = NULL;
 	struct search x = { 0 };
+	struct st_mark mark;
 	struct st_name *names;
 	size_t count;
-	int r = st_store_names(s, &names, &count, err);
+	int r;
 
+	st_store_mark(s, &mark);
+	r = st_store_names(s, &names, &count, err);
 	if (r < 0)
 		return r;
 	r = strncmp(reference, "sha256:", 7)
@@ -154,6 +157,8 @@ int st_store_resolve(struct st_store *s, const char *reference, struct st_image 
 			r = st_error_errno(err, -ENOMEM, "image %s", reference);
 		}
 	}
+	if (r == 0)
+		(*ret)->mark = mark;
 	st_names_free(names, count);
 	return r;
 }

@@ -54,7 +54,7 @@ int st_store_open(const char *dir, struct st_store **ret, struct st_error *err)
 
 	if (!s)
 		return st_error_errno(err, -ENOMEM, "%s", dir);
-	*s = (struct st_store){ .dir = strdup(dir), -1, -1, -1, -1, -1, -1 };
+	*s = (struct st_store){ .dir = strdup(dir), -1, -1, -1, -1, -1, -1, false };
 	r = s->dir ? directories_open(s, err) : st_error_errno(err, -ENOMEM, "%s", dir);
 	if (r < 0)
 		st_store_close(s);

@@ -6,7 +6,7 @@
  *   blobs/sha256/HEX     manifests, configurations and layers as they came
  *   layers/HEX           one layer by its chain id: layer.json and fs/ (or a packed image)
  *   names/NAME           a name (or, for an image without one, its digest) and its manifest's digest
- *   refs/OWNER           what a container or a mount uses
+ *   refs/OWNER           what a container or a mount uses; @OWNER: a link to a manifest (use.c)
  *   tmp/UUID             in the making; whoever makes it holds a lock on the file "lock" in it
  *
  * What is there is complete: it was made in tmp/, synced, renamed, and the directory synced.  What a
@@ -47,7 +47,14 @@ struct st_layer {
 	char *path;    /* absolute: the directory fs/, or the packed image */
 };
 
+/* When names, blobs and layers came or went last; whether what comes next can be told from that. */
+struct st_mark {
+	int64_t names, blobs, layers;
+	bool settled;
+};
+
 struct st_image {
+	struct st_mark mark;         /* from before it was read */
 	char digest[ST_DIGEST_SIZE]; /* of the manifest */
 	char id[ST_DIGEST_SIZE];     /* of the configuration: what docker calls the image's id */
 	char *name;                  /* whole: "docker.io/library/busybox:latest"; NULL: it has none */
@@ -77,6 +84,18 @@ void st_image_free(struct st_image *image); /* NULL is fine */
  */
 int st_store_ref(struct st_store *store, const char *owner, const struct st_image *image,
 		 struct st_error *err);
+/* May be asked at any time: it reads nothing.  Unchanged: all that was there is there. */
+void st_store_mark(struct st_store *store, struct st_mark *ret);
+bool st_store_unchanged(struct st_store *store, const struct st_mark *mark);
+/*
+ * As st_store_ref(), until unref or until the owner's own directory PATH/OWNER (absolute) is gone.  It
+ * is not on the disk before st_store_sync_refs().  now: nothing is read or waited for: -ESTALE where the
+ * store has changed since the image was read, -EWOULDBLOCK where somebody else is at it.  -ENOENT: it was
+ * removed in the meantime.  Others: it cannot be kept in this way.
+ */
+int st_store_use(struct st_store *store, const char *owner, const char *dir,
+		 const struct st_image *image, bool now);
+int st_store_sync_refs(struct st_store *store);
 /* Keep layers, by chain id, with all below them. */
 int st_store_ref_layers(struct st_store *store, const char *owner, const char *const *chains,
 			size_t count, struct st_error *err);

@@ -9,6 +9,7 @@
 #include "image/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/parts.h"
+#include "rootfs/sync.h"
 #include "util.h"
 
 #include <errno.h>
@@ -92,6 +93,9 @@ static int release(enum kind kind, cowherd_op op, const struct cowherd_record *r
 	struct job *job = calloc(1, sizeof(*job));
 	int r;
 
+	if (kind == SCRATCH)
+		st_sync_forget(record->container);
+
 	if (!job)
 		return -ENOMEM;
 	job->kind = kind;
@@ -150,6 +154,8 @@ static void acquire_done(void *arg, int result)
 	struct st_error err = job->part.err;
 	cowherd_op op = job->op;
 
+	if (result == 0 && job->kind == SCRATCH)
+		st_sync_later(job->container);
 	if (result == 0 && job->part.patch)
 		result = rootfs.host->patch_spec(
 			rootfs.self, op,
@@ -276,18 +282,24 @@ static int announce(const struct job *job)
 									  JSON_C_TO_STRING_PLAIN));
 }
 
+/* 0: done, and the job is gone; COWHERD_LATER; on failure it is the caller's. */
 static int acquire_begin(struct job *job)
 {
 	int r = announce(job);
 
 	if (r < 0)
 		return r;
-	r = rootfs.host->offload(rootfs.self, acquire_work, acquire_done, job);
-	if (r == 0) {
-		job->next = rootfs.acquires;
-		rootfs.acquires = job;
+	if (job->kind == SCRATCH && st_scratch_take_now(&job->part)) {
+		st_sync_later(job->container);
+		job_free(job);
+		return 0;
 	}
-	return r;
+	r = rootfs.host->offload(rootfs.self, acquire_work, acquire_done, job);
+	if (r < 0)
+		return r;
+	job->next = rootfs.acquires;
+	rootfs.acquires = job;
+	return COWHERD_LATER;
 }
 
 static int acquire(enum kind kind, cowherd_op op, const struct cowherd_request *request)
@@ -317,9 +329,8 @@ static int acquire(enum kind kind, cowherd_op op, const struct cowherd_request *
 				      .verify = rootfs.verify };
 	job->container = strdup(request->container);
 	r = job->container ? acquire_begin(job) : -ENOMEM;
-	if (r == 0)
-		return COWHERD_LATER;
-	job_free(job);
+	if (r < 0)
+		job_free(job);
 	return r;
 }
 
@@ -345,8 +356,7 @@ static int allocator_release(void *arg, cowherd_op op, const struct cowherd_reco
 
 struct query {
 	cowherd_op op;
-	char *reference, *platform;
-	struct json_object *result;
+	char *reference, *platform, *result;
 	struct st_error err;
 };
 
@@ -354,7 +364,7 @@ static void query_free(struct query *q)
 {
 	free(q->reference);
 	free(q->platform);
-	json_object_put(q->result);
+	free(q->result);
 	free(q);
 }
 
@@ -372,9 +382,7 @@ static void query_done(void *arg, int result)
 		.size = sizeof(a),
 		.code = result,
 		.message = result < 0 && q->err.text[0] ? q->err.text : NULL,
-		.result = result < 0 ? NULL :
-				       json_object_to_json_string_ext(q->result,
-								      JSON_C_TO_STRING_PLAIN),
+		.result = result < 0 ? NULL : q->result,
 	};
 
 	(void)rootfs.host->answer(rootfs.self, q->op, &a);
@@ -383,10 +391,19 @@ static void query_done(void *arg, int result)
 
 static int resolve(void *arg, cowherd_op op, const char *reference, const char *platform)
 {
-	struct query *q = calloc(1, sizeof(*q));
-	int r = q ? 0 : -ENOMEM;
+	_cleanup_free_ char *known = st_cache_answer(reference, platform);
+	struct query *q;
+	int r;
 
 	(void)arg;
+	if (known) {
+		const struct cowherd_answer a = { .size = sizeof(a), .result = known };
+
+		(void)rootfs.host->answer(rootfs.self, op, &a);
+		return COWHERD_LATER;
+	}
+	q = calloc(1, sizeof(*q));
+	r = q ? 0 : -ENOMEM;
 	if (r == 0) {
 		q->op = op;
 		q->reference = strdup(reference);
@@ -414,7 +431,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 		[SCRATCH] = { .size = sizeof(allocators[0]),
 			      .name = "storage.scratch",
 			      .phase = COWHERD_PHASE_STORAGE,
-			      .flags = COWHERD_DURABLE },
+			      .flags = COWHERD_DURABLE | COWHERD_LAZY },
 		[BASE] = { .size = sizeof(allocators[0]),
 			   .name = "storage.rootfs",
 			   .phase = COWHERD_PHASE_STORAGE },
@@ -434,6 +451,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 	rootfs.host = host;
 	rootfs.self = self;
 	rootfs.acquires = NULL;
+	st_sync_init(host, self);
 	free(rootfs.store_dir);
 	free(rootfs.disk_dir);
 	rootfs.store_dir = st_path_join(host->state_dir, "storage");
@@ -453,6 +471,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 
 void st_rootfs_finish(void)
 {
+	st_sync_finish();
 	st_cache_finish();
 	free(rootfs.store_dir);
 	free(rootfs.disk_dir);

@@ -82,18 +82,12 @@ static int add_layers(struct st_part *part, const struct st_image *image, struct
 static int add_image(struct st_part *part, struct lowers *l)
 {
 	const struct st_image *image;
-	bool fresh;
-	int r = st_cache_image(part->store_dir, part->plan.digest, &image, &fresh, &part->err);
+	int r = st_cache_image(part->store_dir, part->plan.digest, &image, &part->err);
 
 	if (r < 0)
 		return r;
-	/* Unpacked before, packed now: the reference that is held keeps what is there now. */
-	if (!fresh && image->layer_count && access(image->layers[0].path, F_OK) < 0) {
-		st_cache_put(image, true);
-		return add_image(part, l);
-	}
 	r = add_layers(part, image, l);
-	st_cache_put(image, false);
+	st_cache_put(image);
 	return r;
 }
 
@@ -180,13 +174,15 @@ static int open_scratch(struct st_part *part, struct st_scratch *ret)
 	const struct st_plan *p = &part->plan;
 	_cleanup_free_ char *place = st_path_join(p->run_dir, "scratch"),
 			    *dir = st_path_join(p->state_dir, "scratch");
+	int r;
 
 	if (!place || !dir)
 		return st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	if (p->root == ST_ROOT_LAYERS)
 		return wrap(part, open_folder_scratch(part, place, ret),
 			    "failed to add SCSI scratch VHD");
-	return st_scratch_open(dir, place, ret, &part->err);
+	r = p->scratch_bytes ? 0 : st_scratch_make(dir, 0, &part->err);
+	return r < 0 ? r : st_scratch_open(dir, place, ret, &part->err);
 }
 
 /* ---- together */
@@ -289,20 +285,35 @@ int st_base_give(struct json_object *record, struct st_error *err)
 
 /* ---- what stays */
 
+bool st_scratch_take_now(struct st_part *part)
+{
+	const struct st_plan *p = &part->plan;
+	const struct st_image *image = p->scratch_bytes ? NULL : st_cache_known(p->digest);
+	struct st_store *store;
+	int r;
+
+	if (!image)
+		return false;
+	r = st_cache_store(part->store_dir, &store, NULL);
+	if (r == 0)
+		r = st_store_use(store, p->container, p->state_dir, image, true);
+	st_cache_put(image);
+	return r == 0;
+}
+
 int st_scratch_take(struct st_part *part)
 {
 	const struct st_plan *p = &part->plan;
 	_cleanup_free_ char *dir = st_path_join(p->state_dir, "scratch");
 	const struct st_image *image;
 	struct st_store *store;
-	bool fresh;
-	int r = st_cache_image(part->store_dir, p->digest, &image, &fresh, &part->err);
+	int r = st_cache_image(part->store_dir, p->digest, &image, &part->err);
 
 	if (r == 0) {
 		r = st_cache_store(part->store_dir, &store, &part->err);
-		if (r == 0)
+		if (r == 0 && st_store_use(store, p->container, p->state_dir, image, false) < 0)
 			r = st_store_ref(store, p->container, image, &part->err);
-		st_cache_put(image, r < 0);
+		st_cache_put(image);
 	}
 	if (r == 0 && !dir)
 		r = st_error_set(&part->err, -ENOMEM, "scratch: out of memory");

@@ -16,12 +16,20 @@ struct entry {
 	uint64_t used; /* the last time, by count */
 };
 
+/* What was answered once. */
+struct said {
+	struct st_mark mark;
+	char *reference, *platform, *text;
+};
+
 static struct {
 	pthread_mutex_t mutex;
 	char *dir;
 	struct st_store *store;
 	struct entry *entries[KEPT * 4]; /* forgotten ones with users among them */
 	uint64_t time;
+	struct said said[KEPT];
+	unsigned next_said;
 } cache = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 #define PLACES ST_ELEMENTS(cache.entries)
@@ -41,6 +49,14 @@ int st_cache_store(const char *dir, struct st_store **ret, struct st_error *err)
 		*ret = cache.store;
 	(void)pthread_mutex_unlock(&cache.mutex);
 	return r;
+}
+
+bool st_cache_opened(struct st_store **ret)
+{
+	(void)pthread_mutex_lock(&cache.mutex);
+	*ret = cache.store;
+	(void)pthread_mutex_unlock(&cache.mutex);
+	return *ret != NULL;
 }
 
 static void entry_drop(size_t i)
@@ -125,7 +141,37 @@ static void trim(void)
 	}
 }
 
-int st_cache_image(const char *dir, const char *digest, const struct st_image **ret, bool *ret_fresh,
+/* Somebody uses it still: it goes when he puts it back. */
+static void entry_forget(size_t i)
+{
+	cache.entries[i]->forgotten = true;
+	if (cache.entries[i]->users == 0)
+		entry_drop(i);
+}
+
+/* One that is not what the store has any more is forgotten. */
+static struct entry *find_current(const char *digest)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		struct entry *e = cache.entries[i];
+
+		if (!e || e->forgotten || strcmp(e->image->digest, digest) != 0)
+			continue;
+		if (cache.store && st_store_unchanged(cache.store, &e->image->mark))
+			return e;
+		entry_forget(i);
+	}
+	return NULL;
+}
+
+static const struct st_image *entry_use(struct entry *e)
+{
+	e->users++;
+	e->used = ++cache.time;
+	return e->image;
+}
+
+int st_cache_image(const char *dir, const char *digest, const struct st_image **ret,
 		   struct st_error *err)
 {
 	struct st_store *store;
@@ -136,24 +182,34 @@ int st_cache_image(const char *dir, const char *digest, const struct st_image **
 	if (r < 0)
 		return r;
 	(void)pthread_mutex_lock(&cache.mutex);
-	e = find(digest);
-	*ret_fresh = !e;
+	e = find_current(digest);
 	if (!e)
 		r = st_store_resolve(store, digest, &image, err);
 	if (image && !(e = keep(image))) {
 		st_image_free(image);
 		r = st_error_set(err, -ENOMEM, "image %s: too many at once", digest);
 	}
-	if (e) {
-		e->users++;
-		e->used = ++cache.time;
-		*ret = e->image;
-	}
+	if (e)
+		*ret = entry_use(e);
 	(void)pthread_mutex_unlock(&cache.mutex);
 	return r;
 }
 
-void st_cache_put(const struct st_image *image, bool forget)
+const struct st_image *st_cache_known(const char *digest)
+{
+	const struct st_image *image = NULL;
+	struct entry *e;
+
+	if (pthread_mutex_trylock(&cache.mutex) != 0)
+		return NULL;
+	e = find_current(digest);
+	if (e)
+		image = entry_use(e);
+	(void)pthread_mutex_unlock(&cache.mutex);
+	return image;
+}
+
+void st_cache_put(const struct st_image *image)
 {
 	(void)pthread_mutex_lock(&cache.mutex);
 	for (size_t i = 0; i < PLACES; i++) {
@@ -162,7 +218,6 @@ void st_cache_put(const struct st_image *image, bool forget)
 		if (!e || e->image != image)
 			continue;
 		e->users--;
-		e->forgotten = e->forgotten || forget;
 		if (e->forgotten && e->users == 0)
 			entry_drop(i);
 	}
@@ -175,6 +230,7 @@ void st_cache_keep(struct st_image *image)
 	struct entry *e;
 
 	(void)pthread_mutex_lock(&cache.mutex);
+	(void)find_current(image->digest);
 	e = keep(image);
 	if (e)
 		e->used = ++cache.time;
@@ -184,9 +240,64 @@ void st_cache_keep(struct st_image *image)
 	(void)pthread_mutex_unlock(&cache.mutex);
 }
 
+/* ---- answers */
+
+static void said_drop(struct said *s)
+{
+	free(s->reference);
+	free(s->platform);
+	free(s->text);
+	*s = (struct said){ 0 };
+}
+
+static struct said *said_find(const char *reference, const char *platform)
+{
+	for (unsigned i = 0; i < KEPT; i++) {
+		struct said *s = &cache.said[i];
+
+		if (s->text && strcmp(s->reference, reference) == 0 &&
+		    strcmp(s->platform, platform ? platform : "") == 0)
+			return s;
+	}
+	return NULL;
+}
+
+char *st_cache_answer(const char *reference, const char *platform)
+{
+	char *text = NULL;
+	struct said *s;
+
+	if (pthread_mutex_trylock(&cache.mutex) != 0)
+		return NULL;
+	s = said_find(reference, platform);
+	if (s && cache.store && st_store_unchanged(cache.store, &s->mark))
+		text = strdup(s->text);
+	else if (s)
+		said_drop(s);
+	(void)pthread_mutex_unlock(&cache.mutex);
+	return text;
+}
+
+void st_cache_keep_answer(const char *reference, const char *platform, const struct st_mark *mark,
+			  const char *text)
+{
+	struct said *s;
+
+	(void)pthread_mutex_lock(&cache.mutex);
+	s = said_find(reference, platform);
+	s = s ? s : &cache.said[cache.next_said++ % KEPT];
+	said_drop(s);
+	*s = (struct said){ *mark, strdup(reference), strdup(platform ? platform : ""), strdup(text) };
+	if (!s->reference || !s->platform || !s->text)
+		said_drop(s);
+	(void)pthread_mutex_unlock(&cache.mutex);
+}
+
 void st_cache_finish(void)
 {
 	(void)pthread_mutex_lock(&cache.mutex);
+	for (unsigned i = 0; i < KEPT; i++)
+		said_drop(&cache.said[i]);
 	for (size_t i = 0; i < PLACES; i++)
 		if (cache.entries[i])
 			entry_drop(i);

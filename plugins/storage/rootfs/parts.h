@@ -23,6 +23,8 @@ struct st_part {
 
 /* scratch.c and base.c: the image is kept, and there is room to write. */
 int st_scratch_take(struct st_part *part);
+/* The same without waiting for anything, where that is possible; on the loop. */
+bool st_scratch_take_now(struct st_part *part);
 /* base.c: layers and scratch as one. */
 int st_base_take(struct st_part *part);
 /* volumes.c */
@@ -43,8 +45,8 @@ int st_shares_give(struct json_object *record, struct st_error *err);
  * source.c: {digest, name, config} of an image in the store.  -ENOENT: "Unable to find image 'x:latest'
  * locally", or it is for another platform.
  */
-int st_image_query(const char *store_dir, const char *reference, const char *platform,
-		   struct json_object **ret, struct st_error *err);
+int st_image_query(const char *store_dir, const char *reference, const char *platform, char **ret,
+		   struct st_error *err);
 
 /* disks.c: a disk's file system at place; owner as in disk/attach.h. */
 int st_disk_mount(const char *dir, const char *owner, const char *path, bool read_only,

@@ -215,14 +215,19 @@ static int read_lcow(struct st_plan *p, struct json_object *spec, struct st_erro
 	return p->share ? 0 : st_error_set(err, -ENOMEM, "spec: out of memory");
 }
 
-static int read_parsed(struct st_plan *p, struct json_object *spec, struct json_object *options,
-		       struct st_error *err)
+static int read_spec(struct st_plan *p, const char *text, struct st_error *err)
 {
-	struct json_object *mounts = st_json_get(spec, "mounts");
-	int r = read_image(p, options, err);
+	_cleanup_json_ struct json_object *spec = NULL;
+	struct json_object *mounts;
+	int r = 0;
 
-	if (r == 0 && p->root == ST_ROOT_NONE && st_json_get(spec, "linux") &&
-	    st_json_get(spec, "windows"))
+	if (strlen(text) > SPEC_MAX)
+		return st_error_set(err, -E2BIG, "spec: too long");
+	spec = json_tokener_parse(text);
+	if (!spec)
+		return st_error_set(err, -EBADMSG, "spec: not JSON");
+	mounts = st_json_get(spec, "mounts");
+	if (p->root == ST_ROOT_NONE && st_json_get(spec, "linux") && st_json_get(spec, "windows"))
 		r = read_lcow(p, spec, err);
 	if (r == 0 && json_object_is_type(mounts, json_type_array))
 		p->mounts = json_object_get(mounts);
@@ -235,27 +240,32 @@ static bool may_want(const struct cowherd_request *request)
 	return strstr(request->options, "\"resolved\"") || strstr(request->spec, "\"windows\"");
 }
 
+/* The spec of a container from an image, which is long, says nothing but where its volumes go. */
+static bool needs_spec(const struct st_plan *p)
+{
+	return p->root == ST_ROOT_NONE || (p->volumes && p->volumes[0]);
+}
+
 int st_plan_read(const struct cowherd_request *request, uint64_t default_bytes, struct st_plan *ret,
 		 struct st_error *err)
 {
-	_cleanup_json_ struct json_object *spec = NULL, *options = NULL;
+	_cleanup_json_ struct json_object *options = NULL;
 	struct st_plan p = { .scratch_bytes = default_bytes };
 	int r;
 
 	if (!may_want(request))
 		return 0;
-	if (strlen(request->spec) > SPEC_MAX)
-		return st_error_set(err, -E2BIG, "spec: too long");
-	spec = json_tokener_parse(request->spec);
 	options = json_tokener_parse(request->options);
-	if (!spec || !options)
-		return st_error_set(err, -EBADMSG, "spec: not JSON");
+	if (!options)
+		return st_error_set(err, -EBADMSG, "options: not JSON");
 	p.container = strdup(request->container);
 	p.run_dir = strdup(request->run_dir);
 	p.state_dir = strdup(request->state_dir);
 	p.bundle = strdup(request->bundle);
-	r = p.container && p.run_dir && p.state_dir && p.bundle ? read_parsed(&p, spec, options, err) :
+	r = p.container && p.run_dir && p.state_dir && p.bundle ? read_image(&p, options, err) :
 						      st_error_set(err, -ENOMEM, "spec: out of memory");
+	if (r == 0 && needs_spec(&p))
+		r = read_spec(&p, request->spec, err);
 	if (r < 0 || p.root == ST_ROOT_NONE) {
 		st_plan_finish(&p);
 		return r;

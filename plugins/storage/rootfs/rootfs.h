@@ -4,6 +4,7 @@
  * anonymous volumes, and the mounts of Linux containers on Windows (hcs-behaviour.md §4.1, §4.2).
  *
  *   storage.scratch  durable   the image is kept in the store; STATE_DIR/scratch takes what is written
+ *                              (lazily: a power cut takes both with the container, or neither)
  *   storage.rootfs   volatile  an overlay at RUN_DIR/rootfs; root.path says so
  *   storage.volumes  durable   STATE_DIR/volumes/N for each volume of the image; disks that go with
  *                              their container

@@ -85,9 +85,10 @@ static int describe(const struct st_image *image, const char *reference, const c
 	return 0;
 }
 
-int st_image_query(const char *store_dir, const char *reference, const char *platform,
-		   struct json_object **ret, struct st_error *err)
+int st_image_query(const char *store_dir, const char *reference, const char *platform, char **ret,
+		   struct st_error *err)
 {
+	_cleanup_json_ struct json_object *answer = NULL;
 	struct st_store *store;
 	struct st_image *image;
 	int r;
@@ -98,9 +99,15 @@ int st_image_query(const char *store_dir, const char *reference, const char *pla
 	r = st_store_resolve(store, reference, &image, err);
 	if (r == -ENOENT)
 		r = not_found(reference, err);
+	if (r < 0)
+		return r;
+	r = describe(image, reference, platform, &answer, err);
 	if (r == 0) {
-		r = describe(image, reference, platform, ret, err);
-		st_cache_keep(image); /* what is asked for is going to be run */
+		*ret = strdup(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
+		r = *ret ? 0 : st_error_set(err, -ENOMEM, "image %s: out of memory", reference);
 	}
+	if (r == 0)
+		st_cache_keep_answer(reference, platform, &image->mark, *ret);
+	st_cache_keep(image); /* what is asked for is going to be run */
 	return r;
 }

@@ -8,6 +8,7 @@
 #define OPERATIONS 10000
 #define NAMES 8
 #define OWNERS 6
+#define USERS 3 /* of the owners: those with a directory, which ends what they keep */
 #define WORKS 4
 
 struct slot {
@@ -38,7 +39,13 @@ static void name_text(int n, char ret[64])
 
 static void owner_text(int n, char ret[64])
 {
-	(void)snprintf(ret, 64, "container/%d", n);
+	(void)snprintf(ret, 64, n < USERS ? "user-%d" : "container/%d", n);
+}
+
+/* The directory that stands for a user. */
+static void owner_path(int n, char ret[128])
+{
+	(void)snprintf(ret, 128, "%s/users/user-%d", dir, n);
 }
 
 /* The n-th thing that an image reaches: its place in the store; NULL: it has not so many. */
@@ -284,7 +291,17 @@ static void op_ref(void)
 		names[name] = -1;
 		assert_int_equal(st_store_gc(store, NULL, &freed, NULL), 0);
 	}
-	r = st_store_ref(store, text, image, NULL);
+	if (n < USERS) {
+		char path[128];
+
+		owner_path(n, path);
+		assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+		r = st_store_use(store, text, path, image, true);
+		if (r == -ESTALE)
+			r = st_store_use(store, text, path, image, false);
+	} else {
+		r = st_store_ref(store, text, image, NULL);
+	}
 	for (int i = 0; i < IMAGES; i++)
 		if (!strcmp(images[i].digest, image->digest)) {
 			assert_int_equal(r == 0, complete(&images[i]));
@@ -292,6 +309,17 @@ static void op_ref(void)
 				owners[n] = i;
 		}
 	st_image_free(image);
+}
+
+/* Without a word, as by a power cut. */
+static void op_vanish(void)
+{
+	int n = (int)dice(USERS);
+	char path[128];
+
+	owner_path(n, path);
+	(void)rmdir(path);
+	owners[n] = -1;
 }
 
 static void op_unref(void)
@@ -331,11 +359,73 @@ static void op_reopen(void)
 	assert_int_equal(st_store_open(path, &store, NULL), 0);
 }
 
+static struct st_image *settled_image(const char *reference)
+{
+	struct st_image *image;
+
+	/* Until the clock has moved on from what was changed last. */
+	for (;;) {
+		assert_int_equal(st_store_resolve(store, reference, &image, NULL), 0);
+		if (image->mark.settled)
+			return image;
+		st_image_free(image);
+	}
+}
+
+/* What nothing came or went since is kept without a look; else only after one. */
+static void test_mark(void **state)
+{
+	struct st_freed freed = { 0 };
+	struct st_image *image;
+	struct st_ref *refs;
+	struct st_work *work;
+	size_t count;
+	char path[128];
+
+	(void)state;
+	test_image_make(&images[0], 0);
+	dir = test_directory();
+	(void)snprintf(path, sizeof(path), "%s/s", dir);
+	assert_int_equal(st_store_open(path, &store, NULL), 0);
+	assert_int_equal(st_work_begin(store, &work, NULL), 0);
+	assert_int_equal(test_image_add(work, &images[0]), 0);
+	assert_int_equal(st_work_add_name(work, "docker.io/library/i:latest", images[0].digest), 0);
+	assert_int_equal(st_work_commit(work, NULL), 0);
+	st_work_end(work);
+	image = settled_image("i");
+	assert_true(st_store_unchanged(store, &image->mark));
+	assert_int_equal(st_store_use(store, "one", "/tmp/two", image, true), -EOPNOTSUPP);
+	assert_int_equal(st_store_use(store, "two", "/tmp/no/such/place/two", image, true), -EOPNOTSUPP);
+	(void)snprintf(path, sizeof(path), "%s/one", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(st_store_use(store, "one", path, image, true), 0);
+	assert_int_equal(st_store_use(store, "one", path, image, true), 0);
+	assert_true(st_store_unchanged(store, &image->mark)); /* using one is no change */
+	assert_int_equal(st_store_untag(store, "docker.io/library/i:latest", NULL), 0);
+	assert_false(st_store_unchanged(store, &image->mark));
+	assert_int_equal(st_store_use(store, "one", path, image, true), -ESTALE);
+	assert_int_equal(st_store_gc(store, NULL, &freed, NULL), 0);
+	assert_int_equal(freed.layers, 0);
+	assert_int_equal(st_store_refs(store, &refs, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(refs[0].owner, "one");
+	assert_string_equal(refs[0].digest, images[0].digest);
+	st_refs_free(refs, count);
+	assert_int_equal(st_store_unref(store, "one", NULL), 0);
+	assert_int_equal(st_store_gc(store, NULL, &freed, NULL), 0);
+	assert_int_equal(freed.layers, images[0].depth);
+	assert_int_equal(st_store_use(store, "one", path, image, false), -ENOENT);
+	st_image_free(image);
+	st_store_close(store);
+	test_directory_remove(dir);
+	test_image_free(&images[0]);
+}
+
 static void test_random(void **state)
 {
 	static void (*const ops[])(void) = { op_begin, op_begin, op_commit, op_commit, op_end,
 					     op_kill,  op_tag,	 op_untag,  op_untag,  op_ref,
-					     op_unref, op_gc,	 op_gc,	    op_reopen };
+					     op_unref, op_gc,	 op_gc,	    op_reopen, op_vanish };
 	const char *text = getenv("COW_SEED");
 	char path[128];
 
@@ -348,6 +438,8 @@ static void test_random(void **state)
 	dir = test_directory();
 	(void)snprintf(path, sizeof(path), "%s/s", dir);
 	assert_int_equal(st_store_open(path, &store, NULL), 0);
+	(void)snprintf(path, sizeof(path), "%s/users", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
 	for (int i = 0; i < OPERATIONS; i++) {
 		ops[dice(sizeof(ops) / sizeof(ops[0]))]();
 		check_kept();
@@ -362,7 +454,7 @@ static void test_random(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_mark), cmocka_unit_test(test_random) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

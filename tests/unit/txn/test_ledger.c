@@ -65,6 +65,21 @@ static void holds(const struct cow_ledger *ledger, const char *keys)
 	assert_int_equal(cow_ledger_count(ledger), strlen(keys));
 }
 
+/* On file at once like any other; only that nobody waits for the disk. */
+static void test_lazily(void **state)
+{
+	struct cow_ledger *ledger = reopen(NULL);
+	uint64_t seq = 0;
+	(void)state;
+	assert_int_equal(cow_ledger_intend_lazily(ledger, "storage", "a", "{}", &seq), 0);
+	assert_int_equal(cow_ledger_intend(ledger, "storage", "b", "{}", true, NULL), 0);
+	ledger = reopen(ledger);
+	holds(ledger, "ba");
+	assert_int_equal(cow_ledger_find(ledger, "storage", "a")->seq, seq);
+	assert_true(cow_ledger_find(ledger, "storage", "a")->durable);
+	done(ledger);
+}
+
 static void test_order_replace_release(void **state)
 {
 	struct cow_ledger *ledger = reopen(NULL);
@@ -425,6 +440,7 @@ static void test_out_of_memory_when_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lazily),
 		cmocka_unit_test(test_order_replace_release),
 		cmocka_unit_test(test_numbers_are_not_used_again),
 		cmocka_unit_test(test_any_text),
