@@ -36,7 +36,7 @@ struct health;
 
 struct event;
 enum dir_kind { DIR_RUN, DIR_STATE, DIR_KINDS };
-#define SPARES_MAX 16u
+#define SPARES_MAX 32u
 
 struct cow_engine {
 	struct cow_engine_setup setup; /* strings are the engine's own */

@@ -18,7 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPARE_MS 100u
+#define SPARE_MS 1000u
+#define SPARE_NEXT_MS 20u /* between two of those that go: each takes a while */
 
 static const char *root_of(const struct cow_engine *e, enum dir_kind kind)
 {
@@ -69,10 +70,27 @@ static bool dir_clean(const char *path)
 	return true;
 }
 
+static void spare_remove(struct cow_engine *e, enum dir_kind kind, uint32_t n)
+{
+	_cleanup_free_ char *spare = spare_path(e, kind, n);
+
+	if (spare)
+		(void)cow_fs_remove_tree(spare);
+}
+
 static void spares_go(struct cow_timer *timer, void *arg)
 {
+	struct cow_engine *e = arg;
+	uint32_t left = 0;
+
 	(void)timer;
-	dirs_sweep(arg, false);
+	for (unsigned kind = 0; kind < DIR_KINDS; kind++) {
+		if (e->spares[kind] > 0)
+			spare_remove(e, (enum dir_kind)kind, --e->spares[kind]);
+		left += e->spares[kind];
+	}
+	if (left > 0)
+		cow_timer_start(e->setup.timers, &e->spare_timer, SPARE_NEXT_MS, spares_go, e);
 }
 
 /* Walking a tree takes descriptors; where there are none, what we put there goes by its name. */
@@ -134,11 +152,7 @@ void dirs_sweep(struct cow_engine *e, bool all)
 		uint32_t n = all ? SPARES_MAX : e->spares[kind];
 
 		e->spares[kind] = 0;
-		while (n-- > 0) {
-			_cleanup_free_ char *spare = spare_path(e, (enum dir_kind)kind, n);
-
-			if (spare)
-				(void)cow_fs_remove_tree(spare);
-		}
+		while (n-- > 0)
+			spare_remove(e, (enum dir_kind)kind, n);
 	}
 }
