@@ -23,7 +23,7 @@ struct net_resolver_network {
 	const char *id;             /* of the network: how it is known below */
 	const char *device;         /* the bridge: what comes by another link is not heard; NULL: any */
 	const char *const *listen;  /* addresses without prefix; they may come later than the listener */
-	const char *domain;         /* "web.DOMAIN" is "web"; other names in it do not exist; or NULL */
+	const char *domain;         /* "web.DOMAIN" is "web", too; or NULL */
 	const char *const *subnets; /* "10.88.0.0/16": of addresses in them only we know names */
 	const char *const *servers; /* where the rest is asked, in this order; none: the host's resolv.conf */
 	uint16_t port;              /* 0: 53 */
@@ -42,9 +42,9 @@ struct net_resolver_limits {
 	uint32_t pending_member;   /* of these, of one address: 128 */
 	uint32_t connections;      /* TCP, for one network: 64; of one address a quarter */
 	uint32_t try_ms;           /* one server, one try: 2000; TCP twice that */
-	uint32_t rounds;           /* through all servers: 2 */
+	uint32_t rounds;           /* through all servers: 2; 6 tries at most */
 	uint32_t idle_ms;          /* a silent connection is closed: 10000 */
-	const char *resolv_conf;   /* "/etc/resolv.conf": looked at again when it has changed */
+	const char *resolv_conf;   /* /etc/resolv.conf: looked at again when it has changed */
 };
 
 /* limits may be NULL.  -ENOMEM. */
