@@ -56,7 +56,7 @@ struct net_cni_attachment {
 /* How long, and until what. */
 struct net_cni_limits {
 	uint32_t timeout_ms; /* one plugin; 0: 30000.  A plugin that takes longer is killed with its group. */
-	int cancel_fd;       /* readable: the same, -ECANCELED; -1: none.  (An eventfd; only polled.) */
+	int cancel_fd;       /* an eventfd; readable: the same, -ECANCELED.  Only polled.  0, -1: none */
 };
 
 /* An interface in the result; sandbox: the netns, or NULL for one of the host's. */
@@ -95,8 +95,9 @@ int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attach
 		  const struct net_cni_limits *limits, struct net_error *err);
 /*
  * DEL, by the cache: container, network and ifname are looked at, and netns where the ADD's is gone ("" or a
- * path that does not exist: the plugins are told of none).  Nothing in the cache is success.  Every plugin is
- * tried; the first error is told, and the cache then stays.
+ * path that does not exist: the plugins are told of none).  Better is a DEL before its namespace goes: bridge
+ * finds there the addresses whose ipMasq rules it takes back.  Nothing in the cache is success.  Every plugin
+ * is tried; the first error is told, and the cache then stays.
  */
 int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		const struct net_cni_limits *limits, struct net_error *err);

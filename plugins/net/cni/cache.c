@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What has to be known to undo an attachment, in a file each: CONTAINER:IFNAME:NETWORK.json, with the list as
+ * it was when ADD began, the capability arguments, and the newest result.  In the directory of what does not
+ * outlive a reboot: written and renamed, not synced.
+ */
+#include "cni/internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void cni_entry_finish(struct cni_entry *entry)
+{
+	net_cni_list_free(entry->list);
+	json_object_put(entry->json);
+}
+
+int cni_directories_make(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + (*copy == '/');; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+/* The names make a file name; of an interface, a kernel takes any that is short and has none of these. */
+static int attachment_check(const struct net_cni_attachment *a, struct net_error *err)
+{
+	size_t len = strlen(a->ifname);
+
+	if (cni_check_name(a->container) < 0)
+		return net_error_set(err, -EINVAL, "cni: %.120s is not a name of a container", a->container);
+	if (cni_check_name(a->network) < 0)
+		return net_error_set(err, -EINVAL, "cni: %.120s is not a name of a network", a->network);
+	if (!len || len > 15 || strpbrk(a->ifname, "/: \t\n") || !strcmp(a->ifname, ".") ||
+	    !strcmp(a->ifname, ".."))
+		return net_error_set(err, -EINVAL, "cni %s: %.60s is not a name of an interface", a->network,
+				     a->ifname);
+	return 0;
+}
+
+static int file_name(const struct net_cni_attachment *a, char **ret, struct net_error *err)
+{
+	int r = attachment_check(a, err);
+
+	if (r == 0 && asprintf(ret, "%s:%s:%s.json", a->container, a->ifname, a->network) < 0)
+		r = net_error_errno(err, -ENOMEM, "cni %s", a->network);
+	return r;
+}
+
+static int string_put(struct json_object *o, const char *key, const char *value)
+{
+	return value ? cni_put(o, key, json_object_new_string(value)) : 0;
+}
+
+static int entry_compose(const struct net_cni_list *list, const struct net_cni_attachment *a,
+			 struct json_object *result, struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+
+	if (!o || string_put(o, "container", a->container) < 0 || string_put(o, "network", a->network) < 0 ||
+	    string_put(o, "ifname", a->ifname) < 0 || string_put(o, "netns", a->netns) < 0 ||
+	    string_put(o, "args", a->args) < 0 || cni_put(o, "list", json_object_get(list->json)) < 0 ||
+	    (a->capabilities && cni_put(o, "capabilities", json_object_get(a->capabilities)) < 0) ||
+	    (result && cni_put(o, "result", json_object_get(result)) < 0))
+		return -ENOMEM;
+	*ret = net_take_ptr(o);
+	return 0;
+}
+
+/* Written beside its place; there by rename, or, when it has to be new, by link. */
+static int text_write(const char *dir, const char *name, const char *text, bool fresh)
+{
+	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
+	_cleanup_free_ char *tmp = NULL;
+	int r;
+
+	if (at < 0)
+		return -errno;
+	if (asprintf(&tmp, ".%s.tmp", name) < 0) {
+		tmp = NULL;
+		return -ENOMEM;
+	}
+	fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = net_write_all(fd, text, strlen(text));
+	if (r == 0 && fresh && linkat(at, tmp, at, name, 0) < 0)
+		r = -errno;
+	if (r == 0 && !fresh && renameat(at, tmp, at, name) < 0)
+		r = -errno;
+	if (r < 0 || fresh)
+		(void)unlinkat(at, tmp, 0);
+	return r;
+}
+
+int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
+		    const struct net_cni_attachment *a, struct json_object *result, bool fresh,
+		    struct net_error *err)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	_cleanup_free_ char *name = NULL;
+	const char *text;
+	int r = file_name(a, &name, err);
+
+	if (r < 0)
+		return r;
+	r = entry_compose(list, a, result, &o);
+	text = r == 0 ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN) : NULL;
+	r = r ?: text ? cni_directories_make(paths->cache) : -ENOMEM;
+	if (r == 0)
+		r = text_write(paths->cache, name, text, fresh);
+	if (r == -EEXIST)
+		return net_error_set(err, r, "cni %s: %s has %s there already", a->network, a->container,
+				     a->ifname);
+	return r < 0 ? net_error_errno(err, r, "%s/%s", paths->cache, name) : 0;
+}
+
+static int entry_read(int dir, const char *name, const char *cache, struct cni_entry *ret,
+		      struct net_error *err)
+{
+	_cleanup_entry_ struct cni_entry e = { 0 };
+	_cleanup_free_ char *text = NULL, *where = NULL;
+	size_t size = 0;
+	int r = cni_file_read(dir, name, &text, &size);
+
+	if (r == -ENOENT)
+		return r;
+	if (asprintf(&where, "%s/%s", cache, name) < 0) {
+		where = NULL;
+		return net_error_errno(err, -ENOMEM, "%s", cache);
+	}
+	r = r ?: cni_parse(text, size, &e.json);
+	if (r < 0)
+		return net_error_errno(err, r, "%s", where);
+	e.attachment = (struct net_cni_attachment){
+		.container = cni_string(e.json, "container"),
+		.network = cni_string(e.json, "network"),
+		.ifname = cni_string(e.json, "ifname"),
+		.netns = cni_string(e.json, "netns"),
+		.args = cni_string(e.json, "args"),
+		.capabilities = cni_get(e.json, "capabilities", json_type_object),
+	};
+	e.result = cni_get(e.json, "result", json_type_object);
+	if (!e.attachment.container || !e.attachment.network || !e.attachment.ifname)
+		return net_error_set(err, -EBADMSG, "%s: not an attachment", where);
+	r = cni_list_make(cni_get(e.json, "list", json_type_object), where, &e.list, err);
+	if (r < 0)
+		return r;
+	*ret = e;
+	e = (struct cni_entry){ 0 };
+	return 0;
+}
+
+int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attachment *a,
+		   struct cni_entry *ret, struct net_error *err)
+{
+	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *name = NULL;
+	int r = file_name(a, &name, err);
+
+	if (r < 0)
+		return r;
+	if (dir < 0)
+		return errno == ENOENT ? -ENOENT : net_error_errno(err, -errno, "%s", paths->cache);
+	return entry_read(dir, name, paths->cache, ret, err);
+}
+
+int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *a,
+		     struct net_error *err)
+{
+	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *name = NULL;
+	int r = file_name(a, &name, err);
+
+	if (r < 0)
+		return r;
+	if ((dir < 0 || unlinkat(dir, name, 0) < 0) && errno != ENOENT)
+		return net_error_errno(err, -errno, "%s/%s", paths->cache, name);
+	return 0;
+}
+
+static int entry_wanted(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+int cni_cache_each(const struct net_cni_paths *paths,
+		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
+		   struct net_error *err)
+{
+	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent **entries = NULL;
+	int n = dir < 0 ? 0 : scandirat(dir, ".", &entries, entry_wanted, alphasort), first = 0;
+
+	for (int i = 0; i < n; i++) {
+		_cleanup_entry_ struct cni_entry e = { 0 };
+		int r = entry_read(dir, entries[i]->d_name, paths->cache, &e, first ? NULL : err);
+
+		if (r == 0)
+			r = cb(arg, &e.attachment);
+		if (r < 0 && r != -ENOENT && !first)
+			first = r;
+		free(entries[i]);
+	}
+	free(entries);
+	return first;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+#include "cni/internal.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define CNI_DEPTH 32
+
+struct json_object *cni_get(struct json_object *o, const char *key, json_type type)
+{
+	struct json_object *value = NULL;
+
+	if (!json_object_is_type(o, json_type_object) || !json_object_object_get_ex(o, key, &value) ||
+	    !json_object_is_type(value, type))
+		return NULL;
+	return value;
+}
+
+const char *cni_string(struct json_object *o, const char *key)
+{
+	struct json_object *value = cni_get(o, key, json_type_string);
+	const char *text = value ? json_object_get_string(value) : NULL;
+
+	return text && strlen(text) == (size_t)json_object_get_string_len(value) ? text : NULL;
+}
+
+int cni_put(struct json_object *o, const char *key, struct json_object *value)
+{
+	if (value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
+
+int cni_parse(const char *text, size_t size, struct json_object **ret)
+{
+	struct json_tokener *tokener = json_tokener_new_ex(CNI_DEPTH);
+	_cleanup_json_ struct json_object *o = NULL;
+	bool whole;
+
+	if (!tokener)
+		return -ENOMEM;
+	o = json_tokener_parse_ex(tokener, text, (int)size);
+	whole = json_tokener_get_error(tokener) == json_tokener_success;
+	for (size_t i = json_tokener_get_parse_end(tokener); whole && i < size; i++)
+		whole = isspace((unsigned char)text[i]);
+	json_tokener_free(tokener);
+	if (!whole || !json_object_is_type(o, json_type_object))
+		return -EBADMSG;
+	*ret = net_take_ptr(o);
+	return 0;
+}
+
+int cni_file_read(int dir, const char *name, char **ret, size_t *ret_size)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t got = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > CNI_TEXT_MAX)
+		return S_ISREG(st.st_mode) ? -EFBIG : -EINVAL;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (got < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + got, (size_t)st.st_size - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	text[got] = 0;
+	*ret = net_take_ptr(text);
+	*ret_size = got;
+	return 0;
+}
+
+int cni_check_name(const char *name)
+{
+	if (!isalnum((unsigned char)*name) || strlen(name) > 100)
+		return -EINVAL;
+	for (; *name; name++) {
+		if (!isalnum((unsigned char)*name) && !strchr("_.-", *name))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* The versions whose results are lists of interfaces and addresses. */
+static bool version_spoken(const char *version)
+{
+	static const char *const spoken[] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0" };
+
+	for (size_t i = 0; i < NET_ELEMENTS(spoken); i++) {
+		if (!strcmp(version, spoken[i]))
+			return true;
+	}
+	return false;
+}
+
+bool cni_list_since(const struct net_cni_list *list, int major, int minor)
+{
+	int a = 0, b = 0;
+
+	(void)sscanf(list->version, "%d.%d", &a, &b);
+	return a > major || (a == major && b >= minor);
+}
+
+struct json_object *cni_list_plugins(const struct net_cni_list *list)
+{
+	return cni_get(list->json, "plugins", json_type_array);
+}
+
+static int plugins_check(struct json_object *plugins, const char *where, struct net_error *err)
+{
+	size_t n = plugins ? json_object_array_length(plugins) : 0;
+
+	if (!n)
+		return net_error_set(err, -EINVAL, "%s: plugins: an array of at least one is needed", where);
+	if (n > CNI_PLUGINS_MAX)
+		return net_error_set(err, -EINVAL, "%s: plugins: more than %d", where, CNI_PLUGINS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		const char *type = cni_string(json_object_array_get_idx(plugins, i), "type");
+
+		if (!type || !*type)
+			return net_error_set(err, -EINVAL, "%s: plugins/%zu: type is missing", where, i);
+		if (strchr(type, '/') || *type == '.')
+			return net_error_set(err, -EINVAL, "%s: plugins/%zu: type %.100s is not a file name",
+					     where, i, type);
+	}
+	return 0;
+}
+
+void net_cni_list_free(struct net_cni_list *list)
+{
+	if (!list)
+		return;
+	free(list->name);
+	free(list->version);
+	json_object_put(list->json);
+	free(list);
+}
+
+int cni_list_make(struct json_object *json, const char *where, struct net_cni_list **ret,
+		  struct net_error *err)
+{
+	const char *name = cni_string(json, "name"), *version = cni_string(json, "cniVersion");
+	_cleanup_list_ struct net_cni_list *list = NULL;
+	int r;
+
+	if (!name)
+		return net_error_set(err, -EINVAL, "%s: name is missing", where);
+	if (cni_check_name(name) < 0)
+		return net_error_set(err, -EINVAL, "%s: %.120s is not a name of a network", where, name);
+	if (!version)
+		return net_error_set(err, -ENOTSUP, "%s: cniVersion is missing: 0.3.0 to 1.0.0 are spoken",
+				     where);
+	if (!version_spoken(version))
+		return net_error_set(err, -ENOTSUP, "%s: cniVersion %.20s: only 0.3.0 to 1.0.0 are spoken",
+				     where, version);
+	r = plugins_check(cni_get(json, "plugins", json_type_array), where, err);
+	if (r < 0)
+		return r;
+	list = calloc(1, sizeof(*list));
+	if (list) {
+		list->name = strdup(name);
+		list->version = strdup(version);
+		list->json = json_object_get(json);
+	}
+	if (!list || !list->name || !list->version)
+		return net_error_errno(err, -ENOMEM, "%s", where);
+	*ret = net_take_ptr(list);
+	return 0;
+}
+
+/* A configuration of one plugin is a list of one. */
+static int list_wrap(struct json_object **json)
+{
+	_cleanup_json_ struct json_object *list = NULL;
+	struct json_object *plugins, *o;
+	int r;
+
+	if (!cni_string(*json, "type") || json_object_object_get_ex(*json, "plugins", &o))
+		return 0;
+	list = json_object_new_object();
+	plugins = json_object_new_array();
+	if (!list || cni_put(list, "plugins", plugins) < 0)
+		return -ENOMEM;
+	r = json_object_array_add(plugins, json_object_get(*json));
+	if (r == 0 && json_object_object_get_ex(*json, "name", &o))
+		r = cni_put(list, "name", json_object_get(o));
+	if (r == 0 && json_object_object_get_ex(*json, "cniVersion", &o))
+		r = cni_put(list, "cniVersion", json_object_get(o));
+	if (r < 0)
+		return -ENOMEM;
+	json_object_put(*json);
+	*json = net_take_ptr(list);
+	return 0;
+}
+
+/* 1: it is another network's. */
+static int list_read(int dir, const char *file, const char *where, const char *name,
+		     struct net_cni_list **ret, struct net_error *err)
+{
+	_cleanup_json_ struct json_object *json = NULL;
+	_cleanup_free_ char *text = NULL;
+	const char *own;
+	size_t size = 0;
+	int r = cni_file_read(dir, file, &text, &size);
+
+	if (r < 0)
+		return net_error_errno(err, r, "%s", where);
+	r = cni_parse(text, size, &json);
+	if (r < 0)
+		return net_error_set(err, r, "%s: not a JSON object", where);
+	r = list_wrap(&json);
+	if (r < 0)
+		return net_error_errno(err, r, "%s", where);
+	own = cni_string(json, "name");
+	if (name && (!own || strcmp(own, name) != 0))
+		return 1;
+	return cni_list_make(json, where, ret, err);
+}
+
+static int file_wanted(const struct dirent *entry)
+{
+	const char *end = strrchr(entry->d_name, '.');
+
+	return end && end != entry->d_name &&
+	       (!strcmp(end, ".conflist") || !strcmp(end, ".conf") || !strcmp(end, ".json"));
+}
+
+/* In the order of their names, as everybody who reads that directory does. */
+static int list_find(const char *dir, const char *name, struct net_cni_list **ret, struct net_error *err)
+{
+	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent **entries = NULL;
+	struct net_error damaged = { 0 };
+	int n = fd < 0 ? 0 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 1;
+
+	for (int i = 0; i < n; i++) {
+		_cleanup_free_ char *where = NULL;
+
+		if (r > 0 && asprintf(&where, "%s/%s", dir, entries[i]->d_name) < 0) {
+			where = NULL;
+			r = net_error_errno(err, -ENOMEM, "%s", dir);
+		} else if (r > 0) {
+			r = list_read(fd, entries[i]->d_name, where, name, ret, err ? err : &damaged);
+			if (r == -EBADMSG) { /* of some network; told if nobody else is the one */
+				if (err && !damaged.code)
+					damaged = *err;
+				r = 1;
+			}
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	if (r <= 0)
+		return r;
+	if (damaged.code)
+		return net_error_set(err, -ENOENT, "CNI network %s: not in %s; and %.300s", name, dir,
+				     damaged.text);
+	return net_error_set(err, -ENOENT, "CNI network %s: no file in %s is of that name", name, dir);
+}
+
+int net_cni_load(const struct net_cni_paths *paths, const char *name, struct net_cni_list **ret,
+		 struct net_error *err)
+{
+	if (*name == '/')
+		return list_read(AT_FDCWD, name, name, NULL, ret, err);
+	if (cni_check_name(name) < 0)
+		return net_error_set(err, -EINVAL, "CNI network %.120s: not a name", name);
+	return list_find(paths->conf ? paths->conf : "/etc/cni/net.d", name, ret, err);
+}
+
+const char *net_cni_list_name(const struct net_cni_list *list)
+{
+	return list->name;
+}
+
+const char *net_cni_list_version(const struct net_cni_list *list)
+{
+	return list->version;
+}
