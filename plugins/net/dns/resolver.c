@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <fcntl.h>
 #include <ldns/ldns.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -200,6 +201,16 @@ static int listener_socket(const struct network *n, const struct net_zone_server
 	return 0;
 }
 
+/* Its socket is bound to a link that is still there; another of the same name is not that one. */
+static bool listener_alive(const struct listener *l)
+{
+	char name[IFNAMSIZ];
+	socklen_t len = sizeof(name);
+
+	return !l->network->device ||
+	       getsockopt(l->udp.fd, SOL_SOCKET, SO_BINDTODEVICE, name, &len) == 0;
+}
+
 /* The network's listener there, where there is one already: its sockets are used on. */
 static const struct listener *listener_find(const struct network *n, const struct network *wanted,
 					    const struct net_zone_server *address)
@@ -207,7 +218,8 @@ static const struct listener *listener_find(const struct network *n, const struc
 	if (!n || !n->device != !wanted->device || (n->device && strcmp(n->device, wanted->device) != 0))
 		return NULL;
 	for (size_t i = 0; i < n->listener_count; i++) {
-		if (!memcmp(&n->listeners[i].address.address, &address->address, sizeof(address->address)))
+		if (!memcmp(&n->listeners[i].address.address, &address->address, sizeof(address->address)) &&
+		    listener_alive(&n->listeners[i]))
 			return &n->listeners[i];
 	}
 	return NULL;
@@ -271,8 +283,11 @@ static bool network_listens(const struct network *n, const struct net_resolver_n
 	    (n->device && strcmp(n->device, wanted->device) != 0))
 		return false;
 	for (const char *const *text = wanted->listen; text && *text; text++, i++) {
+		const struct listener *l = &n->listeners[i];
+
 		if (i == n->listener_count || net_zone_server_read(*text, port, &address) < 0 ||
-		    memcmp(&address.address, &n->listeners[i].address.address, sizeof(address.address)) != 0)
+		    memcmp(&address.address, &l->address.address, sizeof(address.address)) != 0 ||
+		    !listener_alive(l))
 			return false;
 	}
 	return i == n->listener_count;

@@ -55,9 +55,10 @@ void net_resolver_destroy(struct net_resolver *r);
 
 /*
  * Listens for a network.  Open already with the same addresses, device and port: the rest is replaced and
- * members stay.  Else members are kept, and the sockets are made anew.  A device that was made anew needs
- * this call again (net_resolver_close() keeps nothing).  Errors name address and port: -EADDRINUSE where
- * another DNS server has it, -ENODEV; on error a network that was not open is not, one that was is as it was.
+ * members stay.  Else members are kept, and sockets are made anew where they have to be; also for a device
+ * that was made anew under its old name, which needs this call again.  Errors name address and port:
+ * -EADDRINUSE where another DNS server has it, -ENODEV; on error a network that was not open is not, one that
+ * was is as it was.
  */
 int net_resolver_open(struct net_resolver *r, const struct net_resolver_network *network,
 		      struct net_error *err);

@@ -361,6 +361,27 @@ static void listeners_are_taken_over(void **state)
 	closed();
 }
 
+/* The bridge went and came again: the same name, but another link. */
+static void device_is_made_anew(void **state)
+{
+	struct net_resolver_network n = { .id = NET, .device = "cowdns0", .listen = LIST("10.88.0.1") };
+	struct net_error err = { 0 };
+	int sockets;
+
+	(void)state;
+	assert_int_equal(system("ip link add cowdns0 type bridge"), 0);
+	assert_int_equal(net_resolver_create(&loop_host, NULL, &quick, &resolver), 0);
+	assert_int_equal(net_resolver_open(resolver, &n, &err), 0);
+	sockets = (int)loop.last_id;
+	assert_int_equal(net_resolver_open(resolver, &n, &err), 0);
+	assert_int_equal(loop.last_id, sockets); /* nothing new to watch */
+	assert_int_equal(system("ip link del cowdns0 && ip link add cowdns0 type bridge"), 0);
+	assert_int_equal(net_resolver_open(resolver, &n, &err), 0);
+	assert_int_equal(loop.last_id, sockets + 2);
+	assert_int_equal(system("ip link del cowdns0"), 0);
+	closed();
+}
+
 /* Each host call fails once: there is an answer, later or never, but nothing is left. */
 static void host_calls_fail(void **state)
 {
@@ -427,6 +448,7 @@ int main(void)
 		TEST(as_many_as_there_is_room_for),
 		TEST(hostile_packets),
 		TEST(listeners_are_taken_over),
+		TEST(device_is_made_anew),
 		TEST(host_calls_fail),
 	};
 	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
