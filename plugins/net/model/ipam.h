@@ -53,7 +53,7 @@ void net_leases_free(struct net_lease *leases, size_t count);
  * the first that overlaps no network of the store and none of `taken` (routes of the host).
  * -EADDRNOTAVAIL.
  */
-int net_ipam_subnet_choose(struct net_store *s, const struct net_prefix *taken, size_t taken_count,
+int net_ipam_subnet_choose(struct net_store *s, const struct net_addr *taken, size_t taken_count,
 			   struct net_subnet *ret, struct net_error *err);
 
 #endif

@@ -44,7 +44,7 @@ const char *net_type_name(enum net_type type); /* "NAT" */
 int net_type_parse(const char *text, enum net_type *ret);
 
 struct net_route {
-	struct net_prefix destination; /* 0.0.0.0/0, ::/0: the default route */
+	struct net_addr destination; /* 0.0.0.0/0, ::/0: the default route */
 	struct net_addr next_hop; /* family 0: on the link */
 	uint32_t metric;
 	bool encap; /* SDN routes: NeedEncap */
@@ -57,12 +57,12 @@ struct net_dns {
 void net_dns_finish(struct net_dns *dns);
 
 struct net_subnet {
-	struct net_prefix prefix; /* without host bits */
+	struct net_addr prefix; /* without host bits */
 	struct net_addr gateway; /* family 0: none */
 	struct net_route *routes;
 	size_t route_count;
 	uint32_t vlan, vsid; /* 0: none; vsid is VXLAN's number */
-	struct net_prefix range; /* addresses come from here; len 0 and family 0: the whole prefix */
+	struct net_addr range; /* addresses come from here; family 0: the whole prefix */
 	struct net_policy *policies; /* other than VLAN and VSID */
 	size_t policy_count;
 };
@@ -89,6 +89,7 @@ struct net_network {
 	bool automatic_dns;
 	struct net_addr management; /* HNS: ManagementIP */
 	uint32_t mtu; /* 0: the kernel's, or the adapter's */
+	uint32_t vlan; /* where a subnet says none; 0: none */
 	uint16_t vxlan_port; /* policy VxlanPort; 0: 4789 */
 	uint32_t flags;
 	struct net_policy *policies; /* other than those that became members here */
@@ -110,7 +111,7 @@ struct net_endpoint {
 	struct net_strv containers; /* ids; several share one namespace */
 	struct net_strv aliases; /* further names for the resolver */
 	struct net_mac mac;
-	struct net_prefix *ips; /* address and the length of its subnet, v4 and v6 in order */
+	struct net_addr *ips; /* with the length of the subnet; v4 and v6 in order */
 	size_t ip_count;
 	struct net_addr gateway, gateway6;
 	struct net_route *routes; /* besides the default ones by the gateways */
