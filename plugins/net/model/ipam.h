@@ -16,8 +16,9 @@
 /*
  * An address of n->subnets[subnet], the next free one after the last that was given; never the subnet's
  * own, its broadcast, its gateway, or one that another has reserved.  wanted (may be NULL): exactly this one.
- * An owner that asks again gets what it has (wanted: if it is that one).  -EADDRINUSE: wanted is another's,
- * with its name; -EADDRNOTAVAIL: nothing is free; -EINVAL: wanted cannot be had from this subnet.
+ * An owner that wants what it has gets it again.  *ret has the subnet's length as its prefix.
+ * -EADDRINUSE: wanted is another's, with its name; -EADDRNOTAVAIL: nothing is free; -EINVAL: wanted cannot be
+ * had from this subnet.
  */
 int net_ipam_take(struct net_store *s, const struct net_network *n, size_t subnet,
 		  const struct net_addr *wanted, const char *owner, struct net_addr *ret,

@@ -160,6 +160,9 @@ struct net_balancer_port {
 	uint32_t flags;
 };
 
+#define NET_BALANCER_DIRECT 1u /* direct server return */
+#define NET_BALANCER_INTERNAL 2u
+
 struct net_balancer {
 	char id[NET_ID_SIZE];
 	struct net_strv endpoints; /* ids */
@@ -168,7 +171,7 @@ struct net_balancer {
 	size_t vip_count;
 	struct net_balancer_port *ports;
 	size_t port_count;
-	uint32_t flags; /* 1: direct server return, 2: internal */
+	uint32_t flags; /* NET_BALANCER_… */
 };
 void net_balancer_free(struct net_balancer *b);
 

@@ -38,6 +38,23 @@ int net_part_subnet_policies(struct json_object *list, bool hns, struct net_subn
 int net_part_network_policies(struct json_object *list, bool hns, struct net_network *n,
 			      struct net_error *err);
 
+int net_part_routes(struct json_object *o, const char *key, struct net_route **ret, size_t *ret_count,
+		    struct net_error *err);
+bool net_route_default(const struct net_route *route);
+/* One resource, or a list of them, added to those that ns has. */
+int net_part_resource(struct json_object *o, struct net_namespace *ns, struct net_error *err);
+int net_part_resources(struct json_object *o, const char *key, struct net_namespace *ns,
+		       struct net_error *err);
+struct json_object *net_print_resources(const struct net_namespace *ns, const char *id);
+int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b, struct net_error *err);
+int net_part_balancer_port(struct json_object *o, struct net_balancer *b, struct net_error *err);
+struct json_object *net_print_vips(const struct net_balancer *b);
+int net_part_type(struct json_object *o, enum net_type *ret, struct net_error *err);
+
+struct json_object *net_print_route(const struct net_route *route, bool sdn);
+/* Appends the default route that HCN has for a gateway; none: nothing. */
+void net_print_gateway(struct json_object **list, const struct net_addr *gateway);
+void net_print_version(struct json_object **o); /* SchemaVersion */
 struct json_object *net_print_strings(const struct net_strv *v);
 struct json_object *net_print_commas(const struct net_strv *v);
 struct json_object *net_print_ranges(const struct net_network *n);
@@ -45,6 +62,8 @@ void net_print_addr(struct json_object **o, const char *key, const struct net_ad
 void net_print_prefix(struct json_object **o, const char *key, const struct net_addr *p);
 void net_print_mac(struct json_object **o, const char *key, const struct net_mac *m);
 struct json_object *net_print_subnet_policies(const struct net_subnet *subnet, bool hns);
+/* HNS has members of the network for some of them. */
+struct json_object *net_print_network_policies(const struct net_network *n, bool hns);
 /* {"ID": id} under what this shape calls it. */
 struct json_object *net_print_id(const char *key, const char *id);
 

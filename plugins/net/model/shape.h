@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The two JSON shapes: HNS's (version 1, flat, lists of servers as text with commas) and HCN's (version 2).
- * An id that is absent is left empty: the caller makes one.  Unknown members are ignored, as both services do.
+ * An id that is absent is left empty: the caller makes one.  Unknown members are ignored, as both services
+ * do.
  * Errors are -EINVAL with "KIND: MEMBER: cause"; printing gives NULL where memory is missing.
  */
 #ifndef NET_MODEL_SHAPE_H

@@ -2,12 +2,13 @@
 /*
  * Where objects are kept: a file each, HCN's JSON, written whole or not at all.
  *
- *	<state_dir>/net/{networks,endpoints,namespaces,loadbalancers,routes}/ID.json	what users made
- *	<run_dir>/net/{networks,endpoints,namespaces}/ID.json	what the configuration made or a container has
- *	<state_dir>/net/lock	held by writers (flock); its first 8 bytes count the changes
+ *	<state_dir>/net/{networks,endpoints,namespaces,loadbalancers,routes}/ID.json: what users made
+ *	<run_dir>/net/{networks,endpoints,namespaces}/ID.json: what the configuration made or a container has
+ *	<state_dir>/net/lock: held by writers (flock); its first 8 bytes count the changes
  *
  * Any thread, any process; blocks on disks, so never on the loop.  An index in memory, read anew when the
  * count says that another process changed something, keeps lookups the same price however many there are.
+ * What is damaged is listed without a name, so that it can be removed, and is an error to whoever reads it.
  * Everything handed out is a copy and the caller's.
  */
 #ifndef NET_MODEL_STORE_H
@@ -76,17 +77,18 @@ struct net_entry {
 	char network[NET_ID_SIZE]; /* endpoints */
 	char *name; /* "" where the kind has none */
 	bool durable;
+	bool damaged;
 };
 int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 		   struct net_entry **ret, size_t *ret_count, struct net_error *err);
 void net_entries_free(struct net_entry *entries, size_t count);
 
 /*
- * Held while several changes have to be one for others: an exclusive lock, to be closed with close().  The
- * calls above may be made while the same thread holds it.
+ * Held while several changes have to be one for others, in this process and elsewhere.  The calls above may
+ * be made by the thread that holds it; it may take it again, and gives it back as often.
  */
-int net_store_lock(struct net_store *s, int *ret, struct net_error *err);
-void net_store_unlock(struct net_store *s, int fd);
+int net_store_lock(struct net_store *s, struct net_error *err);
+void net_store_unlock(struct net_store *s);
 
 /* How many changes there have been: differs when anything may have changed. */
 uint64_t net_store_generation(struct net_store *s);
