@@ -20,8 +20,8 @@ int net_table_open(const char *name, struct net_table **ret, struct net_error *e
 void net_table_close(struct net_table *t);
 
 /*
- * Between these, changes are only noted, and net_table_commit() replaces the whole table with what is noted: at the
- * start, with all that lives, whatever an earlier supervisor has left.
+ * Between these, changes are only noted, and net_table_commit() replaces the whole table with what is
+ * noted: at the start, with all that lives, whatever an earlier supervisor has left.
  */
 void net_table_begin(struct net_table *t);
 int net_table_commit(struct net_table *t, struct net_error *err);
