@@ -32,10 +32,9 @@ enum net_policy_kind {
 	NET_POLICY_ROUTE,	/* SDNRoute, ROUTE, RemoteSubnetRoute: route */
 	NET_POLICY_PROXY,	/* PROXY, L4Proxy, L4WFPPROXY: proxy */
 	NET_POLICY_PORT_NAME,	/* PortName: text */
-	NET_POLICY_ADAPTER,	/* NetAdapterName, InterfaceConstraint with an alias: text */
+	NET_POLICY_ADAPTER,	/* NetAdapterName: text */
 	NET_POLICY_PROVIDER,	/* ProviderAddress, PA: address */
 	NET_POLICY_AUTO_DNS,	/* AutomaticDNS: enable */
-	NET_POLICY_DNS,		/* DNS: as text, the settings */
 	NET_POLICY_VXLAN_PORT,	/* VxlanPort: number */
 	NET_POLICY_HOST_ROUTE,	/* HostRoute: the host has a route to the subnet; always so here */
 	NET_POLICY_KEPT,	/* known, without a meaning on Linux (Iov, L2Driver, …): kept as it came */
@@ -55,7 +54,7 @@ enum net_policy_shape {
 };
 
 struct net_prefixes {
-	struct net_prefix *items;
+	struct net_addr *items;
 	size_t count;
 };
 
@@ -98,8 +97,9 @@ struct net_acl {
 	struct net_port_range *local_ports, *remote_ports;
 	size_t local_port_count, remote_port_count;
 	bool host;               /* RuleType Host; else Switch: both are the same rule here */
-	uint16_t priority;       /* the lowest number decides */
+	uint16_t priority;       /* the lowest number decides; 0, not given: after all others */
 	char *service;           /* ServiceName, or NULL */
+	bool network;            /* a network's: for each of its endpoints (NetworkACL) */
 };
 
 struct net_policy_tier {
@@ -117,7 +117,7 @@ struct net_policy_qos {
 };
 
 struct net_policy_route {
-	struct net_prefix destination;
+	struct net_addr destination;
 	struct net_addr next_hop; /* family 0: on the link */
 	bool encap;
 	/* Of RemoteSubnetRoute: */
@@ -140,7 +140,7 @@ struct net_policy_proxy {
 	struct net_prefixes inbound_exceptions;
 	struct net_port_range *inbound_port_exceptions;
 	size_t inbound_port_exception_count;
-	struct net_prefix destination; /* family 0: all */
+	struct net_addr destination; /* family 0: all */
 	struct net_port_range *ports;  /* wfp: FilterTuple's RemotePorts; or Destination ":80,443" */
 	size_t port_count;
 	bool outbound_nat;
@@ -164,7 +164,7 @@ struct net_policy {
 		char *text;
 	};
 	char *type; /* NET_POLICY_KEPT: its Type as it came; else NULL */
-	char *settings; /* NET_POLICY_KEPT: its members, JSON; else NULL */
+	char *settings; /* NET_POLICY_KEPT: its members, a JSON object; else NULL */
 };
 
 /*

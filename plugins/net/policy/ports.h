@@ -21,10 +21,11 @@ int net_ports_parse(const char *text, struct net_policy **policies, size_t *coun
 		    struct net_error *err);
 
 /*
- * Rules of the first Windows with containers (TP4), for hosts that emulate it: tcp and udp in any case, one
- * host port for each of the container's, no host address, numbers up to 65535.  The texts are Docker's.
+ * The rules of the first Windows with containers (TP4), for hosts that emulate it, over all ports of one
+ * container, written as above: tcp and udp in any case, one host port for each of the container's, no host
+ * address, numbers up to 65535.  -EINVAL with Docker's texts, and nothing more.  Pure.
  */
-int net_ports_check_tp4(const char *text, struct net_error *err);
+int net_ports_check_tp4(const char *const *texts, size_t count, struct net_error *err);
 
 /* Who holds which ports in this process.  Any thread. */
 struct net_ports;
