@@ -28,7 +28,7 @@ int net_rules_network(const char *table, const struct net_network *n, struct net
 int net_rules_endpoint(const char *table, const struct net_network *n, const struct net_endpoint *e,
 		       struct net_text *add, struct net_text *remove, struct net_error *err);
 
-/* endpoints: those of b that are plugged in, in any order; none is fine: packets for its ports are dropped. */
+/* endpoints: those of b that are plugged in, in any order; none: packets for its ports are dropped. */
 int net_rules_balancer(const char *table, const struct net_balancer *b,
 		       const struct net_endpoint *const *endpoints, size_t count, struct net_text *add,
 		       struct net_text *remove, struct net_error *err);
