@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Private to policy/. */
+#ifndef NET_TABLE_PRIVATE_H
+#define NET_TABLE_PRIVATE_H
+
+#include "policy/table.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* A network, an endpoint, a load balancer: how it gets in and out. */
+struct entry {
+	struct entry *next;
+	char id[NET_ID_SIZE];
+	char *add, *remove;
+	struct net_addr *addrs; /* whose connections end with it */
+	size_t addr_count;
+};
+
+#define BUCKETS 256
+
+struct net_table {
+	pthread_mutex_t mutex;
+	char name[64];
+	struct entry *entries[BUCKETS];
+	uint32_t generation; /* of our last transaction: the element that marks it as ours */
+	bool noted; /* between begin and commit */
+	bool made;
+	/* Of the transaction that net_table_lost() is reading about; the loop's alone. */
+	bool watch_removed, watch_ours;
+};
+
+/* Runs one transaction of nft's, with its output where ret_output is given; json: as JSON.  -EIO. */
+int table_run(const struct net_table *t, const char *text, bool json, char **ret_output,
+	      struct net_error *err);
+
+/* Connections from and to an address are forgotten: its next owner gets none of them.  Best effort. */
+void conntrack_forget(const struct net_addr *addr);
+/* Those to a port of the host that were there before it was published. */
+void conntrack_forget_port(int family, uint8_t protocol, uint16_t port);
+
+#endif
