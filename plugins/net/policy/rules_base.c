@@ -39,8 +39,8 @@
 	"	map aclin" f " { type " address " : verdict; }\n"                                   \
 	"	set alone" f " { type " address "; }\n"
 
-#define CHAINS_OF(f, ip, loopback)                                                                 \
-	"	chain published" f " {\n"                                                           \
+#define CHAINS_OF(f, ip, loopback, first)                                                              \
+	"	chain published" f " {\n" first                                                    \
 	"		" ip " daddr . meta l4proto . th dport vmap @vip" f "\n"                    \
 	"		dnat " ip " to " ip " daddr . meta l4proto . th dport map @hostport" f "\n" \
 	"		dnat " ip " to " ip " daddr . meta l4proto . th dport map @hostrange" f "\n" \
@@ -64,6 +64,7 @@
 	"	chain source" f " {\n"                                                              \
 	"		" ip " saddr " loopback " oifname @bridges masquerade\n"                    \
 	"		oifname . " ip " saddr @home" f " goto home" f "\n"                         \
+	"		oifname @bridges return\n"                                                 \
 	"		" ip " saddr . " ip " daddr @except" f " return\n"                          \
 	"		" ip " saddr . " ip " daddr @towards" f " goto leaving" f "\n"              \
 	"		" ip " saddr @only" f " return\n"                                           \
@@ -80,8 +81,12 @@ static const char sets[] =
 	"	set hidden { type ifname; }\n";
 static const char sets4[] = SETS_OF("4", "ipv4_addr");
 static const char sets6[] = SETS_OF("6", "ipv6_addr");
-static const char chains4[] = CHAINS_OF("4", "ip", "127.0.0.0/8");
-static const char chains6[] = CHAINS_OF("6", "ip6", "::1");
+static const char chains4[] = CHAINS_OF("4", "ip", "127.0.0.0/8", "");
+/*
+ * The kernel lets no answer reach ::1 from a bridge, whatever is configured.  Who asks there is refused at
+ * once, as nobody listens, and most go on to 127.0.0.1 then.
+ */
+static const char chains6[] = CHAINS_OF("6", "ip6", "::1", "		ip6 daddr ::1 return\n");
 static const char chains[] =
 	"	chain published {\n"
 	"		meta l4proto != { 6, 17, 132 } return\n"
