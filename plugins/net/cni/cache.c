@@ -199,18 +199,22 @@ static int entry_wanted(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-int cni_cache_each(const struct net_cni_paths *paths,
+int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
 		   struct net_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
 	int n = dir < 0 ? 0 : scandirat(dir, ".", &entries, entry_wanted, alphasort), first = 0;
+	size_t len = container ? strlen(container) : 0;
 
 	for (int i = 0; i < n; i++) {
 		_cleanup_entry_ struct cni_entry e = { 0 };
-		int r = entry_read(dir, entries[i]->d_name, paths->cache, &e, first ? NULL : err);
+		const char *name = entries[i]->d_name;
+		int r = -ENOENT;
 
+		if (!container || (!strncmp(name, container, len) && name[len] == ':'))
+			r = entry_read(dir, name, paths->cache, &e, first ? NULL : err);
 		if (r == 0)
 			r = cb(arg, &e.attachment);
 		if (r < 0 && r != -ENOENT && !first)

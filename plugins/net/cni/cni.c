@@ -263,5 +263,33 @@ int net_cni_sweep(const struct net_cni_paths *paths, const struct net_cni_limits
 {
 	struct sweep s = { paths, limits, keep, arg, err, false };
 
-	return cni_cache_each(paths, sweep_one, &s, err);
+	return cni_cache_each(paths, NULL, sweep_one, &s, err);
+}
+
+struct del_each {
+	const struct net_cni_paths *paths;
+	const struct net_cni_limits *limits;
+	const char *netns;
+	struct net_error *err;
+	bool failed;
+};
+
+static int del_one(void *arg, const struct net_cni_attachment *attachment)
+{
+	struct del_each *d = arg;
+	struct net_cni_attachment at = *attachment;
+	int r;
+
+	at.netns = d->netns;
+	r = net_cni_del(d->paths, &at, d->limits, d->failed ? NULL : d->err);
+	d->failed = d->failed || r < 0;
+	return r;
+}
+
+int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
+		    const struct net_cni_limits *limits, struct net_error *err)
+{
+	struct del_each d = { paths, limits, netns, err, false };
+
+	return cni_cache_each(paths, container, del_one, &d, err);
 }

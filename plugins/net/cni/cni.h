@@ -101,6 +101,9 @@ int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attach
  */
 int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		const struct net_cni_limits *limits, struct net_error *err);
+/* DEL of all that a container has; netns (or NULL) as above.  The first error; all are tried. */
+int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
+		    const struct net_cni_limits *limits, struct net_error *err);
 /* The cached result of an attachment; -ENOENT. */
 int net_cni_cached(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		   struct net_cni_result **ret, struct net_error *err);

@@ -82,8 +82,8 @@ int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attac
 		   struct cni_entry *ret, struct net_error *err);
 int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		     struct net_error *err);
-/* Calls cb with each entry that can be read; one that cannot is an error, after all others. */
-int cni_cache_each(const struct net_cni_paths *paths,
+/* Calls cb with each entry (of one container, or NULL) that can be read; what cannot is an error, at last. */
+int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
 		   struct net_error *err);
 /* Directories of a path, where missing. */

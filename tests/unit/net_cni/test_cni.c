@@ -235,6 +235,31 @@ static void errors_are_told_and_undone(void **state)
 	net_cni_list_free(l);
 }
 
+static void all_of_a_container(void **state)
+{
+	struct net_cni_list *l = list();
+	struct net_cni_attachment second = at, other = at;
+	struct net_cni_result *result = NULL;
+
+	(void)state;
+	second.ifname = "eth1";
+	other.container = "c12";
+	assert_int_equal(net_cni_add(&box.paths, l, &at, NULL, &result, &box.err), 0);
+	net_cni_result_free(result);
+	assert_int_equal(net_cni_add(&box.paths, l, &second, NULL, &result, &box.err), 0);
+	net_cni_result_free(result);
+	assert_int_equal(net_cni_add(&box.paths, l, &other, NULL, &result, &box.err), 0);
+	net_cni_result_free(result);
+	(void)unlink(box.log);
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), 0);
+	assert_ran("DEL c,DEL b,DEL a,DEL c,DEL b,DEL a");
+	assert_int_equal(box_count(box.cache), 1);
+	assert_int_equal(net_cni_del_all(&box.paths, "c12", NULL, NULL, &box.err), 0);
+	assert_int_equal(net_cni_del_all(&box.paths, "c12", NULL, NULL, &box.err), 0);
+	assert_int_equal(box_count(box.cache), 0);
+	net_cni_list_free(l);
+}
+
 static void canceled(void **state)
 {
 	struct net_cni_list *l = list();
@@ -426,7 +451,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, box_begin, box_end)
 		TEST(lists_are_found),		TEST(bad_lists_are_named), TEST(a_chain_is_run),
-		TEST(errors_are_told_and_undone), TEST(canceled),	   TEST(del_tries_all),
+		TEST(errors_are_told_and_undone), TEST(all_of_a_container),
+		TEST(canceled),	   TEST(del_tries_all),
 		TEST(check_since_0_4),		TEST(killed_at_any_plugin), TEST(names_are_checked),
 		TEST(damaged_cache),		TEST(namespaces_are_persisted),
 	};
