@@ -9,6 +9,8 @@
 #ifndef NET_PORTS_H
 #define NET_PORTS_H
 
+#include "base/text.h"
+#include "model/object.h"
 #include "policy/policy.h"
 
 #define NET_PORTS_MAX 4096 /* held by one endpoint */
@@ -26,6 +28,14 @@ int net_ports_parse(const char *text, struct net_policy **policies, size_t *coun
  * address, numbers up to 65535.  -EINVAL with Docker's texts, and nothing more.  Pure.
  */
 int net_ports_check_tp4(const char *const *texts, size_t count, struct net_error *err);
+
+/*
+ * What docker port prints of an endpoint: "80/tcp -> 0.0.0.0:8080" for each published port and family; wanted
+ * (may be NULL): "PORT[/PROTOCOL]", only the right side of that one.  Nothing to print is success.  Pure.
+ * -EINVAL: wanted is no port.
+ */
+int net_ports_print(const struct net_endpoint *e, const char *wanted, struct net_text *out,
+		    struct net_error *err);
 
 /* Who holds which ports in this process.  Any thread. */
 struct net_ports;

@@ -112,7 +112,8 @@ static int proxy_rules(const struct proxy *x)
 {
 	const struct net_policy_proxy *p = x->policy;
 	_cleanup_free_ char *exceptions = NULL, *ports = NULL;
-	char to[NET_ADDR_TEXT], prefix[NET_ADDR_TEXT], where[NET_ADDR_TEXT + 16] = "";
+	char to[NET_ADDR_TEXT], action[NET_ADDR_TEXT + 24], prefix[NET_ADDR_TEXT],
+		where[NET_ADDR_TEXT + 16] = "";
 	const char *ip = rules_family(x->family);
 
 	if (rules_prefixes(&p->exceptions, x->family, &exceptions) < 0 ||
@@ -125,13 +126,16 @@ static int proxy_rules(const struct proxy *x)
 		(void)snprintf(where, sizeof(where), "%s daddr %s ", ip, prefix);
 	}
 	net_addr_format(&p->address, to);
+	if (!p->address.family)
+		(void)snprintf(action, sizeof(action), "redirect to :%u", p->port);
+	else if (x->family == AF_INET6)
+		(void)snprintf(action, sizeof(action), "dnat ip6 to [%s]:%u", to, p->port);
+	else
+		(void)snprintf(action, sizeof(action), "dnat ip to %s:%u", to, p->port);
 	if (p->address.family) /* what goes there by itself arrives there */
 		rules_rule(x->rules, x->chain, "%s daddr %s return", ip, to);
-	rules_rule(x->rules, x->chain, "%smeta l4proto %u%s%s %s%s%s%s:%u", where, p->protocol,
-		   ports && *ports ? " th dport " : "", ports ? ports : "",
-		   p->address.family ? "dnat " : "redirect to ", p->address.family ? ip : "",
-		   p->address.family ? (x->family == AF_INET6 ? " to [" : " to ") : "",
-		   p->address.family ? to : "", p->port);
+	rules_rule(x->rules, x->chain, "%smeta l4proto %u%s%s %s", where, p->protocol,
+		   ports && *ports ? " th dport " : "", ports ? ports : "", action);
 	return 0;
 }
 

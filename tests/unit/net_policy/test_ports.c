@@ -112,6 +112,48 @@ static void tp4(void **state)
 	}
 }
 
+static void printed(void **state)
+{
+	struct net_addr ips[2];
+	struct net_endpoint e = { .ips = ips, .ip_count = 1 };
+	static const struct {
+		const char *port, *wanted, *four, *both;
+	} cases[] = {
+		{ "8080:80", NULL, "80/tcp -> 0.0.0.0:8080\n",
+		  "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n" },
+		{ "8080:80", "80", "0.0.0.0:8080\n", "0.0.0.0:8080\n[::]:8080\n" },
+		{ "8080:80/udp", "80/UDP", "0.0.0.0:8080\n", "0.0.0.0:8080\n[::]:8080\n" },
+		{ "8080:80/udp", "80", "", "" },
+		{ "127.0.0.1:90-91:80-81", NULL, "80/tcp -> 127.0.0.1:90\n81/tcp -> 127.0.0.1:91\n",
+		  "80/tcp -> 127.0.0.1:90\n81/tcp -> 127.0.0.1:91\n" },
+		{ "127.0.0.1:90-91:80-81", "81/tcp", "127.0.0.1:91\n", "127.0.0.1:91\n" },
+		{ "[::1]:90:80/sctp", NULL, "", "80/sctp -> [::1]:90\n" },
+	};
+	static const char *const bad[] = { "", "x", "80/", "80/x", "80/tcp/", "0", "65536", "80x" };
+
+	(void)state;
+	assert_int_equal(net_addr_parse("10.1.0.2", &ips[0]), 0);
+	assert_int_equal(net_addr_parse("fd00::2", &ips[1]), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]) * 2; i++) {
+		struct net_text out = { 0 };
+
+		assert_int_equal(parse(cases[i / 2].port), 0);
+		e.policies = policies;
+		e.policy_count = count;
+		e.ip_count = 1 + i % 2;
+		assert_int_equal(net_ports_print(&e, cases[i / 2].wanted, &out, &err), 0);
+		assert_string_equal(out.data ? out.data : "",
+				    i % 2 ? cases[i / 2].both : cases[i / 2].four);
+		net_text_finish(&out);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct net_text out = { 0 };
+
+		if (net_ports_print(&e, bad[i], &out, &err) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	}
+}
+
 /* A socket of somebody else on that port; negative errno. */
 static int stranger(int type, const char *address, uint16_t port)
 {
@@ -249,8 +291,8 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(texts),  cmocka_unit_test(tp4),       cmocka_unit_test(conflicts),
-		cmocka_unit_test(chosen), cmocka_unit_test(time_wait),
+		cmocka_unit_test(texts),  cmocka_unit_test(tp4),     cmocka_unit_test(conflicts),
+		cmocka_unit_test(chosen), cmocka_unit_test(printed), cmocka_unit_test(time_wait),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
