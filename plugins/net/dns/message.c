@@ -100,7 +100,7 @@ static ldns_pkt *reply_begin(const uint8_t *query, size_t size, int rcode)
 	ldns_pkt_set_opcode(reply, (ldns_pkt_opcode)(query[2] >> 3 & 0xf));
 	ldns_pkt_set_rd(reply, query[2] & 1);
 	ldns_pkt_set_ra(reply, true);
-	ldns_pkt_set_rcode(reply, (ldns_pkt_rcode)rcode);
+	ldns_pkt_set_rcode(reply, (uint8_t)rcode);
 	if (ldns_wire2pkt(&asked, query, size) != LDNS_STATUS_OK || ldns_pkt_qdcount(asked) != 1) {
 		ldns_pkt_free(asked);
 		return reply; /* of a packet that is none, nothing is repeated */
