@@ -2,23 +2,25 @@
 # SPDX-License-Identifier: MIT
 """The storage plugin's figures beside those of its peers, interleaved in one run.
 
-    ./dev bench storage [--rounds N] [--only NAME] [--quick] [--cold] [--inputs DIR]
+    ./dev bench storage [--rounds N] [--only NAME] [--quick] [--inputs DIR]
 
-Each tests/bench/storage_NAME.py has a run(bench) that adds rows to the table.  Inputs are made with Debian's own
-tools in a temporary directory, or kept in --inputs for the next time.
+Each tests/bench/storage_NAME.py has a run(bench) of steps that add rows to the table.  Inputs are made with Debian's
+own tools, once, and kept in the build folder.  A step that fails is named, the others go on, and the end is 1.
 """
 import argparse
 import importlib
+import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
+COMMAND_SECONDS = 300  # for one command: whatever takes longer has failed
 
 
 class Bench:
@@ -26,11 +28,11 @@ class Bench:
         self.build = pathlib.Path(options.build).resolve()
         self.rounds = options.rounds
         self.quick = options.quick
-        self.cold = options.cold
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-bench-"))
-        self.inputs = pathlib.Path(options.inputs) if options.inputs else self.dir / "inputs"
+        self.inputs = pathlib.Path(options.inputs or self.build / "bench-inputs").resolve()
         self.inputs.mkdir(parents=True, exist_ok=True)
-        self.table = []
+        # On the disk that the inputs are on, whatever /tmp is.
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-bench-", dir=self.build))
+        self.figures, self.failed = [], []
 
     def program(self, name):
         return str(self.build / "bin" / name)
@@ -39,98 +41,128 @@ class Bench:
         """A file or directory among the inputs, made once: make(path of a temporary name)."""
         path = self.inputs / name
         if not path.exists():
+            print("   making %s" % path, file=sys.stderr)
             temporary = self.inputs / (name + ".tmp")
             subprocess.run(["rm", "-rf", temporary], check=True)
             make(temporary)
             temporary.rename(path)
         return path
 
-    def debian(self):
-        """The tar of a real root: a compiler, an interpreter and what they bring along."""
-        packages = "python3" if self.quick else "gcc,g++,python3,git,perl,vim,clang"
+    def root(self):
+        """The files of a real Debian: what a small server has, with compilers; nothing of it is configured."""
+        packages = "base-files,bash,coreutils,dpkg,apt,util-linux,grep,sed,login,python3"
+        if not self.quick:
+            packages += ",gcc,g++,git,perl,vim,systemd,openssh-server"
 
         def make(path):
-            subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar",
+            subprocess.run(["mmdebstrap", "--quiet", "--variant=extract", "--format=directory",
                             "--aptopt=APT::Install-Recommends false", "--include=" + packages, "bookworm", path],
                            check=True)
-        return self.input("debian-quick.tar" if self.quick else "debian.tar", make)
-
-    def debian_root(self):
-        """The same, unpacked by GNU tar."""
-        def make(path):
-            path.mkdir()
-            subprocess.run(["tar", "-x", "--xattrs", "--xattrs-include=*", "-C", path, "-f", self.debian()], check=True)
         return self.input("root-quick" if self.quick else "root", make)
 
-    def settle(self):
+    def settle(self, cold):
         """What was written before is on the disk and nobody's burden; cold: and nothing is remembered."""
         os.sync()
-        if self.cold:
+        if cold:
             pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
 
-    def timed(self, *command):
-        """Seconds, and the peak memory of the process in KiB."""
-        self.settle()
-        before = time.monotonic()
-        with subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL) as process:
-            _, status, usage = os.wait4(process.pid, 0)
-            after = time.monotonic()
-            process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError("%s: %d" % (command, process.returncode))
-        return after - before, usage.ru_maxrss
+    def offline(self, work, *words):
+        """cowherd by its command, without a supervisor, in a /var/lib of its own."""
+        (work / "lib").mkdir(exist_ok=True)
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c",
+                'mount --bind "$1" /var/lib && shift && exec "$@"', "sh", work / "lib", self.program("cowherd"),
+                "--host", "unix://%s/none" % work, *words]
 
-    def interleave(self, **contenders):
-        """Medians by name; each contender makes what it needs, and returns what timed() said."""
+    def timed(self, work, *commands):
+        """Seconds until the commands have ended, seconds until all is on the disk, and the peak memory in KiB."""
+        peak, before = 0, time.monotonic()
+        for command in commands:
+            with subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE) as process:
+                said = process.stderr.read()
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            peak = max(peak, usage.ru_maxrss)
+            if process.returncode:
+                raise RuntimeError("%s: %d: %s" % (" ".join(map(str, command)), process.returncode,
+                                                   said.decode(errors="replace")[-500:]))
+            if time.monotonic() - before > COMMAND_SECONDS:
+                raise RuntimeError("%s: took longer than %d s" % (command[0], COMMAND_SECONDS))
+        ended = time.monotonic()
+        subprocess.run(["sync", "-f", work], check=True)
+        return ended - before, time.monotonic() - before, peak
+
+    def interleave(self, cold, rounds, **contenders):
+        """By name: median of the seconds, of those until all is on the disk, and the largest peak.  Each contender gets a
+        directory of its own and returns what timed() said."""
         results = {name: [] for name in contenders}
         # Nothing is removed between two measurements: for half a minute ext4 looks at each inode that became
         # free before it takes one, and whoever comes next would pay for that.
-        for i in range(self.rounds):
+        for i in range(rounds):
             for name, run in contenders.items():
                 work = pathlib.Path(tempfile.mkdtemp(prefix="%s-%d-" % (name, i), dir=self.dir))
+                self.settle(cold)
                 results[name].append(run(work))
         for name, values in results.items():
-            print("   %-16s %s s" % (name, " ".join("%.2f" % seconds for seconds, _ in values)), file=sys.stderr)
-        return {name: (statistics.median(seconds for seconds, _ in values), max(memory for _, memory in values))
-                for name, values in results.items()}
+            print("   %-8s %s s" % (name, " ".join("%.2f (%.2f)" % v[:2] for v in values)), file=sys.stderr)
+        return {name: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values),
+                       max(v[2] for v in values)) for name, values in results.items()}
 
-    def row(self, what, value, unit, target=None, good="less"):
-        met = "" if target is None else "yes" if (value <= target if good == "less" else value >= target) else "no"
-        aim = "" if target is None else ("≤ %g" if good == "less" else "≥ %g") % target
-        self.table.append((what, "%.2f %s" % (value, unit), aim, met))
+    def row(self, what, value, unit, target=None, good="less", **more):
+        met = None if target is None else value <= target if good == "less" else value >= target
+        self.figures.append({"what": what, "value": round(value, 3), "unit": unit, "target": target, "good": good,
+                             "met": met, **more})
 
-    def show(self):
-        print("| what | measured | target | met |\n|---|---:|---:|---|")
-        for row in self.table:
-            print("| %s | %s | %s | %s |" % row)
+    def step(self, name, function, *words):
+        print("== " + name, file=sys.stderr)
+        before = time.monotonic()
+        try:
+            function(self, *words)
+        except Exception as e:  # pylint: disable=broad-except; whatever it is, the others go on
+            traceback.print_exc()
+            self.failed.append("%s: %s" % (name, e))
+        print("   %.0f s" % (time.monotonic() - before), file=sys.stderr)
 
     def close(self):
-        shutil.rmtree(self.dir, ignore_errors=True)
+        """Two at a time: much of it is waiting for the disk."""
+        works = sorted(self.dir.iterdir())
+        removers = [subprocess.Popen(["rm", "-rf", *works[i::2]]) for i in range(2)]
+        for remover in removers:
+            remover.wait()
+        self.dir.rmdir()
+
+    def results(self):
+        uname = os.uname()
+        return {"kernel": uname.release, "cores": os.cpu_count(), "rounds": self.rounds, "figures": self.figures}
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=HERE.parents[1] / "build")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help="one of the modules: load, ...")
-    parser.add_argument("--quick", action="store_true", help="a small root, two rounds")
-    parser.add_argument("--cold", action="store_true", help="drop the machine's caches before each measurement")
-    parser.add_argument("--inputs", help="a directory to keep the inputs in")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", help="one of the modules: load, start, vhd")
+    parser.add_argument("--quick", action="store_true", help="a small root, one round")
+    parser.add_argument("--inputs", help="the directory to keep the inputs in, else BUILD/bench-inputs")
     options = parser.parse_args()
     if options.quick:
-        options.rounds = min(options.rounds, 2)
+        options.rounds = 1
     sys.path.insert(0, str(HERE))
     names = sorted(path.stem for path in HERE.glob("storage_*.py"))
     if options.only:
-        names = [name for name in names if name == "storage_" + options.only]
+        names = [name for name in names if name == "storage_" + options.only] or sys.exit("bench: no such figure")
     bench = Bench(options)
     try:
         for name in names:
-            print("== " + name.removeprefix("storage_"), file=sys.stderr)
             importlib.import_module(name).run(bench)
-        bench.show()
     finally:
-        bench.close()
+        bench.step("clean-up", Bench.close)
+    import table
+    print(table.table(bench.results()))
+    if not options.only and not options.quick and not bench.failed:
+        (HERE / "results-storage.json").write_text(json.dumps(bench.results(), indent=1) + "\n")
+    for failure in bench.failed:
+        print("bench: failed: " + failure, file=sys.stderr)
+    sys.exit(1 if bench.failed else 0)
 
 
 if __name__ == "__main__":

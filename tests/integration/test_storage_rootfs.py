@@ -171,6 +171,38 @@ def test_volumes():
         assert p.sh("ls /data /data/sub", "-u", "0", "-v", "%s:/data/sub" % mine) == "/data:\nfile\nout\nsub\n\n/data/sub:\nm\n"
 
 
+def test_made_ahead():
+    """Who makes one container after the other finds the next root mounted: it is his alone, and goes with the supervisor,
+    with the image, and when nobody wants it."""
+    with place(3) as p:
+        tmp = p.s.state / "storage/tmp"
+
+        def ahead():
+            return list(tmp.glob("*/ready-*/work/work"))
+
+        def prepare():
+            for _ in range(2):
+                assert p.sh("echo $(cat /log) >&2; echo once >> /log; cat /log", "-u", "0") == "once\n"
+            return cow.wait_for(ahead, "a root made ahead")[0].parents[1].stat().st_ino
+
+        inode = prepare()
+        own = p.says("run", "-d", "--name", "a", "-u", "0", "demo:1", "sh", "-c", "echo x >> /log; exec sleep 1000")
+        assert (p.s.state / "containers" / own.strip() / "scratch").stat().st_ino == inode
+        p.says("restart", "-t", "0", "a")
+        cow.wait_for(lambda: p.says("exec", "a", "cat", "/log") == "x\nx\n", "both lives")
+        prepare()
+        p.again()  # SIGKILL: the mount goes with it, the directory a second later
+        cow.wait_for(lambda: not list(tmp.iterdir()), "an empty tmp")
+        assert p.says("exec", "a", "cat", "/log") == "x\nx\n"
+        inode = prepare()
+        # The store has changed: what was made before counts no more.
+        p.says("image", "tag", "demo:1", "demo:2")
+        own = p.says("run", "-d", "--name", "b", "demo:2", "sleep", "1000")
+        assert (p.s.state / "containers" / own.strip() / "scratch").stat().st_ino != inode
+        cow.wait_for(lambda: not list(tmp.iterdir()), "an empty tmp")
+        p.says("rm", "-f", "a", "b")
+
+
 def test_read_only_and_limits():
     with place() as p:
         assert p.sh("touch /x 2>&1; touch /data/x && echo ok", "-u", "0", "--read-only") == (
@@ -474,6 +506,6 @@ def test_killed_anywhere():
 
 
 if __name__ == "__main__":
-    cow.main([test_image_and_user, test_not_there, test_volumes, test_read_only_and_limits, test_supervisor_dies,
+    cow.main([test_image_and_user, test_not_there, test_volumes, test_made_ahead, test_read_only_and_limits, test_supervisor_dies,
               test_many_layers, test_configuration, test_layer_folders, test_shares, test_disks,
               test_plugin_check, test_killed_anywhere])

@@ -119,6 +119,8 @@ int st_work_begin(struct st_store *store, struct st_work **ret, struct st_error 
 /* Removes what was not committed.  NULL is fine. */
 void st_work_end(struct st_work *work);
 int st_work_dirfd(const struct st_work *work);
+/* Of a name in the work's directory, absolute; to be freed, NULL: no memory. */
+char *st_work_path(const struct st_work *work, const char *name);
 /* Keep a blob or a layer from now on.  -ENOENT: it is not there. */
 int st_work_use_blob(struct st_work *work, const char *digest);
 int st_work_use_layer(struct st_work *work, const char *chain);

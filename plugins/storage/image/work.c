@@ -82,6 +82,13 @@ int st_work_dirfd(const struct st_work *w)
 	return w->fd;
 }
 
+char *st_work_path(const struct st_work *w, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/tmp/%s/%s", w->store->dir, w->name, name) < 0 ? NULL : path;
+}
+
 void st_work_name(struct st_work *w, const char *prefix, char *ret, size_t size)
 {
 	(void)snprintf(ret, size, "%s-%u", prefix, atomic_fetch_add(&w->next, 1) + 1);

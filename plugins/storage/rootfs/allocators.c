@@ -9,6 +9,7 @@
 #include "image/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/parts.h"
+#include "rootfs/ready.h"
 #include "rootfs/sync.h"
 #include "util.h"
 
@@ -148,18 +149,40 @@ static void acquire_leave(struct job *job)
 	}
 }
 
+/* It is there: what follows from that. */
+static int acquired(const struct job *job)
+{
+	const struct st_plan *p = &job->part.plan;
+
+	if (job->kind == SCRATCH)
+		st_sync_later(job->container);
+	if (job->kind == BASE && p->root == ST_ROOT_IMAGE && !p->scratch_bytes)
+		st_ready_want(p->digest);
+	if (!job->part.patch)
+		return 0;
+	return rootfs.host->patch_spec(
+		rootfs.self, job->op,
+		json_object_to_json_string_ext(job->part.patch, JSON_C_TO_STRING_PLAIN));
+}
+
+/* On failure it stays the caller's. */
+static int acquire_end(struct job *job)
+{
+	int r = acquired(job);
+
+	if (r == 0)
+		job_free(job);
+	return r;
+}
+
 static void acquire_done(void *arg, int result)
 {
 	struct job *job = arg;
 	struct st_error err = job->part.err;
 	cowherd_op op = job->op;
 
-	if (result == 0 && job->kind == SCRATCH)
-		st_sync_later(job->container);
-	if (result == 0 && job->part.patch)
-		result = rootfs.host->patch_spec(
-			rootfs.self, op,
-			json_object_to_json_string_ext(job->part.patch, JSON_C_TO_STRING_PLAIN));
+	if (result == 0)
+		result = acquired(job);
 	acquire_leave(job);
 	job_free(job);
 	answer(op, result, &err);
@@ -289,11 +312,10 @@ static int acquire_begin(struct job *job)
 
 	if (r < 0)
 		return r;
-	if (job->kind == SCRATCH && st_scratch_take_now(&job->part)) {
-		st_sync_later(job->container);
-		job_free(job);
-		return 0;
-	}
+	if (job->kind == SCRATCH && st_scratch_take_now(&job->part))
+		return acquire_end(job);
+	if (job->kind == BASE && st_base_take_now(&job->part))
+		return acquire_end(job);
 	r = rootfs.host->offload(rootfs.self, acquire_work, acquire_done, job);
 	if (r < 0)
 		return r;
@@ -458,6 +480,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 	rootfs.disk_dir = st_path_join(host->run_dir, "storage");
 	if (!rootfs.store_dir || !rootfs.disk_dir)
 		return -ENOMEM;
+	st_ready_init(host, self, rootfs.store_dir);
 	for (size_t i = 0; r == 0 && i < KINDS; i++) {
 		struct cowherd_allocator a = allocators[i];
 
@@ -472,6 +495,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 void st_rootfs_finish(void)
 {
 	st_sync_finish();
+	st_ready_finish();
 	st_cache_finish();
 	free(rootfs.store_dir);
 	free(rootfs.disk_dir);

@@ -5,6 +5,7 @@
 #include "image/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/place.h"
+#include "rootfs/ready.h"
 #include "rootfs/scratch.h"
 #include "util.h"
 
@@ -43,11 +44,14 @@ static int lowers_add(struct lowers *l, char *path, struct st_error *err)
 /* A packed one, mounted at RUN_DIR/layers/N. */
 static int add_packed(struct st_part *part, struct lowers *l, const char *image)
 {
-	_cleanup_free_ char *dir = st_path_join(part->plan.run_dir, "layers");
+	_cleanup_free_ char *dir = NULL;
 	char number[24];
 	char *place;
 	int r;
 
+	if (!part->plan.run_dir) /* made ahead: nowhere to mount it */
+		return -EOPNOTSUPP;
+	dir = st_path_join(part->plan.run_dir, "layers");
 	(void)snprintf(number, sizeof(number), "%zu", l->count);
 	place = dir ? st_path_join(dir, number) : NULL;
 	r = lowers_add(l, place, &part->err);
@@ -220,6 +224,27 @@ static int mount_layers(struct st_part *part, struct lowers *l, const char *targ
 	return r;
 }
 
+int st_base_tree(struct st_part *part, const char *dir, int *ret)
+{
+	struct st_scratch scratch = { 0 };
+	struct lowers l = { 0 };
+	int r = add_image(part, &l);
+
+	if (r == 0)
+		r = l.count ? st_scratch_in(dir, &scratch, &part->err) : -EOPNOTSUPP;
+	if (r == 0) {
+		const struct st_overlay overlay = { .lower = (const char *const *)l.path,
+						    .lower_count = l.count,
+						    .upper = scratch.upper,
+						    .work = scratch.work };
+
+		r = st_overlay_tree(&overlay, dir, ret, &part->err);
+	}
+	st_scratch_finish(&scratch);
+	lowers_finish(&l);
+	return r;
+}
+
 static int mount_share(struct st_part *part, const char *target)
 {
 	const struct st_plan *p = &part->plan;
@@ -239,6 +264,7 @@ static int patch_root(struct st_part *part, const char *target)
 {
 	struct json_object *root = json_object_new_object(), *path = json_object_new_string(target);
 
+	json_object_put(part->patch);
 	part->patch = json_object_new_object();
 	if (part->patch && root && path && json_object_object_add(root, "path", path) == 0 &&
 	    json_object_object_add(part->patch, "root", root) == 0)
@@ -259,6 +285,20 @@ int st_base_take(struct st_part *part)
 		r = mount_layers(part, &l, target);
 	lowers_finish(&l);
 	return r < 0 ? r : patch_root(part, target);
+}
+
+bool st_base_take_now(struct st_part *part)
+{
+	const struct st_plan *p = &part->plan;
+	_cleanup_free_ char *target = NULL, *scratch = NULL;
+
+	if (p->root != ST_ROOT_IMAGE || p->scratch_bytes)
+		return false;
+	target = st_path_join(p->run_dir, "rootfs");
+	scratch = st_path_join(p->state_dir, "scratch");
+	/* The patch before the mount: without one there is nothing to go back from. */
+	return target && scratch && st_place_make(target, 0755, &part->err) == 0 &&
+	       patch_root(part, target) == 0 && st_ready_take(part, scratch, target);
 }
 
 /* The other way round. */

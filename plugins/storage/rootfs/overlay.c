@@ -78,9 +78,9 @@ static int create(int fs, const struct st_overlay *o, int *ret)
 	return *ret < 0 ? -errno : 0;
 }
 
-static int mount_context(const struct st_overlay *o, const char *target, struct st_error *err)
+int st_overlay_tree(const struct st_overlay *o, const char *target, int *ret, struct st_error *err)
 {
-	_cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC), tree = -1;
+	_cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	int r;
 
 	if (fs < 0)
@@ -88,9 +88,17 @@ static int mount_context(const struct st_overlay *o, const char *target, struct 
 	r = set_layers(fs, o, err);
 	if (r < 0)
 		return r;
-	r = create(fs, o, &tree);
+	r = create(fs, o, ret);
+	return r < 0 ? context_fail(fs, r, target, err) : 0;
+}
+
+static int mount_context(const struct st_overlay *o, const char *target, struct st_error *err)
+{
+	_cleanup_close_ int tree = -1;
+	int r = st_overlay_tree(o, target, &tree, err);
+
 	if (r < 0)
-		return context_fail(fs, r, target, err);
+		return r;
 	if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return st_error_errno(err, -errno, "mounting %s", target);
 	return 0;

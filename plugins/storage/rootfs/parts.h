@@ -27,6 +27,8 @@ int st_scratch_take(struct st_part *part);
 bool st_scratch_take_now(struct st_part *part);
 /* base.c: layers and scratch as one. */
 int st_base_take(struct st_part *part);
+/* The same with one that was mounted ahead, if there is one; on the loop. */
+bool st_base_take_now(struct st_part *part);
 /* volumes.c */
 int st_volumes_take(struct st_part *part);
 /* shares.c */

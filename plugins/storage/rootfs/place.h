@@ -29,6 +29,8 @@ struct st_overlay {
 };
 /* -EINVAL and the like with the kernel's own words where it has any. */
 int st_overlay_mount(const struct st_overlay *overlay, const char *target, struct st_error *err);
+/* Nowhere yet: a detached mount, to be closed; target is only a name.  -EOPNOTSUPP: as above, or classic. */
+int st_overlay_tree(const struct st_overlay *overlay, const char *target, int *ret, struct st_error *err);
 
 /*
  * A bind mount of what source (absolute; symlinks of the host are followed, once) is now, at target,
