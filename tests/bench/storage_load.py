@@ -99,7 +99,7 @@ def measure(bench, n, cold):
     def umoci(work):
         return bench.timed(work, ["umoci", "unpack", "--image", "%s:it" % path, work / "bundle"])
 
-    found = bench.interleave(cold, bench.rounds, ours=ours, tar=tar, umoci=umoci)
+    found = bench.interleave(cold, ours=ours, tar=tar, umoci=umoci)
     size = sum(packed.stat().st_size for _, packed in pairs) / 1e6
     what = "load a gzip layer of Debian, %.0f MB" % size if n == 1 else "  the same in %d layers" % n
     what += ", cold" if cold else ", warm"

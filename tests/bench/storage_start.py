@@ -13,7 +13,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
 LAYERS = 20
-LIVES, COLD_LIVES = 200, 15
+# One after the other; the machine's caches dropped before each; each after a pause, with nothing made ahead for it.
+HOW = {"warm": (200, lambda bench: None), "cold": (15, lambda bench: bench.settle(True)),
+       "after a pause": (7, lambda bench: time.sleep(2.5))}
 
 
 def make_layout(path):
@@ -43,20 +45,22 @@ def life(client, settle, **source):
     return took
 
 
-def measure(bench, s, image, plain, cold):
+def measure(bench, s, image, plain, how):
     took = {"image": [], "plain": []}
-    lives = (COLD_LIVES if cold else LIVES) // (10 if bench.quick else 1) + 1
+    lives, before = HOW[how]
     client = s.client()
-    settle = (lambda: bench.settle(True)) if cold else lambda: None
-    for i in range(lives):
+
+    def settle():
+        before(bench)
+    for i in range(lives // (10 if bench.quick else 1) + 2):
         both = [("image", life(client, settle, image=image)), ("plain", life(client, settle, rootfs=str(plain)))]
         for kind, seconds in both if i else []:  # the first of each is not like the others
             took[kind].append(seconds)
     client.close()
     ours, other = (statistics.median(took[kind]) for kind in ("image", "plain"))
-    bench.row("start from an image of %d layers, %s" % (LAYERS, "cold" if cold else "warm"), ours * 1e3, "ms",
+    bench.row("start from an image of %d layers, %s" % (LAYERS, how), ours * 1e3, "ms",
               plain_ms=other * 1e3)
-    bench.row("  / from a plain directory", ours / other, "x", 1.2)
+    bench.row("  / from a plain directory", ours / other, "x", 1.2 if how != "after a pause" else None)
 
 
 def both(bench):
@@ -74,8 +78,8 @@ def both(bench):
             raise RuntimeError("image load: %s" % done.stderr.decode())
         cow.make_rootfs(plain)
         image = json.loads(s.cli("image", "ls", "--format", "json").stdout.split(b"\n")[0])["ID"]
-        for cold in False, True:
-            bench.step("start, %s" % ("cold" if cold else "warm"), measure, s, image, plain, cold)
+        for how in HOW:
+            bench.step("start, " + how, measure, s, image, plain, how)
     finally:
         s.stop()
         shutil.rmtree(volatile)

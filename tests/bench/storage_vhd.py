@@ -15,7 +15,7 @@ def measure(bench, cold):
                            ["tar", "-x", "--xattrs", "--xattrs-include=*", "-C", work / "root", "-f", tar],
                            ["mke2fs", "-q", "-t", "ext4", "-d", work / "root", work / "disk", "2G"])
 
-    found = bench.interleave(cold, bench.rounds, ours=ours, mke2fs=mke2fs)
+    found = bench.interleave(cold, ours=ours, mke2fs=mke2fs)
     bench.row("tar to ext4 VHD, %.0f MB, %s" % (tar.stat().st_size / 1e6, "cold" if cold else "warm"), found["ours"][1], "s",
               seconds=found)
     bench.row("  / tar -x and mke2fs -d", found["ours"][1] / found["mke2fs"][1], "x", 0.7)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Print tests/bench/results.json as the Markdown table of README.md; with --write, put it there."""
+"""Print tests/bench/results*.json as the Markdown tables of README.md; with --write, put them there."""
 import json
 import pathlib
 import re
@@ -8,7 +8,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 README = HERE.parents[1] / "README.md"
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+FILES = {"results": "<!-- figures -->", "results-storage": "<!-- storage figures -->"}
+END = "<!-- end of figures -->"
 
 
 def number(value):
@@ -30,13 +31,16 @@ def table(results):
 
 
 def main():
-    text = table(json.loads((HERE / "results.json").read_text()))
-    if sys.argv[1:] == ["--write"]:
-        page = README.read_text()
-        block = "%s\n%s\n%s" % (BEGIN, text, END)
-        README.write_text(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: block, page, flags=re.S))
-    else:
-        print(text)
+    texts = {name: table(json.loads((HERE / (name + ".json")).read_text())) for name in FILES
+             if (HERE / (name + ".json")).exists()}
+    if sys.argv[1:] != ["--write"]:
+        print("\n\n".join(texts.values()))
+        return
+    page = README.read_text()
+    for name, text in texts.items():
+        block = "%s\n%s\n%s" % (FILES[name], text, END)
+        page = re.sub(re.escape(FILES[name]) + ".*?" + re.escape(END), lambda _, b=block: b, page, flags=re.S)
+    README.write_text(page)
 
 
 if __name__ == "__main__":

@@ -154,9 +154,8 @@ def test_volumes():
     with place() as p:
         assert p.sh("cat /data/file; stat -c '%u %g %a' /data; ls /etc/vol; cat /data/sub/link; readlink /data/out", "-u", "0") == (
             "from the image\n33 34 2750\nfrom the image\n/etc/passwd\n")
-        p.says("run", "-d", "--name", "v", "-u", "0", "demo:1", "sleep", "1000")
-        (own,) = (p.s.state / "containers").glob("[!.]*")
-        first = own / "volumes/0"
+        own = p.says("run", "-d", "--name", "v", "-u", "0", "demo:1", "sleep", "1000")
+        first = p.s.state / "containers" / own.strip() / "volumes/0"
         assert (first / "file").stat().st_ino == (first / "sub/link").stat().st_ino
         assert os.getxattr(first / "file", "user.kind") == b"a"
         p.says("exec", "v", "sh", "-c", "echo changed > /data/file; rm /data/out; echo up > /up")
