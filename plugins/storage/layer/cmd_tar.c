@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* layer import, apply, export, chain */
 #include "layer/command.h"
+#include "layer/feed.h"
 #include "layer/import.h"
 #include "layer/layer.h"
 #include "layer/pack.h"
 #include "layer/stage.h"
+#include "layer/transport.h"
 #include "layer/win.h"
 #include "util.h"
 
@@ -214,6 +216,42 @@ static int over_windows(const struct st_chain *parents, bool *ret, struct st_err
 	return 0;
 }
 
+/* The other format of Windows layers, a directory: whole or not at all. */
+static int export_transport(struct st_run *run, struct exporting *e)
+{
+	const char *output = st_run_value(run, "output");
+	_cleanup_free_ char *path = output ? st_run_path(run, output) : NULL;
+	struct st_tar *tar = NULL;
+	struct st_stage stage;
+	struct st_feed feed;
+	int r;
+
+	if (e->at->form != ST_FORM_WINDOWS && !e->windows)
+		return st_error_set(&run->error, -EINVAL, "layer %.300s: not a Windows layer", e->at->path);
+	if (!output || st_run_flag(run, "gzip"))
+		return st_error_set(&run->error, -EINVAL,
+				    "layer %s: --transport makes a directory: it needs --output, and no "
+				    "--gzip",
+				    run->command->name);
+	r = path ? st_stage_begin(path, &stage, &run->error) : -ENOMEM;
+	if (r < 0)
+		return r;
+	r = st_feed_begin(&feed, export_fill, e);
+	if (r == 0) {
+		r = st_tar_open(st_feed_read, &feed, NULL, &tar);
+		if (r == 0)
+			r = st_transport_write(tar, stage.fd, e->at->fd, &run->error);
+		st_tar_close(tar);
+		r = st_feed_end(&feed, r, &run->error);
+	}
+	if (r == 0 && syncfs(stage.fd) < 0)
+		r = -errno;
+	if (r == 0)
+		r = st_stage_commit(&stage, &run->error);
+	st_stage_abort(&stage);
+	return r;
+}
+
 int st_layer_cmd_export(struct st_run *run)
 {
 	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
@@ -236,7 +274,8 @@ int st_layer_cmd_export(struct st_run *run)
 		r = over_windows(&parents, &e.windows, &run->error);
 	e.content = content;
 	if (r == 0)
-		r = st_layer_archive(run, export_fill, &e);
+		r = st_run_flag(run, "transport") ? export_transport(run, &e)
+						  : st_layer_archive(run, export_fill, &e);
 	st_layer_leave(&at);
 	st_chain_finish(&parents);
 	return r;
@@ -309,6 +348,39 @@ static int import_options(struct st_run *run, struct st_layer_import *import)
 	return 0;
 }
 
+static int transport_fill(void *arg, struct st_tar_writer *writer, struct st_error *err)
+{
+	const int *dir = arg;
+
+	return st_transport_read(*dir, writer, err);
+}
+
+/* A directory of the other format of Windows layers. */
+static int import_transport(struct st_run *run, struct st_layer_import *import,
+			    struct st_layer_imported *ret)
+{
+	const char *input = st_run_value(run, "input");
+	_cleanup_free_ char *path = input ? st_run_path(run, input) : NULL;
+	_cleanup_close_ int dir = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	struct st_feed feed;
+	int r;
+
+	if (!input || import->vhd || import->os == ST_LAYER_OS_LINUX)
+		return st_error_set(&run->error, -EINVAL,
+				    "layer %s: --transport needs --input, a directory with a Windows layer",
+				    run->command->name);
+	if (dir < 0)
+		return path ? st_error_errno(&run->error, -errno, "%.300s", path) : -ENOMEM;
+	import->os = ST_LAYER_OS_WINDOWS;
+	import->read = st_feed_read;
+	import->arg = &feed;
+	r = st_feed_begin(&feed, transport_fill, &dir);
+	if (r < 0)
+		return r;
+	r = st_layer_import(import, ret, &run->error);
+	return st_feed_end(&feed, r, &run->error);
+}
+
 int st_layer_cmd_import(struct st_run *run)
 {
 	struct input in = { &run->cancel, -1 };
@@ -321,10 +393,13 @@ int st_layer_cmd_import(struct st_run *run)
 
 	if (r == 0)
 		r = st_layer_parents(run, false, &parents);
-	if (r == 0)
+	if (r == 0 && st_run_flag(run, "transport")) {
+		r = import_transport(run, &import, &done);
+	} else if (r == 0) {
 		r = input_open(run, &in.fd);
-	if (r == 0)
-		r = st_layer_import(&import, &done, &run->error);
+		if (r == 0)
+			r = st_layer_import(&import, &done, &run->error);
+	}
 	if (r == 0)
 		r = st_run_print(run, "%" PRIu64 "\n", done.size);
 	st_closep(&in.fd);

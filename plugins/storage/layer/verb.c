@@ -10,12 +10,14 @@
 #define INPUT { "input", 'i', "FILE", "read this file instead of standard input" }
 #define OS { "os", 0, "OS", "linux or windows, where the archive's first entry does not tell" }
 
+#define TRANSPORT_IN { "transport", 0, NULL, "--input is a directory as ExportLayer makes it (Windows)" }
+#define TRANSPORT_OUT { "transport", 0, NULL, "--output is a directory as ImportLayer takes it (Windows)" }
 #define VERIFY { "verify", 0, "HOW", "packed layers have to be as sealed: digest, verity, or none" }
 #define VERITY { "verity", 0, NULL, "with --vhd: a dm-verity tree behind the file system" }
 #define VHD { "vhd", 0, NULL, "do not unpack: layer.vhd, an ext4 image with a VHD footer" }
 
-static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, { 0 } };
-static const struct st_option export_options[] = { PARENTS, VERIFY, OUTPUT, GZIP, { 0 } };
+static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, TRANSPORT_IN, { 0 } };
+static const struct st_option export_options[] = { PARENTS, VERIFY, OUTPUT, GZIP, TRANSPORT_OUT, { 0 } };
 static const struct st_option create_options[] = {
 	PARENTS,
 	{ "read-only", 0, NULL, "an empty layer to import into, not one to write to" },
