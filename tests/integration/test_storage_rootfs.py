@@ -392,6 +392,31 @@ def make_disk(path, files, size="8M"):
         run("mkfs.ext4", "-q", "-d", tmp, path, size)
 
 
+def test_huge_pages():
+    """A hugetlbfs where the machine has pages, else why not."""
+    figure = pathlib.Path("/proc/sys/vm/nr_overcommit_hugepages")
+    before = figure.read_text()
+    with place() as p:
+        root = cow.make_rootfs(p.s.dir / "root")
+
+        def with_source(source, script="true"):
+            return spec(root, args=["sh", "-c", script], windows={}, mounts=[
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/huge", "type": "bind", "source": source}])
+        for source in "hugepages://", "hugepages://2M", "hugepages://2M/", "hugepages:///a":
+            assert refused(p, with_source(source)) == (
+                source + " mount path is invalid, expected format: hugepages://<hugepage-size>/<hugepage-src-location>")
+        assert refused(p, with_source("hugepages://1G/a")) == "only 2M (megabytes) pagesize is supported, got 1G"
+        if int(pathlib.Path("/proc/sys/vm/nr_hugepages").read_text()) == int(before) == 0:
+            assert "this machine has no huge pages of 2 MiB: vm.nr_hugepages is 0" in refused(p, with_source("hugepages://2M/a"))
+        try:
+            figure.write_text(str(int(before) + 1))
+            said = output(p, "h", with_source("hugepages://2M/a", "grep /huge /proc/mounts; fallocate -l 2M /huge/f && stat -c %s /huge/f"))
+        finally:
+            figure.write_text(before)
+        assert " hugetlbfs " in said and "pagesize=2M" in said and said.endswith("\n2097152\n"), said
+
+
 def test_disks():
     with place() as p:
         root, top, scratch = (p.s.dir / n for n in ("root", "top", "scratch"))

@@ -16,10 +16,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define SANDBOX "sandbox://"
+#define HUGEPAGES "hugepages://"
+#define HUGEPAGES_2M "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 struct share {
 	struct json_object *mount;
@@ -219,6 +222,45 @@ static int share_sandbox(struct st_part *part, struct share *s)
 	return r < 0 ? r : set(part, s->mount, "source", s->place);
 }
 
+/* Of one of the kernel's figures about pages of 2 MiB; 0: it has none. */
+static unsigned long huge_pages(const char *figure)
+{
+	_cleanup_free_ char *path = st_path_join(HUGEPAGES_2M, figure);
+	FILE *file = path ? fopen(path, "re") : NULL;
+	unsigned long n = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", &n) != 1)
+		n = 0;
+	(void)fclose(file);
+	return n;
+}
+
+/* hugepages://2M/a */
+static int share_hugepages(struct st_part *part, struct share *s)
+{
+	const char *size = s->source + strlen(HUGEPAGES), *rest = strchr(size, '/');
+	int n = (int)strcspn(size, "/"), r;
+
+	if (!rest || !rest[1] || !n)
+		return st_error_set(&part->err, -EINVAL,
+				    "%s mount path is invalid, expected format: "
+				    "hugepages://<hugepage-size>/<hugepage-src-location>",
+				    s->source);
+	if (n != 2 || strncmp(size, "2M", 2) != 0)
+		return st_error_set(&part->err, -EINVAL,
+				    "only 2M (megabytes) pagesize is supported, got %.*s", n, size);
+	if (!huge_pages("nr_hugepages") && !huge_pages("nr_overcommit_hugepages"))
+		return st_error_set(&part->err, -ENOMEM,
+				    "%s: this machine has no huge pages of 2 MiB: vm.nr_hugepages is 0",
+				    s->source);
+	r = st_place_make(s->place, 0755, &part->err);
+	if (r == 0 && mount("none", s->place, "hugetlbfs", MS_NOSUID | MS_NODEV, "pagesize=2M") < 0)
+		r = st_error_errno(&part->err, -errno, "%s", s->source);
+	return r < 0 ? r : set(part, s->mount, "source", s->place);
+}
+
 static int share_one(struct st_part *part, struct json_object *mount, size_t index)
 {
 	static const char *const types[] = { "bind", "physical-disk", "virtual-disk",
@@ -251,6 +293,8 @@ static int share_one(struct st_part *part, struct json_object *mount, size_t ind
 		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	if (known > 0)
 		return share_disk(part, &s);
+	if (strncmp(s.source, HUGEPAGES, strlen(HUGEPAGES)) == 0)
+		return share_hugepages(part, &s);
 	return strncmp(s.source, SANDBOX, strlen(SANDBOX)) == 0 ? share_sandbox(part, &s) :
 								 share_path(part, &s);
 }
