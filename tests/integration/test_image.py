@@ -136,8 +136,8 @@ class Image:
         self.blobs = {}
         self.diffs = [sha(layer) for layer in layers]
         packed = [compress(layer) if compress else layer for layer in layers]
-        self.config = {"architecture": MACHINE, "os": "linux", **platform, "config": config or {"Cmd": ["/bin/sh"]},
-                       "created": "2024-01-02T03:04:05Z", "rootfs": {"type": "layers", "diff_ids": self.diffs}}
+        self.config = {"architecture": MACHINE, "os": "linux", "created": "2024-01-02T03:04:05Z", **platform,
+                       "config": config or {"Cmd": ["/bin/sh"]}, "rootfs": {"type": "layers", "diff_ids": self.diffs}}
         self.manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": self.add(dumps(self.config), CONFIG),
                          "layers": [self.add(p, LAYER + media) for p in packed]}
         self.descriptor = self.add(dumps(self.manifest), MANIFEST)
@@ -188,6 +188,35 @@ def write(directory, files):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return directory
+
+
+def test_zstd_windows():
+    """What is made at levels up to 19 is unpacked within bounded memory; what would need more is refused by its name."""
+    def zstd(*options):
+        return lambda d: run("zstd", "-q", *options, input=d, stdin=None)
+    for level in "-1", "-19":
+        with store() as s:
+            s.ok("load", input=archive(layout(simple(compress=zstd(level), media="+zstd"), names=["a:1"])))
+    image = simple(compress=zstd("-19", "--long"), media="+zstd")
+    with store() as s:
+        said = s.fails("load", input=archive(layout(image, names=["a:1"])))
+        assert "blobs/sha256/%s: decompress: zstd: it can only be unpacked with more than 8 MiB" % (
+            image.manifest["layers"][0]["digest"][7:]) in said, said
+
+
+def test_before_and_since():
+    """By time of creation, to the nanosecond and in any zone, as docker compares it."""
+    made = {"a": "2024-01-02T03:04:05Z", "b": "2024-01-02T05:04:05.1+02:00", "c": "2024-01-02T03:04:05.10000001Z",
+            "d": "2024-01-02T03:04:06Z", "e": "2024-01-02T03:04:06Z"}
+    with store() as s:
+        s.ok("load", input=archive(layout(*(simple(n.encode(), created=t) for n, t in made.items()), names=[n + ":1" for n in made])))
+
+        def shown(*filters):
+            return s.ok("ls", "--format", "{{.Repository}}", *(w for f in filters for w in ("--filter", f))).split()
+        assert shown("before=c:1") == ["a", "b"] and shown("since=c:1") == ["d", "e"]
+        assert shown("before=a:1") == [] and shown("since=e:1") == [] and shown("before=e:1") == ["a", "b", "c"]
+        assert shown("since=a:1", "before=d:1", "reference=c") == ["c"]
+        assert s.fails("ls", "--filter", "before=nothing:1") == "cowherd: image nothing:1: not in the store\n"
 
 
 def simple(text=b"hello", **more):

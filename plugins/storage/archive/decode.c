@@ -9,10 +9,13 @@
 #include <zstd_errors.h>
 
 /*
- * A frame says how much of what it gave must be kept.  This is zstd's own default limit; frames of
- * image builders want 1 to 8 MiB, and memory is taken only as far as a frame wants it.
+ * A frame says how much of what it gave must be kept: 8 MiB at most at zstd's levels up to 19, and at the
+ * levels that docker, buildkit, podman and skopeo use unless told otherwise.  More (--ultra, --long) would
+ * be more memory than an import may take, two layers being unpacked at a time.
  */
-#define WINDOW_LOG_MAX 27
+#define WINDOW_LOG_MAX 23
+#define WINDOW_TOO_LARGE \
+	"zstd: it can only be unpacked with more than 8 MiB of memory (made with --long or --ultra)"
 
 enum place {
 	INSIDE,  /* a member or frame */
@@ -192,6 +195,8 @@ static int zstd_run(struct st_decoder *decoder, struct st_piece *piece)
 		if (ZSTD_isError(r)) {
 			if (ZSTD_getErrorCode(r) == ZSTD_error_memory_allocation)
 				return -ENOMEM;
+			if (ZSTD_getErrorCode(r) == ZSTD_error_frameParameter_windowTooLarge)
+				return decoder_fail(decoder, WINDOW_TOO_LARGE);
 			return decoder_fail(decoder, ZSTD_getErrorName(r));
 		}
 		decoder->place = r ? INSIDE : BETWEEN;

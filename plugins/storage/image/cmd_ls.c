@@ -125,32 +125,78 @@ static bool name_matches(const char *name, const char *pattern)
 	       !fnmatch(pattern, name, FNM_PATHNAME);
 }
 
+/* When an image was made, for comparing: seconds, and what stands behind the point. */
+struct made {
+	int64_t seconds;
+	unsigned long nanoseconds;
+};
+
+static struct made made_of(struct json_object *config)
+{
+	const char *text = st_json_string(config, "created"), *point = text ? strchr(text, '.') : NULL;
+	struct made made = { st_format_time(text), 0 };
+	char digits[10] = "000000000";
+
+	for (size_t i = 0; point && i < 9 && point[i + 1] >= '0' && point[i + 1] <= '9'; i++)
+		digits[i] = point[i + 1];
+	made.nanoseconds = strtoul(digits, NULL, 10);
+	return made;
+}
+
+static bool made_earlier(struct made a, struct made b)
+{
+	return a.seconds != b.seconds ? a.seconds < b.seconds : a.nanoseconds < b.nanoseconds;
+}
+
+/* 1: the image was made before (or, since, after) the one that is named. */
+static int time_matches(struct st_run *run, struct json_object *config, const char *reference, bool since)
+{
+	_cleanup_json_ struct json_object *other = NULL;
+	struct st_image *image;
+	int r = st_store_resolve(run->store, reference, &image, &run->error);
+
+	if (r < 0)
+		return r;
+	r = st_json_parse(image->config, strlen(image->config), image->id, &other, &run->error);
+	st_image_free(image);
+	if (r < 0)
+		return r;
+	return since ? made_earlier(made_of(other), made_of(config))
+		     : made_earlier(made_of(config), made_of(other));
+}
+
+/* One filter: 1, 0, or an error. */
+static int filter_matches(struct st_run *run, const struct row *row, struct json_object *config,
+			  const char *filter)
+{
+	if (!strncmp(filter, "reference=", 10))
+		return name_matches(row->name, filter + 10);
+	if (!strcmp(filter, "dangling=true") || !strcmp(filter, "dangling=1"))
+		return !row->name;
+	if (!strcmp(filter, "dangling=false") || !strcmp(filter, "dangling=0"))
+		return row->name != NULL;
+	if (!strncmp(filter, "label=", 6))
+		return label_matches(config, filter + 6);
+	if (!strncmp(filter, "before=", 7))
+		return time_matches(run, config, filter + 7, false);
+	if (!strncmp(filter, "since=", 6))
+		return time_matches(run, config, filter + 6, true);
+	return st_error_set(&run->error, -EINVAL,
+			    "--filter: \"%s\": not reference=, dangling=, label=, before= or since=",
+			    filter);
+}
+
 /* 1: it is shown; 0: not; or an error. */
 static int row_wanted(struct st_run *run, const struct row *row, struct json_object *config)
 {
 	const char *filter;
+	int r = 1;
 
 	if (run->word_count && !name_matches(row->name, run->words[0]))
 		return 0;
-	for (size_t i = 0; (filter = st_run_nth(run, "filter", i)); i++) {
-		bool good;
-
-		if (!strncmp(filter, "reference=", 10))
-			good = name_matches(row->name, filter + 10);
-		else if (!strcmp(filter, "dangling=true") || !strcmp(filter, "dangling=1"))
-			good = !row->name;
-		else if (!strcmp(filter, "dangling=false") || !strcmp(filter, "dangling=0"))
-			good = row->name != NULL;
-		else if (!strncmp(filter, "label=", 6))
-			good = label_matches(config, filter + 6);
-		else
-			return st_error_set(&run->error, -EINVAL,
-					    "--filter: \"%s\": not reference=, dangling= or label=",
-					    filter);
-		if (!good)
-			return 0;
-	}
-	return 1;
+	for (size_t i = 0; r > 0 && (filter = st_run_nth(run, "filter", i)); i++)
+		r = filter_matches(run, row, config, filter);
+	return r;
 }
 
 static void put(struct json_object *o, const char *key, const char *value)
