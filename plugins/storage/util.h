@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -46,17 +47,38 @@ static inline int st_take_fd(int *fd)
 	})
 
 /* All of it, in as many calls as it takes: 0, or a negative errno. */
-static inline int st_write_all(int fd, const char *data, size_t size)
+static inline int st_write_all(int fd, const void *data, size_t size)
 {
+	const char *from = data;
+
 	while (size) {
-		ssize_t n = write(fd, data, size);
+		ssize_t n = write(fd, from, size);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		data += n;
+		from += n;
 		size -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The same, at a place. */
+static inline int st_pwrite_all(int fd, const void *data, size_t size, uint64_t offset)
+{
+	const char *from = data;
+
+	while (size) {
+		ssize_t n = pwrite(fd, from, size, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		from += n;
+		size -= (size_t)n;
+		offset += (uint64_t)n;
 	}
 	return 0;
 }

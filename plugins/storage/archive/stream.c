@@ -51,19 +51,9 @@ static int stream_fail(struct st_stream *stream, int code, const char *what, con
 
 static int stream_copy(struct st_stream *stream, const uint8_t *data, size_t size)
 {
-	while (size) {
-		ssize_t n = write(stream->options.copy_fd, data, size);
+	int r = st_write_all(stream->options.copy_fd, data, size);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			int code = -errno;
-			return stream_fail(stream, code, "copy", strerror(-code));
-		}
-		data += n;
-		size -= (size_t)n;
-	}
-	return 0;
+	return r < 0 ? stream_fail(stream, r, "copy", strerror(-r)) : 0;
 }
 
 /* One read from the source into a buffer: counted, hashed, copied. */

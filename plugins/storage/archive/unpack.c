@@ -56,22 +56,6 @@ static int make_way(struct unpack *u)
 	return r ? unpack_fail(u, r, "what is there already") : 0;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t size, uint64_t offset)
-{
-	while (size) {
-		ssize_t n = pwrite(fd, data, size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		size -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 static int progress(struct unpack *u, uint64_t bytes)
 {
 	const struct st_unpack_options *options = u->options;
@@ -105,7 +89,7 @@ static int file_data(struct unpack *u, int fd)
 
 			if (n > extent->size - at)
 				n = (size_t)(extent->size - at);
-			r = write_all(fd, from, n, extent->offset + at);
+			r = st_pwrite_all(fd, from, n, extent->offset + at);
 			from += n;
 			left -= (ssize_t)n;
 			at += n;

@@ -16,6 +16,7 @@
 #include "disk/qemu.h"
 #include "disk/slots.h"
 #include "disk/vhd.h"
+#include "util.h"
 
 /* The table as it is while its lock is held. */
 struct table {
@@ -113,12 +114,9 @@ static int table_save(struct table *t)
 		      : -1;
 	size_t size = text ? strlen(text) : 0;
 	int r = !text ? -ENOMEM : fd < 0 ? -errno : 0;
-	ssize_t n;
 
-	if (r == 0) {
-		n = write(fd, text, size);
-		r = n == (ssize_t)size ? 0 : n < 0 ? -errno : -ENOSPC;
-	}
+	if (r == 0)
+		r = st_write_all(fd, text, size);
 	if (fd >= 0)
 		(void)close(fd);
 	if (r == 0 && renameat(t->dirfd, "table.new", t->dirfd, "table.json") < 0)

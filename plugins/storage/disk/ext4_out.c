@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "disk/ext4_writer.h"
+#include "util.h"
 
 #define BUFFER (1u << 20)
 
@@ -23,20 +24,7 @@ void ext4_out_close(struct writer_out *out)
 
 int ext4_out_place(int fd, const void *data, size_t size, uint64_t offset)
 {
-	const char *from = data;
-	ssize_t n;
-
-	while (size) {
-		n = pwrite(fd, from, size, (off_t)offset);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		from += n;
-		size -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
+	return st_pwrite_all(fd, data, size, offset);
 }
 
 int ext4_out_flush(struct writer_out *out)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk/spill.h"
 
+#include "util.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -83,16 +85,9 @@ static int spill_file(struct st_spill *s)
 static int spill_write(struct st_spill *s, const struct frame *f)
 {
 	int r = spill_file(s);
-	size_t done = 0;
-	ssize_t n;
 
-	while (r == 0 && done < ST_SPILL_PAGE) {
-		n = pwrite(s->fd, f->data + done, ST_SPILL_PAGE - done,
-			   (off_t)(f->page * ST_SPILL_PAGE + done));
-		if (n < 0 && errno != EINTR)
-			r = -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
+	if (r == 0)
+		r = st_pwrite_all(s->fd, f->data, ST_SPILL_PAGE, f->page * ST_SPILL_PAGE);
 	if (r == 0 && f->page >= s->written)
 		s->written = f->page + 1;
 	return r;

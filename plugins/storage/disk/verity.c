@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk/verity.h"
 
+#include "util.h"
+
 #include <errno.h>
 #include <nettle/sha2.h>
 #include <stdbool.h>
@@ -67,14 +69,14 @@ static int tree_add(struct tree *t, unsigned level, const uint8_t digest[32]);
 static int tree_flush(struct tree *t, unsigned level)
 {
 	uint8_t digest[32];
-	ssize_t n;
+	int r;
 
 	memset(t->block[level] + t->used[level], 0, BLOCK - t->used[level]);
 	t->used[level] = 0;
 	if (t->fd >= 0) {
-		n = pwrite(t->fd, t->block[level], BLOCK, (off_t)t->place[level]);
-		if (n != BLOCK)
-			return n < 0 ? -errno : -EIO;
+		r = st_pwrite_all(t->fd, t->block[level], BLOCK, t->place[level]);
+		if (r < 0)
+			return r;
 		t->place[level] += BLOCK;
 	}
 	digest_block(t, t->block[level], digest);
@@ -144,7 +146,6 @@ int st_verity_append(int fd, uint64_t data_bytes, const uint8_t uuid[16], struct
 			   .data_blocks = data_bytes / BLOCK,
 			   .salt_size = 32 };
 	struct st_source source;
-	ssize_t n;
 	int r;
 
 	if (data_bytes == 0 || data_bytes % BLOCK)
@@ -152,9 +153,9 @@ int st_verity_append(int fd, uint64_t data_bytes, const uint8_t uuid[16], struct
 	memcpy(s.uuid, uuid, 16);
 	memcpy(v.uuid, uuid, 16);
 	memcpy(block, &s, sizeof(s));
-	n = pwrite(fd, block, BLOCK, (off_t)data_bytes);
-	if (n != BLOCK)
-		return n < 0 ? -errno : -EIO;
+	r = st_pwrite_all(fd, block, BLOCK, data_bytes);
+	if (r < 0)
+		return r;
 	st_source_fd(&source, &fd, data_bytes);
 	r = tree_run(&source, &v, fd, v.root, &v.hash_bytes);
 	if (r == 0)

@@ -52,15 +52,7 @@ static int entry_data(struct export *x, const char *data, size_t size)
 {
 	if (x->tar)
 		return st_tar_put_data(x->tar, data, size);
-	while (size) {
-		ssize_t n = write(x->file, data, size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		data += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
+	return st_write_all(x->file, data, size);
 }
 
 static int entry_end(struct export *x)

@@ -138,23 +138,6 @@ int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *re
 	return 0;
 }
 
-static int text_write(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		left -= (size_t)n;
-	}
-	return 0;
-}
-
 static const char making[] = ".making";
 
 /* Whole or not at all, and after a power cut still so.  One writer at a time: the lock. */
@@ -164,7 +147,7 @@ int st_file_write(int dirfd, const char *name, const char *text, struct st_error
 	int r;
 
 	fd = openat(dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = fd < 0 ? -errno : text_write(fd, text);
+	r = fd < 0 ? -errno : st_write_all(fd, text, strlen(text));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, making, dirfd, name) < 0)

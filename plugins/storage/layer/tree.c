@@ -244,22 +244,14 @@ int st_tree_write_file(int root, const char *name, mode_t mode, const void *data
 {
 	char making[280];
 	_cleanup_close_ int fd = -1;
-	size_t done = 0;
-	int r = 0;
+	int r;
 
 	(void)snprintf(making, sizeof(making), ".%s.new", name);
 	(void)unlinkat(root, making, 0);
 	fd = openat(root, making, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	while (r == 0 && done < size) {
-		ssize_t n = write(fd, (const char *)data + done, size - done);
-
-		if (n < 0)
-			r = errno == EINTR ? 0 : -errno;
-		else
-			done += (size_t)n;
-	}
+	r = st_write_all(fd, data, size);
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	if (r == 0 && fsync(fd) < 0)

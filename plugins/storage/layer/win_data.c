@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The data of an entry, with holes where it is sparse. */
 #include "layer/win_private.h"
+#include "util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,19 +19,16 @@ static int write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, b
 	while (size) {
 		/* Up to the end of a block, so that holes are whole ones. */
 		size_t n = HOLE - (size_t)(offset % HOLE);
-		ssize_t done;
+		int r;
 
 		if (!holes || n > size)
 			n = size;
-		done = holes && n == HOLE && is_zero(data, n) ? (ssize_t)n
-							      : pwrite(fd, data, n, (off_t)offset);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		data += done;
-		size -= (size_t)done;
-		offset += (uint64_t)done;
+		r = holes && n == HOLE && is_zero(data, n) ? 0 : st_pwrite_all(fd, data, n, offset);
+		if (r < 0)
+			return r;
+		data += n;
+		size -= n;
+		offset += n;
 	}
 	return 0;
 }

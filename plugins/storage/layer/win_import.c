@@ -205,9 +205,11 @@ static int backup(struct win *w, const char *name)
 	times_of(w->entry, times);
 	if (in < 0 || out < 0)
 		return failed(w, in < 0 ? in : out < 0 ? out : r, name);
-	while ((n = read(in, buffer, sizeof(buffer))) > 0)
-		if (write(out, buffer, (size_t)n) != n)
-			return failed(w, -ENOSPC, name);
+	while ((n = read(in, buffer, sizeof(buffer))) > 0) {
+		r = st_write_all(out, buffer, (size_t)n);
+		if (r < 0)
+			return failed(w, r, name);
+	}
 	return n < 0 || futimens(out, times) < 0 ? failed(w, -errno, name) : 0;
 }
 
