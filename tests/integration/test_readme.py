@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documentation shows what the programs do: the tours of README.md, docs/errors.md and docs/images.md are run word for word, in a
-directory, /run and /var/lib of their own, and their output compared; what docs/HACKING.md names must exist."""
+"""The documentation shows what the programs do: the tours of README.md and of docs/errors.md, images.md and layers.md are run word for
+word, in a directory, /run and /var/lib of their own, and their output compared; what docs/HACKING.md names must exist."""
 import os
 import pathlib
 import re
@@ -23,7 +23,7 @@ VARIES = [
     (r"\b[0-9a-f]{64}\b", "DIGEST"),
     (r"\b[0-9a-f]{12}\b", "SHORT"),
     (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "TIME"),
-    (r"/\S*/(build/rootfs|bad\.json|bundle/config\.json)", r"\1"),
+    (r"/\S*/(build/rootfs|bad\.json|bundle/config\.json|here\b|image\.erofs|top/(?:layer\.vhd|mnt))", r"\1"),
     (r"process \d+$", "process PID"),
     (r"(Less than a|\d+) seconds?", "SECONDS"),
     (r"\d+\.\d+%", "PERCENT"),
@@ -118,6 +118,10 @@ def test_images():
     run_page("docs/images.md")
 
 
+def test_layers():
+    run_page("docs/layers.md")
+
+
 def function_exists(name, sources):
     return any(re.search(r"\b%s\(" % re.escape(name), text) for text in sources)
 
@@ -157,4 +161,4 @@ if __name__ == "__main__":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
         compare(*sys.argv[1:])
     else:
-        cow.main([test_names, test_links, test_readme, test_errors, test_images])
+        cow.main([test_names, test_links, test_readme, test_errors, test_images, test_layers])
