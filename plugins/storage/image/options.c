@@ -21,7 +21,8 @@ static const struct st_option load_options[] = {
 static const struct st_option ls_options[] = {
 	{ "all", 'a', NULL, NULL },
 	{ "digests", 0, NULL, "show the digest of each manifest" },
-	{ "filter", 'f', "KEY=VALUE", "only some: reference=PATTERN, dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE" },
+	{ "filter", 'f', "KEY=VALUE",
+	  "only some: reference=PATTERN, dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE" },
 	{ "format", 0, "FORMAT", "\"json\", or a template like \"{{.Repository}}:{{.Tag}}\"" },
 	{ "no-trunc", 0, NULL, "whole ids" },
 	{ "quiet", 'q', NULL, "ids only" },

@@ -261,6 +261,15 @@ static int share_hugepages(struct st_part *part, struct share *s)
 	return r < 0 ? r : set(part, s->mount, "source", s->place);
 }
 
+/* By what its source begins with. */
+static int share_source(struct st_part *part, struct share *s)
+{
+	if (strncmp(s->source, HUGEPAGES, strlen(HUGEPAGES)) == 0)
+		return share_hugepages(part, s);
+	return strncmp(s->source, SANDBOX, strlen(SANDBOX)) == 0 ? share_sandbox(part, s) :
+								   share_path(part, s);
+}
+
 static int share_one(struct st_part *part, struct json_object *mount, size_t index)
 {
 	static const char *const types[] = { "bind", "physical-disk", "virtual-disk",
@@ -291,12 +300,7 @@ static int share_one(struct st_part *part, struct json_object *mount, size_t ind
 	s.place = place;
 	if (!s.type || !s.source || !s.place)
 		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
-	if (known > 0)
-		return share_disk(part, &s);
-	if (strncmp(s.source, HUGEPAGES, strlen(HUGEPAGES)) == 0)
-		return share_hugepages(part, &s);
-	return strncmp(s.source, SANDBOX, strlen(SANDBOX)) == 0 ? share_sandbox(part, &s) :
-								 share_path(part, &s);
+	return known > 0 ? share_disk(part, &s) : share_source(part, &s);
 }
 
 int st_shares_take(struct st_part *part)
