@@ -32,8 +32,8 @@ int net_ipam_reserve(struct net_store *s, const struct net_network *n, const str
 int net_ipam_unreserve(struct net_store *s, const char *network, const struct net_addr *addr,
 		       const char *owner, struct net_error *err);
 /*
- * Frees every lease whose owner is not alive, and what is damaged.  Called under no lock of the store's;
- * alive is asked under it, and must not call the store.  *ret_freed (may be NULL): how many.
+ * Frees every lease and reservation whose owner is not alive, and what is damaged.  alive is asked under the
+ * store's lock, and may read from it.  *ret_freed (may be NULL): how many.
  */
 int net_ipam_reconcile(struct net_store *s,
 		       bool (*alive)(void *arg, const char *network, const char *owner), void *arg,

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Small files and directories of the store. */
+#include "model/store_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int net_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size)
+{
+	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t size = 0;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EUCLEAN;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (size < (size_t)st.st_size) {
+		n = read(fd, text + size, (size_t)st.st_size - size);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	text[size] = 0;
+	*ret = net_take_ptr(text);
+	*ret_size = size;
+	return 0;
+}
+
+int net_file_write(int dirfd, const char *name, const char *text, bool durable)
+{
+	static const char making[] = ".making";
+	_cleanup_close_ int fd = openat(
+		dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = fd < 0 ? -errno : net_write_all(fd, text, strlen(text));
+
+	if (r == 0 && durable && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 && renameat(dirfd, making, dirfd, name) < 0)
+		r = -errno;
+	if (r == 0 && durable && fsync(dirfd) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlinkat(dirfd, making, 0);
+	return r;
+}
+
+DIR *net_dir_open(int fd)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+
+	if (!d && own >= 0) {
+		int e = errno;
+
+		(void)close(own);
+		errno = e;
+	}
+	return d;
+}
+
+/* Every missing directory of an absolute path. */
+static int directories_make(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+int net_store_directory(struct net_store *s, int place, const char *name, int *ret, struct net_error *err)
+{
+	int parent = name ? s->base[place] : AT_FDCWD, fd, r;
+	_cleanup_free_ char *path = NULL;
+
+	if (!name) {
+		if (asprintf(&path, "%s/net", s->dirs[place]) < 0) {
+			path = NULL;
+			return net_error_errno(err, -ENOMEM, "%s", s->dirs[place]);
+		}
+		r = directories_make(path);
+		if (r < 0)
+			return net_error_errno(err, r, "%s", path);
+	} else if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST) {
+		return net_error_errno(err, -errno, "%s/net/%s", s->dirs[place], name);
+	}
+	fd = openat(parent, name ? name : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return net_error_errno(err, -errno, "%s/net%s%s", s->dirs[place], name ? "/" : "",
+				       name ? name : "");
+	*ret = fd;
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What becomes of an object that somebody asks for: the rest of it is filled in, checked against what there
+ * is, and written down; and the way back.  Nothing here touches the kernel.  Any thread; blocks.
+ */
+#ifndef NET_MODEL_MAKE_H
+#define NET_MODEL_MAKE_H
+
+#include "model/ipam.h"
+
+/*
+ * Fills in id, name, bridge, subnets (chosen, where its type has some and none were asked for; `taken`: the
+ * host's routes), gateways and the time, and writes n to the store.  -EEXIST, -EINVAL with
+ * "network NAME: cause".
+ */
+int net_network_make(struct net_store *s, struct net_network *n, const struct net_addr *taken,
+		     size_t taken_count, struct net_error *err);
+/* -EBUSY: "network NAME: is used by N endpoints". */
+int net_network_unmake(struct net_store *s, const struct net_network *n, struct net_error *err);
+
+/* Whether networks of this type have a bridge of ours; an address of their own on the host. */
+bool net_type_has_bridge(enum net_type type);
+bool net_type_is_routed(enum net_type type);
+
+/*
+ * Fills in id, the link's name, MAC, addresses (those of e->ips, else one for each family the network has)
+ * and gateways, and writes e to the store: all of it, or nothing is taken.  Also for an endpoint that is
+ * there already, whose addresses it keeps (a container that starts again).  -EADDRINUSE, -EADDRNOTAVAIL,
+ * -EINVAL.
+ */
+int net_endpoint_make(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+		      struct net_error *err);
+/* Gives back its addresses and removes it.  Gone already is success. */
+int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct net_error *err);
+
+/* At the start, and with nobody at work: leases and reservations of endpoints that are not there. */
+int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct net_error *err);
+
+#endif

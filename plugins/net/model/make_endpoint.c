@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "model/make.h"
+#include "base/util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *name_of(const struct net_endpoint *e)
+{
+	return e->name && *e->name ? e->name : e->id;
+}
+
+static const struct net_subnet *subnet_of(const struct net_network *n, const struct net_addr *ip,
+					  size_t *ret)
+{
+	struct net_addr host = net_addr_host(ip);
+
+	for (size_t i = 0; i < n->subnet_count; i++)
+		if (net_addr_contains(&n->subnets[i].prefix, &host)) {
+			*ret = i;
+			return &n->subnets[i];
+		}
+	return NULL;
+}
+
+static int ip_add(struct net_endpoint *e, const struct net_addr *ip)
+{
+	struct net_addr *grown = reallocarray(e->ips, e->ip_count + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	e->ips = grown;
+	e->ips[e->ip_count++] = *ip;
+	return 0;
+}
+
+static int lease(struct net_store *s, const struct net_network *n, size_t subnet,
+		 const struct net_addr *wanted, const struct net_endpoint *e, struct net_addr *ret,
+		 struct net_error *err)
+{
+	int r = net_ipam_take(s, n, subnet, wanted, e->id, ret, err);
+
+	if (r == 0 && e->durable) {
+		r = net_ipam_reserve(s, n, ret, e->id, err);
+		if (r < 0)
+			(void)net_ipam_free(s, n->id, ret, e->id, NULL);
+	}
+	return r;
+}
+
+/* The addresses that were asked for. */
+static int wanted_take(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+		       size_t *taken, struct net_error *err)
+{
+	char text[NET_ADDR_TEXT];
+	int r = 0;
+
+	for (; r == 0 && *taken < e->ip_count; *taken += r == 0) {
+		struct net_addr ip = e->ips[*taken];
+		size_t subnet = 0;
+
+		net_addr_format(&ip, text);
+		/* What DHCP or a chain of plugins gave is theirs. */
+		if (n->dhcp || n->type == NET_CNI)
+			continue;
+		if (!subnet_of(n, &ip, &subnet))
+			r = net_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
+					  n->name ? n->name : n->id);
+		else
+			r = lease(s, n, subnet, &ip, e, &e->ips[*taken], err);
+	}
+	return r;
+}
+
+/* One of this family, of the first subnet that has one. */
+static int family_take(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+		       int family, struct net_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n->subnet_count; i++) {
+		struct net_addr ip;
+
+		if (n->subnets[i].prefix.family != family)
+			continue;
+		r = lease(s, n, i, NULL, e, &ip, err);
+		if (r == -EADDRNOTAVAIL)
+			continue; /* another subnet may have room */
+		if (r == 0 && ip_add(e, &ip) < 0) {
+			(void)net_ipam_free(s, n->id, &ip, e->id, NULL);
+			r = net_error_errno(err, -ENOMEM, "endpoint %s", name_of(e));
+		}
+		return r;
+	}
+	return r;
+}
+
+static bool has_family(const struct net_endpoint *e, int family)
+{
+	for (size_t i = 0; i < e->ip_count; i++)
+		if (e->ips[i].family == family)
+			return true;
+	return false;
+}
+
+static void gateways_fill(const struct net_network *n, struct net_endpoint *e)
+{
+	for (size_t i = 0; i < e->ip_count; i++) {
+		struct net_addr *gateway = e->ips[i].family == AF_INET ? &e->gateway : &e->gateway6;
+		const struct net_subnet *subnet;
+		size_t which;
+
+		subnet = subnet_of(n, &e->ips[i], &which);
+		if (subnet && !gateway->family)
+			*gateway = subnet->gateway;
+	}
+}
+
+static void ips_free(struct net_store *s, const struct net_endpoint *e, const struct net_addr *ips,
+		     size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		(void)net_ipam_free(s, e->network, &ips[i], e->id, NULL);
+		if (e->durable)
+			(void)net_ipam_unreserve(s, e->network, &ips[i], e->id, NULL);
+	}
+}
+
+/* Two endpoints whose ids begin alike would share a link. */
+static int link_check(struct net_store *s, const struct net_endpoint *e, struct net_error *err)
+{
+	struct net_entry *entries;
+	size_t count;
+	int r = net_store_list(s, NET_ENDPOINTS, NULL, &entries, &count, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		if (!strncmp(entries[i].id, e->id, 8) && strcmp(entries[i].id, e->id) != 0)
+			r = net_error_set(err, -EEXIST, "endpoint %s: endpoint %s has the link %s already",
+					  name_of(e), entries[i].id, e->host_link);
+	net_entries_free(entries, count);
+	return r;
+}
+
+static int make_locked(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+		       struct net_error *err)
+{
+	size_t wanted = 0, asked = e->ip_count;
+	struct net_network *there = NULL;
+	struct net_endpoint *before = NULL;
+	bool known = net_store_endpoint(s, e->id, &before, NULL) == 0;
+	int r = link_check(s, e, err);
+
+	net_endpoint_free(before);
+	/* Still there?  It was read outside of the lock. */
+	if (r == 0)
+		r = net_store_network(s, n->id, &there, err);
+	net_network_free(there);
+	if (r == 0)
+		r = wanted_take(s, n, e, &wanted, err);
+	if (r == 0 && !has_family(e, AF_INET))
+		r = family_take(s, n, e, AF_INET, err);
+	if (r == 0 && !has_family(e, AF_INET6))
+		r = family_take(s, n, e, AF_INET6, err);
+	if (r == 0) {
+		gateways_fill(n, e);
+		r = net_store_put_endpoint(s, e, NET_PUT_ANY, err);
+	}
+	if (r < 0) {
+		/* What an endpoint that is there has asked for, it had. */
+		if (!known)
+			ips_free(s, e, e->ips, wanted);
+		if (e->ip_count > asked)
+			ips_free(s, e, e->ips + asked, e->ip_count - asked);
+		e->ip_count = asked;
+	}
+	return r;
+}
+
+int net_endpoint_make(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+		      struct net_error *err)
+{
+	int r = 0;
+
+	if (!*e->id && net_id_make(e->id) < 0)
+		r = net_error_errno(err, -EIO, "endpoint: id");
+	(void)snprintf(e->network, sizeof(e->network), "%s", n->id);
+	net_link_name("ve", e->id, e->host_link);
+	e->mac = net_endpoint_mac(n, e);
+	if (r == 0)
+		r = net_store_lock(s, err);
+	if (r < 0)
+		return r;
+	r = make_locked(s, n, e, err);
+	net_store_unlock(s);
+	return r;
+}
+
+int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct net_error *err)
+{
+	int r = net_store_lock(s, err);
+
+	if (r < 0)
+		return r;
+	/* The record first: a lease without one is found at the next start, the reverse is not. */
+	r = net_store_remove(s, NET_ENDPOINTS, e->id, err);
+	if (r == 0)
+		ips_free(s, e, e->ips, e->ip_count);
+	net_store_unlock(s);
+	return r;
+}
+
+/* Owners that are no endpoint's id are somebody else's, who frees them himself. */
+static bool owner_alive(void *arg, const char *network, const char *owner)
+{
+	struct net_endpoint *e = NULL;
+	char id[NET_ID_SIZE];
+	bool alive;
+	int r;
+
+	if (net_id_parse(owner, id) < 0)
+		return true;
+	r = net_store_endpoint(arg, id, &e, NULL);
+	alive = r == 0 ? !strcmp(e->network, network) : r != -ENOENT;
+	net_endpoint_free(e);
+	return alive;
+}
+
+int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct net_error *err)
+{
+	return net_ipam_reconcile(s, owner_alive, s, ret_freed, err);
+}
