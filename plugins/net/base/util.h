@@ -61,6 +61,16 @@ static inline int net_write_all(int fd, const char *data, size_t size)
 	return 0;
 }
 
+/* FNV-1a: for marks that are looked for again, not for strangers' data. */
+static inline unsigned net_hash(const char *text)
+{
+	unsigned h = 2166136261u;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u;
+	return h;
+}
+
 #define NET_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Links changed. */
+#include "kernel/rtnl.h"
+
+#include <errno.h>
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <string.h>
+
+int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
+		 struct net_error *err)
+{
+	char buffer[NET_RTNL_MESSAGE];
+	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, 0);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+
+	/* By index where the name is among what changes. */
+	if (change->rename) {
+		struct net_link_info found;
+		int result = net_link_find(r, name, &found, err);
+
+		if (result < 0)
+			return result;
+		info->ifi_index = found.index;
+		mnl_attr_put_strz(m, IFLA_IFNAME, change->rename);
+	} else {
+		mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	}
+	if (change->up) {
+		info->ifi_change = IFF_UP;
+		info->ifi_flags = change->up > 0 ? IFF_UP : 0;
+	}
+	if (change->mac)
+		mnl_attr_put(m, IFLA_ADDRESS, 6, change->mac);
+	if (change->mtu)
+		mnl_attr_put_u32(m, IFLA_MTU, change->mtu);
+	if (change->master)
+		mnl_attr_put_u32(m, IFLA_MASTER, change->master > 0 ? (uint32_t)change->master : 0);
+	if (change->netns)
+		mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)*change->netns);
+	if (change->alias)
+		mnl_attr_put(m, IFLA_IFALIAS, strlen(change->alias), change->alias);
+	return net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
+}
+
+int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct net_error *err)
+{
+	char buffer[NET_RTNL_MESSAGE];
+	struct nlmsghdr *m;
+	struct ifinfomsg *info;
+	struct nlattr *nest;
+	struct net_link_info found;
+	int result = net_link_find(r, name, &found, err);
+
+	if (result < 0)
+		return result;
+	m = net_rtnl_begin(buffer, RTM_SETLINK, 0);
+	info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	info->ifi_family = PF_BRIDGE;
+	info->ifi_index = found.index;
+	nest = mnl_attr_nest_start(m, IFLA_PROTINFO);
+	mnl_attr_put_u8(m, IFLA_BRPORT_MODE, hairpin);
+	mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, isolated);
+	mnl_attr_nest_end(m, nest);
+	return net_rtnl_call(r, m, NULL, NULL, err, "bridge port %s", name);
+}
+
+int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
+		 bool add, struct net_error *err)
+{
+	static const uint8_t all[6] = { 0 };
+	char buffer[NET_RTNL_MESSAGE];
+	struct nlmsghdr *m;
+	struct ndmsg *nd;
+	struct net_link_info found;
+	int result = net_link_find(r, name, &found, err);
+
+	if (result < 0)
+		return result;
+	/* Several peers for all others: they are appended. */
+	m = net_rtnl_begin(buffer, add ? RTM_NEWNEIGH : RTM_DELNEIGH,
+			   !add ? 0 : (uint16_t)(NLM_F_CREATE | (mac ? NLM_F_REPLACE : NLM_F_APPEND)));
+	nd = mnl_nlmsg_put_extra_header(m, sizeof(*nd));
+	nd->ndm_family = PF_BRIDGE;
+	nd->ndm_ifindex = found.index;
+	nd->ndm_state = NUD_PERMANENT | NUD_NOARP;
+	nd->ndm_flags = NTF_SELF;
+	mnl_attr_put(m, NDA_LLADDR, sizeof(all), mac ? mac : all);
+	if (dst)
+		mnl_attr_put(m, NDA_DST, dst->family == AF_INET ? 4 : 16, dst->bytes);
+	result = net_rtnl_call(r, m, NULL, NULL, err, "forwarding entry of %s", name);
+	return !add && result == -ENOENT ? 0 : result;
+}
