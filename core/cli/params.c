@@ -310,11 +310,31 @@ static const struct {
 	{ "name", "name" },	      { "hostname", "hostname" },       { "workdir", "cwd" },
 	{ "user", "user" },	      { "restart", "restart" },	        { "stop-signal", "stop_signal" },
 	{ "domainname", "domainname" },
-	{ "isolation", "isolation" }, { "network", "network" },     { "backend", "backend" },
+	{ "ip", "ip" },		      { "ip6", "ip6" },		        { "mac-address", "mac_address" },
+	{ "isolation", "isolation" }, { "backend", "backend" },
 }, flags[] = {
 	{ "rm", "auto_remove" },      { "interactive", "open_stdin" },  { "read-only", "read_only" },
+	{ "publish-all", "publish_all" },
 	{ "privileged", "privileged" }, { "keep-on-failure", "keep_on_failure" },
 };
+
+/* One is told as "network": it may be a mode; several are all networks. */
+static void networks(const struct cow_args *a, struct cow_strbuf *b)
+{
+	static const char *const lists[][2] = {
+		{ "publish", "ports" },	      { "network-alias", "network_alias" },
+		{ "dns", "dns" },	      { "dns-search", "dns_search" },
+		{ "dns-option", "dns_option" }, { "add-host", "add_host" },
+	};
+	const char *option = cow_args_has(a, "network") ? "network" : "net";
+
+	if (cow_args_nth(a, option, 1))
+		strings(a, option, "networks", b);
+	else
+		cow_params_string(b, "network", cow_args_nth(a, option, 0));
+	for (size_t i = 0; i < COW_ELEMENTS(lists); i++)
+		strings(a, lists[i][0], lists[i][1], b);
+}
 
 static void limits(const struct cow_args *a, struct cow_strbuf *b)
 {
@@ -347,6 +367,7 @@ int cow_params_create(const struct cow_args *a, const struct cow_params_place *p
 	if (cow_args_has(a, "stop-timeout"))
 		cow_params_int(b, "stop_timeout_s", cow_args_int(a, "stop-timeout", 0));
 	limits(a, b);
+	networks(a, b);
 	strings(a, "cap-add", "cap_add", b);
 	strings(a, "cap-drop", "cap_drop", b);
 	terminal(a, place, b);

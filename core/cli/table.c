@@ -138,7 +138,18 @@ static const struct cow_option shutdown_options[] = {
 	{ "oom-score-adj", 0, INT, "N", "How soon the kernel kills it for memory" }, \
 	{ "oom-kill-disable", 0, FLAG, NULL, "The kernel never kills it for memory" }, \
 	{ "isolation", 0, STRING, "KIND", "process or vm" }, \
-	{ "network", 0, STRING, "MODE", "none or host" }, \
+	{ "network", 0, LIST, "NETWORK", "none, host, container:NAME or NETWORK[:ip=...]" }, \
+	{ "net", 0, LIST, "NETWORK", NULL }, \
+	{ "network-alias", 0, LIST, "NAME", "Further name of it for the others of its network" }, \
+	{ "publish", 'p', LIST, "PORTS", "Publish [[HOSTIP:]HOSTPORT:]PORT[/PROTOCOL]" }, \
+	{ "publish-all", 'P', FLAG, NULL, "Publish every port that the image exposes on a free one" }, \
+	{ "ip", 0, STRING, "ADDRESS", "IPv4 address on its network" }, \
+	{ "ip6", 0, STRING, "ADDRESS", "IPv6 address on its network" }, \
+	{ "mac-address", 0, STRING, "MAC", "Link-layer address, like 02:00:00:00:00:01" }, \
+	{ "dns", 0, LIST, "ADDRESS", "Server in its resolv.conf" }, \
+	{ "dns-search", 0, LIST, "DOMAIN", "Search domain in its resolv.conf" }, \
+	{ "dns-option", 0, LIST, "OPTION", "Option in its resolv.conf" }, \
+	{ "add-host", 0, LIST, "NAME:ADDRESS", "Line in its hosts; ADDRESS may be host-gateway" }, \
 	{ "backend", 0, STRING, "NAME", "Backend that has to run it" }, \
 	{ "keep-on-failure", 0, FLAG, NULL, "Keep what was taken when creating fails, for `release`" }, \
 	{ "cidfile", 0, STRING, "FILE", "Write the container's id to a file" }

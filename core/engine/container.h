@@ -75,6 +75,7 @@ struct definition {
 	char *id, *name, *owner, *image;
 	char *bundle, *rootfs, *backend, *isolation; /* each may be NULL */
 	char *labels, *annotations, *args;           /* JSON */
+	char *network_of; /* the container whose network namespace it joins; NULL: none */
 	char *options; /* the create parameters without the spec, JSON */
 	char *resolved;         /* of an image: {"digest","name","config"}, JSON; else NULL */
 	char *request_options;  /* options with "resolved" in them; NULL: options are all */
@@ -82,6 +83,7 @@ struct definition {
 	uint64_t created_ns;
 	uint32_t schema_major, schema_minor;
 	bool from_image;
+	bool network_plugin; /* it asks for a network that a plugin has to make */
 	bool terminal, open_stdin, keep_on_failure, auto_remove, has_linux;
 	int stop_signal;
 	uint32_t stop_ms;
@@ -352,6 +354,11 @@ int exec_internal(struct container *c, const char *process, int out,
 void process_take(struct process *p, const struct cow_answer *answer,
 		  void (*ended)(void *arg, struct process *process), void *arg);
 void processes_free(struct container *c);
+/* ---- network.c */
+
+/* Before each start: joins another container's namespace; -ENOTSUP: nobody makes what it asks for. */
+int network_begin(struct container *c, struct cow_error *err);
+
 char *container_rootfs(const struct container *c); /* absolute, to be freed */
 void process_forget(struct process *p);
 struct process *process_find(struct container *c, uint64_t id);

@@ -30,6 +30,7 @@ void definition_destroy(struct definition *d)
 	free(d->backend);
 	free(d->isolation);
 	free(d->labels);
+	free(d->network_of);
 	free(d->annotations);
 	free(d->args);
 	free(d->options);
@@ -167,6 +168,8 @@ static void take_create(struct definition *d, struct cow_create *create)
 	d->isolation = cow_take_ptr(create->isolation);
 	d->labels = text_of(create->labels);
 	d->from_image = create->from_image;
+	d->network_plugin = create->network_plugin;
+	d->network_of = create->network_of ? strdup(create->network_of) : NULL;
 	d->open_stdin = create->open_stdin;
 	d->keep_on_failure = create->keep_on_failure;
 	d->auto_remove = create->auto_remove;
@@ -176,6 +179,13 @@ static void take_create(struct definition *d, struct cow_create *create)
 	create->health.test = NULL;
 	d->log_max_bytes = create->log_max_bytes;
 	d->log_files = create->log_files ? create->log_files : 1;
+}
+
+/* Whether there was memory for all of it. */
+static bool is_whole(const struct definition *d, const struct cow_create *create)
+{
+	return d->options && d->spec && d->id && d->name && d->owner &&
+	       (d->network_of || !create->network_of);
 }
 
 int definition_make(struct cow_create *create, struct json_object *params, uint32_t windows_build,
@@ -198,7 +208,7 @@ int definition_make(struct cow_create *create, struct json_object *params, uint3
 		rc = cow_error_set(err, -ENOTSUP, "LCOW v1 not supported");
 	if (rc == 0 && add_resolved(d, create->resolved) < 0)
 		rc = cow_error_set(err, -ENOMEM, "container: out of memory");
-	if (rc == 0 && (!d->options || !d->spec || !d->id || !d->name || !d->owner))
+	if (rc == 0 && !is_whole(d, create))
 		rc = cow_error_set(err, -ENOMEM, "container: out of memory");
 	if (rc < 0)
 		definition_destroy(d);

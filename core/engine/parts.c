@@ -363,6 +363,8 @@ int parts_run(struct container *c, unsigned which, unsigned txn_flags, cow_txn_d
 		c->tree_changed = false;
 	}
 	rc = which & PARTS_TAKE ? check_durable(c, err) : 0;
+	if (rc == 0 && which & PARTS_MAKE)
+		rc = network_begin(c, err);
 	if (rc == 0)
 		rc = choose_backend(c, err);
 	if (rc < 0)

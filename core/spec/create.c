@@ -17,7 +17,9 @@ const char *const cow_create_keys[] = {
 	"id", "name", "owner", "bundle", "spec", "rootfs", "image", "args", "env", "cwd", "user",
 	"hostname", "domainname", "labels", "annotations", "terminal", "height", "width", "memory",
 	"cpus", "pids", "mounts", "cap_add", "cap_drop", "privileged", "read_only",
-	"no_new_privileges", "network", "entrypoint", "platform", "pull", "storage_opt", "init",
+	"no_new_privileges", "network", "networks", "ports", "publish_all",
+	"network_alias", "ip", "ip6", "mac_address", "dns", "dns_search", "dns_option", "add_host",
+	"entrypoint", "platform", "pull", "storage_opt", "init",
 	"open_stdin", "keep_on_failure", "auto_remove",
 	"stop_signal", "stop_timeout_s", "restart", "health", "log", "backend", "isolation",
 	"schema_version", "devices", "groups", "namespaces", "cgroup_parent", "patch", NULL,
@@ -463,6 +465,9 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 		return r;
 	}
 	c->as_bundle = is_as_bundle(at);
+	c->network_plugin = c->options->network.plugin;
+	if (c->options->network.mode == COW_NETWORK_CONTAINER)
+		c->network_of = c->options->network.of;
 	if (!c->from_image) /* an image may have something to say to it yet */
 		cow_health_defaults(&c->health);
 	*ret = c;

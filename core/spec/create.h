@@ -72,6 +72,8 @@ struct cow_create {
 	struct cow_restart restart;
 	struct cow_health health; /* complete after cow_create_take_image(), where from_image */
 	bool health_off;          /* also what an image says */
+	bool network_plugin; /* asks for a network that a plugin has to make */
+	const char *network_of; /* the container whose network namespace it joins, or NULL */
 	uint64_t log_max_bytes; /* of one file; 0: no bound */
 	uint32_t log_files;     /* kept, the current one included */
 

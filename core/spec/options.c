@@ -31,6 +31,7 @@ void cow_spec_options_destroy(struct cow_spec_options *options)
 		mount_finish(&options->mounts[i]);
 	free(options->mounts);
 	cow_tuning_finish(&options->tuning);
+	cow_network_finish(&options->network);
 	free(options);
 }
 
@@ -176,16 +177,12 @@ static int parse_process(const struct cow_json *at, struct cow_spec_options *o,
 static int parse_surroundings(const struct cow_json *at, struct cow_spec_options *o,
 			      struct cow_error *err)
 {
-	static const char *const networks[] = { "none", "host", NULL };
-	int network = -1, r = cow_value_string(at, "hostname", &o->hostname, err);
+	int r = cow_value_string(at, "hostname", &o->hostname, err);
 
 	if (r == 0)
 		r = cow_value_string(at, "domainname", &o->domainname, err);
 	if (r == 0)
-		r = cow_value_choice(at, "network", networks, &network, err);
-	o->network = network < 0 ? COW_NETWORK_AS_SPEC
-		     : network	 ? COW_NETWORK_HOST
-				 : COW_NETWORK_NONE;
+		r = cow_network_parse(at, &o->network, err);
 	if (r == 0)
 		r = cow_value_string_map(at, "annotations", &o->annotations, err);
 	if (r == 0)

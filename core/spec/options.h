@@ -5,11 +5,10 @@
 
 #include "base/error.h"
 #include "spec/json.h"
+#include "spec/network.h"
 #include "spec/tuning.h"
 
 #include <stdint.h>
-
-enum cow_network { COW_NETWORK_AS_SPEC, COW_NETWORK_NONE, COW_NETWORK_HOST };
 
 struct cow_mount_option {
 	char *type, *source, *target; /* source NULL: none */
@@ -33,7 +32,7 @@ struct cow_spec_options {
 	size_t mount_count;
 	uint64_t cap_add, cap_drop; /* masks */
 	bool privileged;
-	enum cow_network network;
+	struct cow_network_option network;
 	struct cow_tuning tuning;
 };
 

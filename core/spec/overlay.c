@@ -245,13 +245,13 @@ static int overlay_mounts(struct json_object *spec, const struct cow_spec_option
 	return r;
 }
 
-static int overlay_network(struct json_object *spec, enum cow_network network)
+static int overlay_network(struct json_object *spec, const struct cow_network_option *network)
 {
 	struct json_object *namespaces, *entry;
 	size_t i;
 	int r;
 
-	if (network == COW_NETWORK_AS_SPEC)
+	if (network->mode == COW_NETWORK_AS_SPEC)
 		return 0;
 	namespaces = cow_json_want_array(cow_json_want_object(spec, "linux"), "namespaces");
 	if (!namespaces)
@@ -259,10 +259,12 @@ static int overlay_network(struct json_object *spec, enum cow_network network)
 	i = find_by(namespaces, "type", "network");
 	if (i < json_object_array_length(namespaces))
 		(void)json_object_array_del_idx(namespaces, i, 1);
-	if (network == COW_NETWORK_HOST)
+	if (network->mode == COW_NETWORK_HOST)
 		return 0;
 	entry = json_object_new_object();
 	r = put_string(entry, "type", "network");
+	if (r == 0 && network->mode == COW_NETWORK_PATH)
+		r = put_string(entry, "path", network->of);
 	if (r == 0)
 		return cow_json_append(namespaces, entry);
 	json_object_put(entry);
@@ -342,7 +344,7 @@ int cow_spec_overlay(struct json_object *spec, const struct cow_spec_options *o,
 	if (r == 0)
 		r = overlay_resources(spec, o);
 	if (r == 0)
-		r = overlay_network(spec, o->network);
+		r = overlay_network(spec, &o->network);
 	if (r == 0)
 		r = overlay_mounts(spec, o);
 	if (r == 0 && o->privileged)

@@ -129,8 +129,9 @@ static void refuses_wrong_parameters(void **state)
 		  "/mounts/0/type: \"nfs\" is not one of bind, tmpfs" },
 		{ "{\"rootfs\":\"/\",\"cap_add\":[\"FLY\"]}",
 		  "/cap_add/0: unknown capability \"FLY\"" },
-		{ "{\"rootfs\":\"/\",\"network\":\"moon\"}",
-		  "/network: \"moon\" is not one of none, host" },
+		{ "{\"rootfs\":\"/\",\"network\":\"-moon\"}",
+		  "/network: \"-moon\" is not none, host, container:NAME, ns:/PATH or a network's "
+		  "NAME[:KEY=VALUE,…]" },
 		{ "{\"rootfs\":\"/\",\"labels\":{\"a\":1}}", "/labels/a: not a string" },
 		{ "{\"rootfs\":\"/\",\"stop_signal\":\"HUPP\"}",
 		  "/stop_signal: unknown signal \"HUPP\"" },
