@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 static const char skeleton[] =
 	"{\"ociVersion\":\"1.0.2\","
@@ -141,6 +142,8 @@ struct json_object *cow_spec_default(const char *rootfs, const char *hostname, b
 		r = cow_json_put(spec, "hostname", json_object_new_string(hostname));
 	if (r == 0)
 		r = add_confinement(spec, privileged);
+	if (r == 0 && geteuid() != 0)
+		r = cow_spec_rootless(spec, geteuid(), getegid());
 	if (r < 0) {
 		json_object_put(spec);
 		return NULL;

@@ -47,6 +47,12 @@ void cow_spec_options_destroy(struct cow_spec_options *options); /* NULL is fine
 /* ---- defaults.c: the spec that `rootfs` starts from; the caller's.  NULL: out of memory. */
 struct json_object *cow_spec_default(const char *rootfs, const char *hostname, bool privileged);
 
+/*
+ * ---- rootless.c: such a spec, for a supervisor that is not root but uid and gid: root inside is that user,
+ * there are no others.  0 or -ENOMEM.  cow_spec_default() does it where it has to.
+ */
+int cow_spec_rootless(struct json_object *spec, uint32_t uid, uint32_t gid);
+
 /* ---- caps.c */
 #define COW_CAP_COUNT 41
 extern const char *const cow_cap_names[COW_CAP_COUNT]; /* "CAP_CHOWN", indexed by number */

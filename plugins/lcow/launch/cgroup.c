@@ -70,7 +70,7 @@ static int new_settings(struct launch_cgroup *cg, const struct cgroup_host *host
 		if (r < 0)
 			return parent_fail(err, r, "cgroup %s", cg->path);
 	}
-	if (!plan->cgroup_devices.n)
+	if (!cgroup_devices_wanted(plan))
 		return 0;
 	if (!cgroup_host_find(host, "devices"))
 		return parent_error(

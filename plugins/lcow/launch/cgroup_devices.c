@@ -51,12 +51,17 @@ static int devices_v1(const char *dir, const struct launch_plan *plan, struct la
 	return r;
 }
 
+bool cgroup_devices_wanted(const struct launch_plan *plan)
+{
+	return plan->cgroup_devices.n && geteuid() == 0;
+}
+
 int cgroup_devices(const struct launch_cgroup *cg, const struct launch_plan *plan,
 		   struct launch_error *err)
 {
 	const char *dir;
 
-	if (!plan->cgroup_devices.n)
+	if (!cgroup_devices_wanted(plan))
 		return 0;
 	if (cg->mode == LAUNCH_CGROUP_V2)
 		return cgroup_bpf_attach(cgroup_tracking(cg)->dir, plan, err);

@@ -73,6 +73,11 @@ int cgroup_enable(const struct launch_cgroup *cg, const struct launch_plan *plan
 		  struct launch_error *err);
 int cgroup_apply(const struct launch_cgroup *cg, const struct launch_plan *plan, bool all,
 		 struct launch_error *err);
+/*
+ * Not without root: such a container makes no devices, and opens those of the host as its user may.
+ * Neither a rule (v1) nor a program (v2) can be set then.
+ */
+bool cgroup_devices_wanted(const struct launch_plan *plan);
 int cgroup_devices(const struct launch_cgroup *cg, const struct launch_plan *plan,
 		   struct launch_error *err);
 /* One rule as v1's files take it: "c 1:3 rwm". */

@@ -102,9 +102,14 @@ static uint32_t prepare_last_cap(void)
 	return cached;
 }
 
+/* Without root, the group map of a user namespace is written only where setgroups is denied. */
 static bool prepare_denies_setgroups(const struct launch *l)
 {
-	return l->plan->clone_flags & CLONE_NEWUSER && geteuid() != 0;
+	bool user = l->plan->clone_flags & CLONE_NEWUSER;
+
+	for (uint32_t i = 0; i < l->plan->joins.n; i++)
+		user |= launch_at(l->plan, l->plan->joins, struct launch_ns_join, i)->type == CLONE_NEWUSER;
+	return user && geteuid() != 0;
 }
 
 /* The plan as the stub gets it. */
