@@ -242,6 +242,21 @@ int net_table_put_network(struct net_table *t, const struct net_network *n, stru
 	return r < 0 ? r : texts_put(t, n->id, &add, &remove, err);
 }
 
+/* What is about neighbours, too, as they reach each other without passing the host. */
+static bool filters(const struct net_network *n, const struct net_endpoint *e)
+{
+	static const enum net_policy_kind kinds[] = { NET_POLICY_ACL, NET_POLICY_TIER,
+						      NET_POLICY_PROXY };
+
+	if (!n->bridge[0] || n->type == NET_CNI)
+		return false;
+	for (size_t i = 0; i < NET_ELEMENTS(kinds); i++)
+		if (net_policies_find(e->policies, e->policy_count, kinds[i]) ||
+		    net_policies_find(n->policies, n->policy_count, kinds[i]))
+			return true;
+	return e->disable_icc;
+}
+
 int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 			   const struct net_endpoint *e, struct net_error *err)
 {
@@ -249,6 +264,8 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 	struct entry *entry;
 	int r = net_rules_endpoint(t->name, n, e, &add, &remove, err);
 
+	if (r == 0 && filters(n, e))
+		r = bridge_filter(n->bridge, err);
 	if (r < 0)
 		return r;
 	r = entry_make(e->id, &add, &remove, &entry);

@@ -39,4 +39,7 @@ void conntrack_forget(const struct net_addr *addr);
 /* Those to a port of the host that were there before it was published. */
 void conntrack_forget_port(int family, uint8_t protocol, uint16_t port);
 
+/* Packets between containers of this bridge pass our rules.  -EOPNOTSUPP: the kernel cannot. */
+int bridge_filter(const char *bridge, struct net_error *err);
+
 #endif
