@@ -109,13 +109,18 @@ static int member_parse(const struct kind *k, struct json_object *o, enum net_po
 	case MEMBER_TEXT:
 		return net_member_copy(o, key, &p->text, err);
 	case MEMBER_ADDR:
-		return net_member_addr(o, key, &p->address, err);
+		r = net_member_addr(o, key, &p->address, err);
+		there = p->address.family;
+		break;
 	case MEMBER_MAC:
-		return net_member_mac(o, key, &p->mac, err);
+		r = net_member_mac(o, key, &p->mac, err);
+		there = p->mac.set;
+		break;
 	case MEMBER_BOOL:
 		return net_json_bool(o, key, &p->enable, err);
 	}
-	return -EINVAL;
+	/* An empty text is none. */
+	return r < 0 || there ? r : net_error_set(err, -EINVAL, "%s: missing", key);
 }
 
 static int kept_parse(const struct kind *k, struct json_object *o, struct net_policy *p,

@@ -269,6 +269,8 @@ static const struct {
 	  HCN("SourceMacAddress", "\"SourceMacAddress\":\"01-00-5e-00-00-01\""),
 	  "Policies[0]: SourceMacAddress: \"01-00-5e-00-00-01\" is not the address of an "
 	  "interface" },
+	{ NET_POLICY_OF_NETWORK, HCN("SourceMacAddress", "\"SourceMacAddress\":\"\""),
+	  "Policies[0]: SourceMacAddress: missing" },
 	{ NET_POLICY_OF_ENDPOINT, HCN("SDNRoute", "\"NextHop\":\"10.0.0.1\""),
 	  "Policies[0]: DestinationPrefix: missing" },
 	{ NET_POLICY_OF_ENDPOINT,
