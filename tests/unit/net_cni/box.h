@@ -102,4 +102,22 @@ static inline int box_end(void **state)
 	return waitpid(pid, NULL, 0) == pid ? 0 : -1;
 }
 
+/*
+ * It notes what it is told; fails when a file says so; else hands on prevResult, or gives the first result.
+ * No cat, no sed: only what the shell itself has, for speed.
+ */
+static const char box_plugin[] =
+	"#!/bin/sh\n"
+	"me=${0##*/}; here=${0%/*}/..\n"
+	"in=; while read -r line || [ -n \"$line\" ]; do in=$in$line; done\n"
+	"echo \"$CNI_COMMAND $me $CNI_CONTAINERID $CNI_NETNS $CNI_IFNAME $CNI_ARGS $in\" >>$here/log\n"
+	"[ ! -e $here/$CNI_COMMAND-$me ] || . $here/$CNI_COMMAND-$me\n"
+	"[ $CNI_COMMAND = ADD ] || exit 0\n"
+	"case $in in *prevResult*) r=${in#*\\\"prevResult\\\":}; r=${r%,\\\"runtimeConfig\\\"*}; "
+	"  case $in in *runtimeConfig*) echo \"$r\";; *) echo \"${r%?}\";; esac;;\n"
+	"*) echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"br\"},{\"name\":\"eth0\","
+	"\"mac\":\"02:00:00:00:00:01\",\"sandbox\":\"/ns\"}],"
+	"\"ips\":[{\"address\":\"10.9.0.2/24\",\"gateway\":\"10.9.0.1\",\"interface\":1}],"
+	"\"dns\":{\"nameservers\":[\"10.9.0.1\"],\"domain\":\"x.example\"}}';; esac\n";
+
 #endif

@@ -8,24 +8,6 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-/*
- * It notes what it is told; fails when a file says so; else hands on prevResult, or gives the first result.
- * No cat, no sed: only what the shell itself has, for speed.
- */
-static const char plugin[] =
-	"#!/bin/sh\n"
-	"me=${0##*/}; here=${0%/*}/..\n"
-	"in=; while read -r line || [ -n \"$line\" ]; do in=$in$line; done\n"
-	"echo \"$CNI_COMMAND $me $CNI_CONTAINERID $CNI_NETNS $CNI_IFNAME $CNI_ARGS $in\" >>$here/log\n"
-	"[ ! -e $here/$CNI_COMMAND-$me ] || . $here/$CNI_COMMAND-$me\n"
-	"[ $CNI_COMMAND = ADD ] || exit 0\n"
-	"case $in in *prevResult*) r=${in#*\\\"prevResult\\\":}; r=${r%,\\\"runtimeConfig\\\"*}; "
-	"  case $in in *runtimeConfig*) echo \"$r\";; *) echo \"${r%?}\";; esac;;\n"
-	"*) echo '{\"cniVersion\":\"1.0.0\",\"interfaces\":[{\"name\":\"br\"},{\"name\":\"eth0\","
-	"\"mac\":\"02:00:00:00:00:01\",\"sandbox\":\"/ns\"}],"
-	"\"ips\":[{\"address\":\"10.9.0.2/24\",\"gateway\":\"10.9.0.1\",\"interface\":1}],"
-	"\"dns\":{\"nameservers\":[\"10.9.0.1\"],\"domain\":\"x.example\"}}';; esac\n";
-
 static const struct net_cni_attachment at = { .container = "c1", .network = "net", .ifname = "eth0",
 					      .netns = "/proc/self/ns/net", .args = "K8S=1;A=b" };
 
@@ -34,7 +16,7 @@ static struct net_cni_list *list(void)
 	struct net_cni_list *l = NULL;
 
 	for (char name[] = "bin/a"; name[4] <= 'c'; name[4]++)
-		box_file(name, 0755, "%s", plugin);
+		box_file(name, 0755, "%s", box_plugin);
 	box_file("net.d/10-net.conflist", 0644,
 		 "{\"cniVersion\":\"1.0.0\",\"name\":\"net\",\"plugins\":["
 		 "{\"type\":\"a\",\"ipam\":{\"x\":[1]}},"
@@ -228,7 +210,7 @@ static void errors_are_told_and_undone(void **state)
 	/* Its DEL could not be run either: the cache keeps the attachment, until it can. */
 	assert_non_null(strstr(box.err.text, "; undoing it: cni net: there is no plugin b in "));
 	assert_int_equal(box_count(box.cache), 1);
-	box_file("bin/b", 0755, "%s", plugin);
+	box_file("bin/b", 0755, "%s", box_plugin);
 	assert_int_equal(net_cni_del(&box.paths, &at, NULL, &box.err), 0);
 	assert_ran("DEL c,DEL b,DEL a");
 	assert_int_equal(box_count(box.cache), 0);
