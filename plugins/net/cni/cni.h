@@ -15,6 +15,7 @@
 #include "base/error.h"
 
 #include <json-c/json.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,7 @@ struct net_cni_attachment {
 struct net_cni_limits {
 	uint32_t timeout_ms; /* one plugin; 0: 30000.  A plugin that takes longer is killed with its group. */
 	int cancel_fd;       /* an eventfd; readable: the same, -ECANCELED.  Only polled.  0, -1: none */
+	const atomic_bool *stop; /* set: likewise, within a tenth of a second; or NULL */
 };
 
 /* An interface in the result; sandbox: the netns, or NULL for one of the host's. */

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define TIMEOUT_MS 30000
+#define STOP_MS 100
 #define AGAIN 11 /* CNI's "try again later" */
 #define WORDS 300
 
@@ -162,14 +163,15 @@ static int spawn_wait(pid_t pid, int pidfd, const struct net_cni_limits *limits,
 	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN },
 			       { .fd = limits && limits->cancel_fd > 0 ? limits->cancel_fd : -1,
 				 .events = POLLIN } };
+	const atomic_bool *stop = limits ? limits->stop : NULL;
 	int r = 0, n;
 
 	for (;;) {
 		left = end - now_ms();
-		n = poll(p, 2, left > 0 ? (int)left : 0);
+		n = poll(p, 2, left <= 0 ? 0 : stop && left > STOP_MS ? STOP_MS : (int)left);
 		if (n > 0 && p[0].revents)
 			break;
-		if (n > 0)
+		if (n > 0 || (stop && atomic_load(stop)))
 			r = -ECANCELED;
 		else if (left <= 0)
 			r = -ETIMEDOUT;

@@ -246,11 +246,14 @@ static void canceled(void **state)
 {
 	struct net_cni_list *l = list();
 	struct net_cni_limits limits = { .cancel_fd = eventfd(1, EFD_CLOEXEC) };
+	const atomic_bool stop = true;
 
 	(void)state;
 	failing("ADD-a", "sleep 30");
 	add_fails(l, &limits, -ECANCELED, "cni net: a: ADD was canceled");
 	assert_int_equal(close(limits.cancel_fd), 0);
+	limits = (struct net_cni_limits){ .stop = &stop };
+	add_fails(l, &limits, -ECANCELED, "cni net: a: ADD was canceled");
 	net_cni_list_free(l);
 }
 
