@@ -156,27 +156,38 @@ static uint32_t timeout_ms(const struct net_cni_limits *limits)
 	return limits && limits->timeout_ms ? limits->timeout_ms : TIMEOUT_MS;
 }
 
+/* How long until the next look; 0: its time is over. */
+static int wait_ms(const struct net_cni_limits *limits, int64_t end)
+{
+	int64_t left = end - now_ms();
+
+	if (limits && limits->stop && left > STOP_MS)
+		return STOP_MS;
+	return left > 0 ? (int)left : 0;
+}
+
+static bool unwanted(const struct net_cni_limits *limits, const struct pollfd *cancel)
+{
+	return cancel->revents || (limits && limits->stop && atomic_load(limits->stop));
+}
+
 /* 0: it has ended; -ETIMEDOUT, -ECANCELED: it was killed.  Reaped, in any case. */
 static int spawn_wait(pid_t pid, int pidfd, const struct net_cni_limits *limits, siginfo_t *info)
 {
-	int64_t end = now_ms() + timeout_ms(limits), left;
-	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN },
-			       { .fd = limits && limits->cancel_fd > 0 ? limits->cancel_fd : -1,
-				 .events = POLLIN } };
-	const atomic_bool *stop = limits ? limits->stop : NULL;
-	int r = 0, n;
+	int64_t end = now_ms() + timeout_ms(limits);
+	int cancel = limits && limits->cancel_fd > 0 ? limits->cancel_fd : -1, r = 0;
+	struct pollfd p[2] = { { .fd = pidfd, .events = POLLIN }, { .fd = cancel, .events = POLLIN } };
 
-	for (;;) {
-		left = end - now_ms();
-		n = poll(p, 2, left <= 0 ? 0 : stop && left > STOP_MS ? STOP_MS : (int)left);
-		if (n > 0 && p[0].revents)
+	while (r == 0) {
+		int left = wait_ms(limits, end);
+
+		(void)poll(p, 2, left);
+		if (p[0].revents)
 			break;
-		if (n > 0 || (stop && atomic_load(stop)))
+		if (unwanted(limits, &p[1]))
 			r = -ECANCELED;
-		else if (left <= 0)
+		else if (!left)
 			r = -ETIMEDOUT;
-		if (r < 0)
-			break;
 	}
 	if (r < 0) {
 		(void)kill(-pid, SIGKILL);
