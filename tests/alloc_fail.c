@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,9 @@ int __real_vasprintf(char **ret, const char *format, va_list ap);
 int __wrap_vasprintf(char **ret, const char *format, va_list ap);
 int __wrap_asprintf(char **ret, const char *format, ...);
 
-static unsigned left; /* allocations until the one that fails; 0: none will */
-static bool failed;
+/* Atomic: what is tested may have threads.  Which of them fails is then not always the same. */
+static atomic_uint left; /* allocations until the one that fails; 0: none will */
+static atomic_bool failed;
 
 void alloc_fail_arm(unsigned n)
 {
@@ -46,9 +48,13 @@ bool alloc_fail_stop(void)
 	return failed;
 }
 
-static bool alloc_fails(void)
+bool alloc_fail_now(void)
 {
-	if (left == 0 || --left > 0)
+	unsigned n = left;
+
+	while (n > 0 && !atomic_compare_exchange_weak(&left, &n, n - 1))
+		;
+	if (n != 1)
 		return false;
 	failed = true;
 	errno = ENOMEM;
@@ -57,37 +63,37 @@ static bool alloc_fails(void)
 
 void *__wrap_malloc(size_t size)
 {
-	return alloc_fails() ? NULL : __real_malloc(size);
+	return alloc_fail_now() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	return alloc_fails() ? NULL : __real_calloc(n, size);
+	return alloc_fail_now() ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t size)
 {
-	return alloc_fails() ? NULL : __real_realloc(p, size);
+	return alloc_fail_now() ? NULL : __real_realloc(p, size);
 }
 
 void *__wrap_reallocarray(void *p, size_t n, size_t size)
 {
-	return alloc_fails() ? NULL : __real_reallocarray(p, n, size);
+	return alloc_fail_now() ? NULL : __real_reallocarray(p, n, size);
 }
 
 char *__wrap_strdup(const char *s)
 {
-	return alloc_fails() ? NULL : __real_strdup(s);
+	return alloc_fail_now() ? NULL : __real_strdup(s);
 }
 
 char *__wrap_strndup(const char *s, size_t n)
 {
-	return alloc_fails() ? NULL : __real_strndup(s, n);
+	return alloc_fail_now() ? NULL : __real_strndup(s, n);
 }
 
 int __wrap_vasprintf(char **ret, const char *format, va_list ap)
 {
-	if (alloc_fails()) {
+	if (alloc_fail_now()) {
 		*ret = NULL;
 		return -1;
 	}

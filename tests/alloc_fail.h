@@ -17,5 +17,7 @@ void alloc_fail_arm(unsigned n);
 bool alloc_fail_next(unsigned n);
 /* No more failures, e.g. before judging the outcome; true: one did fail since alloc_fail_arm(). */
 bool alloc_fail_stop(void);
+/* For functions that stand in for others: is this the one? */
+bool alloc_fail_now(void);
 
 #endif

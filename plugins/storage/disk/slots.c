@@ -113,40 +113,80 @@ int st_slots_remove(struct st_slots *t, const char *path, const char *owner, boo
 	return -ENOENT;
 }
 
-static struct json_object *slot_object(const struct st_slot *s, unsigned c, unsigned l)
+/* Takes value, which is NULL where there was no memory for it. */
+static int put(struct json_object *o, const char *key, struct json_object *value)
 {
-	struct json_object *o = json_object_new_object(), *owners = json_object_new_array();
+	if (value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
 
-	for (size_t i = 0; i < s->owner_count; i++)
-		(void)json_object_array_add(owners, json_object_new_string(s->owners[i]));
-	(void)json_object_object_add(o, "controller", json_object_new_int((int)c));
-	(void)json_object_object_add(o, "lun", json_object_new_int((int)l));
-	(void)json_object_object_add(o, "path", json_object_new_string(s->path));
-	(void)json_object_object_add(o, "owners", owners);
-	(void)json_object_object_add(o, "readonly", json_object_new_boolean(s->readonly));
-	(void)json_object_object_add(o, "token", json_object_new_string(s->token));
-	(void)json_object_object_add(o, "device", json_object_new_string(s->device));
-	(void)json_object_object_add(o, "size", json_object_new_int64((int64_t)s->size));
-	return o;
+static int append(struct json_object *array, struct json_object *value)
+{
+	if (value && json_object_array_add(array, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
+
+static int owners_put(struct json_object *o, const struct st_slot *s)
+{
+	struct json_object *owners = json_object_new_array();
+	int r = put(o, "owners", owners);
+
+	for (size_t i = 0; r == 0 && i < s->owner_count; i++)
+		r = append(owners, json_object_new_string(s->owners[i]));
+	return r;
+}
+
+static int slot_append(struct json_object *slots, const struct st_slot *s, unsigned c, unsigned l)
+{
+	struct json_object *o = json_object_new_object();
+	int r = append(slots, o);
+
+	if (r < 0)
+		return r;
+	return put(o, "controller", json_object_new_int((int)c)) ?:
+	       put(o, "lun", json_object_new_int((int)l)) ?:
+	       put(o, "path", json_object_new_string(s->path)) ?: owners_put(o, s) ?:
+	       put(o, "readonly", json_object_new_boolean(s->readonly)) ?:
+	       put(o, "token", json_object_new_string(s->token)) ?:
+	       put(o, "device", json_object_new_string(s->device)) ?:
+	       put(o, "size", json_object_new_int64((int64_t)s->size));
+}
+
+static int table_put(struct json_object *o, const struct st_slots *t)
+{
+	struct json_object *slots = json_object_new_array();
+	int r = put(o, "version", json_object_new_int(1)) ?:
+		put(o, "controllers", json_object_new_int((int)t->controllers)) ?:
+		put(o, "boot", json_object_new_string(t->boot));
+
+	if (r < 0) {
+		json_object_put(slots);
+		return r;
+	}
+	r = put(o, "slots", slots);
+	for (unsigned i = 0; r == 0 && i < ST_DISK_CONTROLLERS * ST_DISK_LUNS; i++) {
+		unsigned c = i / ST_DISK_LUNS, l = i % ST_DISK_LUNS;
+
+		if (t->slot[c][l].path)
+			r = slot_append(slots, &t->slot[c][l], c, l);
+	}
+	return r;
 }
 
 char *st_slots_text(const struct st_slots *t)
 {
-	struct json_object *o = json_object_new_object(), *slots = json_object_new_array();
-	char *text;
+	struct json_object *o = json_object_new_object();
+	const char *text = o && table_put(o, t) == 0 ?
+				   json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN) :
+				   NULL;
+	char *copy = text ? strdup(text) : NULL;
 
-	for (unsigned c = 0; c < ST_DISK_CONTROLLERS; c++)
-		for (unsigned l = 0; l < ST_DISK_LUNS; l++)
-			if (t->slot[c][l].path)
-				(void)json_object_array_add(slots,
-							    slot_object(&t->slot[c][l], c, l));
-	(void)json_object_object_add(o, "version", json_object_new_int(1));
-	(void)json_object_object_add(o, "controllers", json_object_new_int((int)t->controllers));
-	(void)json_object_object_add(o, "boot", json_object_new_string(t->boot));
-	(void)json_object_object_add(o, "slots", slots);
-	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
 	json_object_put(o);
-	return text;
+	return copy;
 }
 
 static bool text_copy(struct json_object *o, const char *key, char *to, size_t size)
@@ -165,7 +205,10 @@ static int slot_parse(struct json_object *o, struct st_slots *t)
 	int c = json_object_get_int(json_object_object_get(o, "controller"));
 	int l = json_object_get_int(json_object_object_get(o, "lun")), r = 0;
 	struct json_object *owners = json_object_object_get(o, "owners");
-	const char *path = json_object_get_string(json_object_object_get(o, "path"));
+	struct json_object *named = json_object_object_get(o, "path");
+	const char *path = json_object_is_type(named, json_type_string) ?
+				   json_object_get_string(named) :
+				   NULL;
 	struct st_slot *s;
 
 	if (c < 0 || c >= (int)ST_DISK_CONTROLLERS || l < 0 || l >= (int)ST_DISK_LUNS || !path ||

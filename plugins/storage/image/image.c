@@ -127,12 +127,11 @@ int st_layer_reach(struct st_store *s, const char *chain, struct st_set *chains,
 		struct st_layer l;
 
 		r = st_store_layer(s, at, &l, err);
-		if (r == 0)
-			r = st_set_add(chains, at);
-		if (r == 0) {
-			(void)strcpy(at, l.parent);
-			st_layer_finish(&l);
-		}
+		if (r < 0)
+			break;
+		r = st_set_add(chains, at);
+		(void)strcpy(at, l.parent);
+		st_layer_finish(&l);
 	}
 	return r;
 }
@@ -149,6 +148,7 @@ static void documents_finish(struct documents *d)
 	st_manifest_finish(&d->manifest);
 	st_config_finish(&d->config);
 	free(d->config_text);
+	d->config_text = NULL;
 }
 
 static int documents_read(struct st_store *s, const char *digest, struct documents *d,

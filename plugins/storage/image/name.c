@@ -116,13 +116,16 @@ static int repository_read(const char *text, const char *repository, struct st_r
 
 int st_reference_parse(const char *text, struct st_reference *ret, struct st_error *err)
 {
-	_cleanup_free_ char *copy = strlen(text) > 1024 ? NULL : strdup(text);
+	bool too_long = strlen(text) > 1024;
+	_cleanup_free_ char *copy = too_long ? NULL : strdup(text);
 	struct st_reference p = { 0 };
 	char *at, *colon, *slash;
 	int r;
 
-	if (!copy)
+	if (too_long)
 		return refuse(err, text, "too long");
+	if (!copy)
+		return st_error_errno(err, -ENOMEM, "image name");
 	if (!*copy)
 		return refuse(err, text, "empty");
 	at = strchr(copy, '@');

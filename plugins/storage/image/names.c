@@ -171,31 +171,50 @@ int st_store_tag(struct st_store *s, const char *name, const char *digest, struc
 
 /* refs/ */
 
+/* Takes value, which is NULL where there was no memory for it. */
+static int put(struct json_object *o, const char *key, struct json_object *value)
+{
+	if (value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
+
+static int ref_fill(struct json_object *o, const char *owner, const char *digest,
+		    const struct st_set *chains)
+{
+	struct json_object *list = json_object_new_array(), *one;
+	char id[ST_DIGEST_SIZE];
+	int r = list ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < chains->count; i++) {
+		(void)snprintf(id, sizeof(id), "sha256:%s", chains->items[i]);
+		one = json_object_new_string(id);
+		r = one && json_object_array_add(list, one) == 0 ? 0 : -ENOMEM;
+		if (r < 0)
+			json_object_put(one);
+	}
+	if (r < 0) {
+		json_object_put(list);
+		return r;
+	}
+	return put(o, "chains", list) ?: put(o, "owner", json_object_new_string(owner)) ?:
+	       put(o, "image", json_object_new_string(digest));
+}
+
 static int ref_write(struct st_store *s, const char *owner, const char *digest,
 		     const struct st_set *chains, struct st_error *err)
 {
-	struct json_object *o = json_object_new_object(), *list = json_object_new_array();
-	char file[256], id[ST_DIGEST_SIZE];
+	_cleanup_json_ struct json_object *o = json_object_new_object();
 	const char *text = NULL;
-	int r = o && list ? 0 : -ENOMEM;
+	char file[256];
 
-	if (r == 0 && (json_object_object_add(o, "owner", json_object_new_string(owner)) < 0 ||
-		       json_object_object_add(o, "image", json_object_new_string(digest)) < 0))
-		r = -ENOMEM;
-	for (size_t i = 0; r == 0 && i < chains->count; i++) {
-		(void)snprintf(id, sizeof(id), "sha256:%s", chains->items[i]);
-		r = json_object_array_add(list, json_object_new_string(id)) < 0 ? -ENOMEM : 0;
-	}
-	if (r == 0 && !json_object_object_add(o, "chains", list))
-		list = NULL;
-	if (r == 0)
+	if (o && ref_fill(o, owner, digest, chains) == 0)
 		text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
+	if (!text)
+		return st_error_errno(err, -ENOMEM, "refs/%s", owner);
 	st_name_escape(owner, file);
-	r = text ? st_file_write(s->refs, file, text, err)
-		 : st_error_errno(err, -ENOMEM, "refs/%s", owner);
-	json_object_put(list);
-	json_object_put(o);
-	return r;
+	return st_file_write(s->refs, file, text, err);
 }
 
 int st_image_check(struct st_store *s, const struct st_image *image, struct st_error *err)

@@ -85,13 +85,12 @@ static int descend(struct load *l, const struct st_descriptor *from, const struc
  * What an annotation means: a whole name, or a mere tag as umoci writes them into a layout's directory
  * ("dir:tag"), or a mere name as skopeo does ("oci-archive:file:name").
  */
-static char *name_of(const struct load *l, const char *annotation)
+static int name_of(const struct load *l, const char *annotation, char **ret)
 {
 	_cleanup_free_ char *text = NULL;
 	struct st_reference ref;
 	const char *base;
-	char *name;
-	int n;
+	int n, r;
 
 	if (strpbrk(annotation, "/:") || l->dir < 0) {
 		n = asprintf(&text, "%s", annotation);
@@ -101,13 +100,15 @@ static char *name_of(const struct load *l, const char *annotation)
 	}
 	if (n < 0) {
 		text = NULL;
-		return NULL;
+		return -ENOMEM;
 	}
-	if (st_reference_parse(text, &ref, NULL) < 0)
-		return NULL;
-	name = st_reference_name(&ref);
+	*ret = NULL;
+	r = st_reference_parse(text, &ref, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
+	*ret = st_reference_name(&ref);
 	st_reference_finish(&ref);
-	return name;
+	return *ret ? 0 : -ENOMEM;
 }
 
 static bool same_name(const struct st_descriptor *a, const struct st_descriptor *b)
@@ -146,10 +147,14 @@ static bool wanted(const struct load *l, const struct st_manifest *index, size_t
 static int member_load(struct load *l, const struct st_descriptor *d,
 		       const struct st_platform *want, struct st_error *err)
 {
-	char *name = l->options->name ? strdup(l->options->name)
-		     : d->name	      ? name_of(l, d->name)
-				      : NULL;
-	int r = descend(l, d, want, name ? &name : NULL, name != NULL, is_index(d) ? 1 : 0, err);
+	char *name = l->options->name ? strdup(l->options->name) : NULL;
+	int r = l->options->name && !name ? -ENOMEM : 0;
+
+	if (!l->options->name && d->name)
+		r = name_of(l, d->name, &name);
+	if (r < 0)
+		return st_error_errno(err, r, "%s", l->options->what);
+	r = descend(l, d, want, name ? &name : NULL, name != NULL, is_index(d) ? 1 : 0, err);
 
 	free(name);
 	return r;

@@ -33,21 +33,24 @@ struct search {
 	bool several;
 };
 
-static void search_one(struct st_store *s, struct search *x, const char *digest)
+/* One that cannot be read is none; whoever needs that very one is told. */
+static int search_one(struct st_store *s, struct search *x, const char *digest)
 {
 	char id[ST_DIGEST_SIZE];
+	int r = id_of(s, digest, id, NULL);
 
-	if (id_of(s, digest, id, NULL) < 0)
-		return;
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
 	if (strncmp(st_hex(id), x->digits, x->len) != 0 &&
 	    strncmp(st_hex(digest), x->digits, x->len) != 0)
-		return;
+		return 0;
 	if (*x->found && strcmp(x->id, id) != 0)
 		x->several = true;
 	if (!*x->found) {
 		(void)strcpy(x->found, digest);
 		(void)strcpy(x->id, id);
 	}
+	return 0;
 }
 
 static bool is_digits(const char *text)
@@ -71,12 +74,14 @@ static int find_by_digits(struct st_store *s, const char *reference, struct st_n
 	r = st_store_refs(s, &refs, &ref_count, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < count; i++)
-		search_one(s, x, names[i].digest);
-	for (size_t i = 0; i < ref_count; i++)
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = search_one(s, x, names[i].digest);
+	for (size_t i = 0; r == 0 && i < ref_count; i++)
 		if (*refs[i].digest)
-			search_one(s, x, refs[i].digest);
+			r = search_one(s, x, refs[i].digest);
 	st_refs_free(refs, ref_count);
+	if (r < 0)
+		return st_error_errno(err, r, "image %s", reference);
 	if (x->several)
 		return st_error_set(err, -EEXIST, "image %s: more than one has an id that begins so",
 				    reference);
@@ -118,19 +123,22 @@ static int find_by_name(struct st_store *s, const char *reference, const struct 
 		_cleanup_free_ char *local = NULL;
 		const char *rest = st_name_familiar(ref.repository);
 
-		if (asprintf(&local, "localhost/%s", rest) >= 0)
+		if (asprintf(&local, "localhost/%s", rest) >= 0) {
 			*ret = find_name(s, names, count, local, &ref);
-		else
+		} else {
 			local = NULL;
+			r = st_error_errno(err, -ENOMEM, "image %s", reference);
+		}
 	}
 	st_reference_finish(&ref);
-	return *ret ? 0 : -ENOENT;
+	return r < 0 ? r : *ret ? 0 : -ENOENT;
 }
 
 int st_store_resolve(struct st_store *s, const char *reference, struct st_image **ret,
 		     struct st_error *err)
 {
 	const struct st_name *named = NULL;
+	struct st_image *image = NULL;
 	struct search x = { 0 };
 	struct st_mark mark;
 	struct st_name *names;
@@ -149,16 +157,18 @@ int st_store_resolve(struct st_store *s, const char *reference, struct st_image 
 	if (r == -ENOENT)
 		(void)st_error_set(err, r, "image %s: not in the store", reference);
 	if (r == 0)
-		r = st_image_open(s, named ? named->digest : x.found, ret, err);
+		r = st_image_open(s, named ? named->digest : x.found, &image, err);
 	if (r == 0 && named) {
-		(*ret)->name = strdup(named->name);
-		if (!(*ret)->name) {
-			st_image_free(*ret);
+		image->name = strdup(named->name);
+		if (!image->name)
 			r = st_error_errno(err, -ENOMEM, "image %s", reference);
-		}
 	}
 	if (r == 0)
 		(*ret)->mark = mark;
 	st_names_free(names, count);
+	if (r < 0)
+		st_image_free(image);
+	else
+		*ret = image;
 	return r;
 }
