@@ -25,25 +25,31 @@ extern char **environ;
 /* One argument as JSON, so that no character of a path means anything. */
 static char *option(const char *first, ...)
 {
-	struct json_object *o = json_object_new_object();
-	const char *key = first, *value;
+	struct json_object *o = json_object_new_object(), *v;
+	const char *key = first, *value, *text = NULL;
+	bool whole = o != NULL;
 	va_list args;
-	char *text;
+	char *copy;
 
 	va_start(args, first);
 	while (key) {
 		value = va_arg(args, const char *);
 		if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0)
-			(void)json_object_object_add(o, key, json_object_new_boolean(*value == 't'));
+			v = json_object_new_boolean(*value == 't');
 		else
-			(void)json_object_object_add(o, key, json_object_new_string(value));
+			v = json_object_new_string(value);
+		whole = whole && v && json_object_object_add(o, key, v) == 0;
+		if (!whole)
+			json_object_put(v);
 		key = va_arg(args, const char *);
 	}
 	va_end(args);
-	text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-							       JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (whole)
+		text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+								 JSON_C_TO_STRING_NOSLASHESCAPE);
+	copy = text ? strdup(text) : NULL;
 	json_object_put(o);
-	return text;
+	return copy;
 }
 
 /* Until it has exported and gone to the background; what it says goes to `log`. */

@@ -199,36 +199,33 @@ static int row_wanted(struct st_run *run, const struct row *row, struct json_obj
 	return r;
 }
 
-static void put(struct json_object *o, const char *key, const char *value)
-{
-	(void)json_object_object_add(o, key, json_object_new_string(value));
-}
-
+/* NULL: no memory. */
 static struct json_object *row_json(struct st_run *run, const struct row *row,
 				    struct json_object *config)
 {
 	struct json_object *o = json_object_new_object();
 	const char *tag, *created = st_json_string(config, "created");
+	bool whole = st_run_flag(run, "no-trunc");
 	char repository[512], size[16], ago[48];
+	int r;
 
 	name_split(row->name, repository, &tag);
 	st_format_bytes(row->image->size, size);
 	st_format_ago(created, ago);
-	put(o, "Containers", "N/A");
-	put(o, "CreatedAt", created ? created : "N/A");
-	put(o, "CreatedSince", ago);
-	put(o, "Digest", row->image->digest);
-	(void)json_object_object_add(
-		o, "ID",
-		json_object_new_string_len(row->image->id + (st_run_flag(run, "no-trunc") ? 0 : 7),
-					   st_run_flag(run, "no-trunc") ? 71 : 12));
-	put(o, "Repository", repository);
-	put(o, "SharedSize", "N/A");
-	put(o, "Size", size);
-	put(o, "Tag", tag);
-	put(o, "UniqueSize", "N/A");
-	put(o, "VirtualSize", size);
-	return o;
+	r = st_json_put_string(o, "Containers", "N/A") ?:
+	    st_json_put_string(o, "CreatedAt", created ? created : "N/A") ?:
+	    st_json_put_string(o, "CreatedSince", ago) ?:
+	    st_json_put_string(o, "Digest", row->image->digest) ?:
+	    st_json_put(o, "ID", json_object_new_string_len(row->image->id + (whole ? 0 : 7),
+							    whole ? 71 : 12)) ?:
+	    st_json_put_string(o, "Repository", repository) ?:
+	    st_json_put_string(o, "SharedSize", "N/A") ?: st_json_put_string(o, "Size", size) ?:
+	    st_json_put_string(o, "Tag", tag) ?: st_json_put_string(o, "UniqueSize", "N/A") ?:
+	    st_json_put_string(o, "VirtualSize", size);
+	if (r == 0)
+		return o;
+	json_object_put(o);
+	return NULL;
 }
 
 static int rows_json(struct st_run *run, const struct listing *l, struct json_object *rows)
@@ -244,7 +241,7 @@ static int rows_json(struct st_run *run, const struct listing *l, struct json_ob
 			break;
 		r = row_wanted(run, &l->rows[i], config);
 		if (r > 0)
-			(void)json_object_array_add(rows, row_json(run, &l->rows[i], config));
+			r = st_json_append(rows, row_json(run, &l->rows[i], config));
 		json_object_put(config);
 	}
 	return r < 0 ? r : 0;
@@ -285,71 +282,85 @@ int st_command_ls(struct st_run *run)
 	return r;
 }
 
-static void names_add(struct st_run *run, const struct st_image *image, struct json_object *tags,
-		      struct json_object *digests)
+static int names_add(struct st_run *run, const struct st_image *image, struct json_object *tags,
+		     struct json_object *digests)
 {
 	struct st_name *names;
 	size_t count;
+	int r = st_store_names(run->store, &names, &count, &run->error);
 
-	if (st_store_names(run->store, &names, &count, NULL) < 0)
-		return;
-	for (size_t i = 0; i < count; i++) {
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
 		char repository[512], text[640];
 		const char *tag;
 
 		if (!names[i].name || strcmp(names[i].digest, image->digest) != 0)
 			continue;
-		(void)json_object_array_add(
-			tags, json_object_new_string(st_name_familiar(names[i].name)));
+		r = st_json_append(tags, json_object_new_string(st_name_familiar(names[i].name)));
 		name_split(names[i].name, repository, &tag);
 		(void)snprintf(text, sizeof(text), "%s@%s", repository, image->digest);
-		(void)json_object_array_add(digests, json_object_new_string(text));
+		r = st_json_append(digests, json_object_new_string(text)) ?: r;
 	}
 	st_names_free(names, count);
+	return r;
 }
 
-static void take(struct json_object *o, const char *key, struct json_object *config, const char *from)
+static int take(struct json_object *o, const char *key, struct json_object *config, const char *from)
 {
 	struct json_object *v = st_json_get(config, from);
 
-	(void)json_object_object_add(o, key, v ? json_object_get(v) : json_object_new_string(""));
+	return st_json_put(o, key, v ? json_object_get(v) : json_object_new_string(""));
+}
+
+static int rootfs_put(struct json_object *o, const struct st_image *image)
+{
+	struct json_object *rootfs = json_object_new_object(), *layers = json_object_new_array();
+	int r = st_json_put(o, "RootFS", rootfs);
+
+	for (size_t i = 0; r == 0 && i < image->layer_count; i++)
+		r = st_json_append(layers, json_object_new_string(image->layers[i].diff));
+	if (r == 0)
+		return st_json_put_string(rootfs, "Type", "layers") ?:
+			       st_json_put(rootfs, "Layers", layers);
+	json_object_put(layers);
+	return r;
+}
+
+static int config_put(struct json_object *o, struct json_object *config)
+{
+	struct json_object *inner = st_json_get(config, "config");
+	int r = st_json_put_string(o, "Parent", "") ?: take(o, "Comment", config, "comment") ?:
+		take(o, "Created", config, "created") ?: take(o, "Author", config, "author");
+
+	if (r == 0)
+		r = st_json_put(o, "Config", inner ? json_object_get(inner) : json_object_new_object());
+	if (r == 0)
+		r = take(o, "Architecture", config, "architecture");
+	if (r == 0 && st_json_get(config, "variant"))
+		r = take(o, "Variant", config, "variant");
+	return r ?: take(o, "Os", config, "os");
 }
 
 /* As `docker inspect` shows an image. */
-static struct json_object *image_json(struct st_run *run, const struct st_image *image,
-				      struct json_object *config)
+static int image_put(struct st_run *run, const struct st_image *image, struct json_object *config,
+		     struct json_object *o)
 {
-	struct json_object *o = json_object_new_object(), *tags = json_object_new_array(),
-			   *digests = json_object_new_array(), *rootfs = json_object_new_object(),
-			   *layers = json_object_new_array(), *v;
+	struct json_object *tags = json_object_new_array(), *digests = json_object_new_array();
+	int r = st_json_put_string(o, "Id", image->id);
 
-	names_add(run, image, tags, digests);
-	put(o, "Id", image->id);
-	(void)json_object_object_add(o, "RepoTags", tags);
-	(void)json_object_object_add(o, "RepoDigests", digests);
-	put(o, "Parent", "");
-	take(o, "Comment", config, "comment");
-	take(o, "Created", config, "created");
-	take(o, "Author", config, "author");
-	v = st_json_get(config, "config");
-	(void)json_object_object_add(o, "Config",
-				     v ? json_object_get(v) : json_object_new_object());
-	take(o, "Architecture", config, "architecture");
-	if (st_json_get(config, "variant"))
-		take(o, "Variant", config, "variant");
-	take(o, "Os", config, "os");
-	(void)json_object_object_add(o, "Size", json_object_new_int64((int64_t)image->size));
-	put(rootfs, "Type", "layers");
-	for (size_t i = 0; i < image->layer_count; i++)
-		(void)json_object_array_add(layers, json_object_new_string(image->layers[i].diff));
-	(void)json_object_object_add(rootfs, "Layers", layers);
-	(void)json_object_object_add(o, "RootFS", rootfs);
-	return o;
+	r = st_json_put(o, "RepoTags", tags) ?: r;
+	r = st_json_put(o, "RepoDigests", digests) ?: r;
+	if (r == 0)
+		r = names_add(run, image, tags, digests);
+	return r ?: config_put(o, config) ?:
+	       st_json_put(o, "Size", json_object_new_int64((int64_t)image->size)) ?:
+	       rootfs_put(o, image);
 }
 
 static int inspect_one(struct st_run *run, const char *reference, struct json_object *all)
 {
-	struct json_object *config;
+	struct json_object *config, *o;
 	struct st_image *image;
 	int r = st_store_resolve(run->store, reference, &image, &run->error);
 
@@ -357,7 +368,8 @@ static int inspect_one(struct st_run *run, const char *reference, struct json_ob
 		return r;
 	r = st_json_parse(image->config, strlen(image->config), image->id, &config, &run->error);
 	if (r == 0) {
-		(void)json_object_array_add(all, image_json(run, image, config));
+		o = json_object_new_object();
+		r = st_json_append(all, o) ?: image_put(run, image, config, o);
 		json_object_put(config);
 	}
 	st_image_free(image);

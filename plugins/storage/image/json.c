@@ -99,3 +99,24 @@ int64_t st_json_number(struct json_object *o, const char *key)
 
 	return n < 0 ? -1 : n;
 }
+
+int st_json_put(struct json_object *o, const char *key, struct json_object *value)
+{
+	if (o && value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
+
+int st_json_put_string(struct json_object *o, const char *key, const char *value)
+{
+	return st_json_put(o, key, value ? json_object_new_string(value) : NULL);
+}
+
+int st_json_append(struct json_object *array, struct json_object *value)
+{
+	if (array && value && json_object_array_add(array, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}

@@ -30,4 +30,12 @@ size_t st_json_length(struct json_object *array);
 /* A whole number that is not negative; -1 otherwise. */
 int64_t st_json_number(struct json_object *o, const char *key);
 
+/*
+ * Into an object, at the end of an array: value is taken in any case.  NULL is what making either gives
+ * without memory: -ENOMEM then, so that calls may be nested.
+ */
+int st_json_put(struct json_object *o, const char *key, struct json_object *value);
+int st_json_put_string(struct json_object *o, const char *key, const char *value);
+int st_json_append(struct json_object *array, struct json_object *value);
+
 #endif

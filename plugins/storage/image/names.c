@@ -171,35 +171,18 @@ int st_store_tag(struct st_store *s, const char *name, const char *digest, struc
 
 /* refs/ */
 
-/* Takes value, which is NULL where there was no memory for it. */
-static int put(struct json_object *o, const char *key, struct json_object *value)
-{
-	if (value && json_object_object_add(o, key, value) == 0)
-		return 0;
-	json_object_put(value);
-	return -ENOMEM;
-}
-
 static int ref_fill(struct json_object *o, const char *owner, const char *digest,
 		    const struct st_set *chains)
 {
-	struct json_object *list = json_object_new_array(), *one;
+	struct json_object *list = json_object_new_array();
 	char id[ST_DIGEST_SIZE];
-	int r = list ? 0 : -ENOMEM;
+	int r = st_json_put_string(o, "owner", owner) ?: st_json_put_string(o, "image", digest);
 
 	for (size_t i = 0; r == 0 && i < chains->count; i++) {
 		(void)snprintf(id, sizeof(id), "sha256:%s", chains->items[i]);
-		one = json_object_new_string(id);
-		r = one && json_object_array_add(list, one) == 0 ? 0 : -ENOMEM;
-		if (r < 0)
-			json_object_put(one);
+		r = st_json_append(list, json_object_new_string(id));
 	}
-	if (r < 0) {
-		json_object_put(list);
-		return r;
-	}
-	return put(o, "chains", list) ?: put(o, "owner", json_object_new_string(owner)) ?:
-	       put(o, "image", json_object_new_string(digest));
+	return st_json_put(o, "chains", list) ?: r;
 }
 
 static int ref_write(struct st_store *s, const char *owner, const char *digest,
@@ -209,7 +192,7 @@ static int ref_write(struct st_store *s, const char *owner, const char *digest,
 	const char *text = NULL;
 	char file[256];
 
-	if (o && ref_fill(o, owner, digest, chains) == 0)
+	if (ref_fill(o, owner, digest, chains) == 0)
 		text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 	if (!text)
 		return st_error_errno(err, -ENOMEM, "refs/%s", owner);

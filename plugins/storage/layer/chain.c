@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "layer/chain.h"
 
+#include "image/json.h"
 #include "layer/tree.h"
 #include "util.h"
 
@@ -102,14 +103,8 @@ int st_chain_write(int dirfd, const struct st_chain *chain, struct st_error *err
 	const char *text;
 	int r = list ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < chain->count; i++) {
-		struct json_object *o = json_object_new_string(chain->path[i]);
-
-		if (!o || json_object_array_add(list, o) < 0) {
-			json_object_put(o);
-			r = -ENOMEM;
-		}
-	}
+	for (size_t i = 0; r == 0 && i < chain->count; i++)
+		r = st_json_append(list, json_object_new_string(chain->path[i]));
 	text = r == 0 ? json_object_to_json_string_ext(
 				list, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)
 		      : NULL;

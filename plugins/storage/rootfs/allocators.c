@@ -235,18 +235,11 @@ static bool may_want(enum kind kind, const struct cowherd_request *request)
 	return true;
 }
 
-static int put(struct json_object *o, const char *key, const char *value)
-{
-	struct json_object *text = value ? json_object_new_string(value) : NULL;
-
-	return text && json_object_object_add(o, key, text) == 0 ? 0 : -ENOMEM;
-}
-
 static int put_path(struct json_object *o, const char *key, const char *dir, const char *name)
 {
 	_cleanup_free_ char *path = st_path_join(dir, name);
 
-	return put(o, key, path);
+	return st_json_put_string(o, key, path);
 }
 
 /* The disks that are removed with the container. */
@@ -254,7 +247,7 @@ static int put_disks(struct json_object *record, const struct st_plan *p)
 {
 	struct json_object *disks = json_object_new_array();
 
-	if (!disks || json_object_object_add(record, "disks", disks) < 0)
+	if (st_json_put(record, "disks", disks) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; p->lcow && i < st_json_length(p->mounts); i++) {
 		struct json_object *mount = json_object_array_get_idx(p->mounts, i);
@@ -263,7 +256,7 @@ static int put_disks(struct json_object *record, const struct st_plan *p)
 
 		if (type && source && *source == '/' &&
 		    strcmp(type, "automanage-virtual-disk") == 0 &&
-		    json_object_array_add(disks, json_object_new_string(source)) < 0)
+		    st_json_append(disks, json_object_new_string(source)) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -273,20 +266,21 @@ static int fill_record(struct json_object *o, enum kind kind, const struct st_pl
 {
 	bool durable = kind == SCRATCH || kind == VOLUMES;
 	int r = durable ? put_path(o, "path", p->state_dir, kind == SCRATCH ? "scratch" : "volumes") :
-			  put(o, "run_dir", p->run_dir);
+			  st_json_put_string(o, "run_dir", p->run_dir);
 
 	if (r < 0)
 		return r;
 	switch (kind) {
 	case SCRATCH:
-		return put(o, "store", rootfs.store_dir) ?: put(o, "owner", p->container);
+		return st_json_put_string(o, "store", rootfs.store_dir) ?:
+			       st_json_put_string(o, "owner", p->container);
 	case VOLUMES:
 		return put_disks(o, p);
 	case BASE:
-		return put(o, "disks", rootfs.disk_dir) ?:
+		return st_json_put_string(o, "disks", rootfs.disk_dir) ?:
 			       put_path(o, "owner", p->container, "base");
 	case SHARES:
-		return put(o, "disks", rootfs.disk_dir) ?:
+		return st_json_put_string(o, "disks", rootfs.disk_dir) ?:
 			       put_path(o, "owner", p->container, "mounts");
 	case KINDS:
 		break;

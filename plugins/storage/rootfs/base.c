@@ -262,12 +262,13 @@ static int mount_share(struct st_part *part, const char *target)
 
 static int patch_root(struct st_part *part, const char *target)
 {
-	struct json_object *root = json_object_new_object(), *path = json_object_new_string(target);
+	struct json_object *root = json_object_new_object();
+	int r = st_json_put_string(root, "path", target);
 
 	json_object_put(part->patch);
 	part->patch = json_object_new_object();
-	if (part->patch && root && path && json_object_object_add(root, "path", path) == 0 &&
-	    json_object_object_add(part->patch, "root", root) == 0)
+	r = st_json_put(part->patch, "root", root) ?: r;
+	if (r == 0)
 		return 0;
 	return st_error_set(&part->err, -ENOMEM, "root: out of memory");
 }

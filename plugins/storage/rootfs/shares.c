@@ -63,9 +63,7 @@ static bool has_option(struct json_object *mount, const char *option)
 
 static int set(struct st_part *part, struct json_object *o, const char *key, const char *value)
 {
-	struct json_object *text = json_object_new_string(value);
-
-	return text && json_object_object_add(o, key, text) == 0 ?
+	return st_json_put_string(o, key, value) == 0 ?
 		       0 :
 		       st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 }
@@ -79,10 +77,10 @@ static int want_bind(struct st_part *part, struct json_object *mount)
 		return 0;
 	if (!options) {
 		options = json_object_new_array();
-		if (!options || json_object_object_add(mount, "options", options) < 0)
+		if (st_json_put(mount, "options", options) < 0)
 			return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	}
-	return json_object_array_add(options, json_object_new_string("rbind")) == 0 ?
+	return st_json_append(options, json_object_new_string("rbind")) == 0 ?
 		       0 :
 		       st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 }
@@ -317,8 +315,7 @@ int st_shares_take(struct st_part *part)
 	if (r < 0)
 		return r;
 	part->patch = json_object_new_object();
-	if (!part->patch ||
-	    json_object_object_add(part->patch, "mounts", json_object_get(p->mounts)) < 0)
+	if (st_json_put(part->patch, "mounts", json_object_get(p->mounts)) < 0)
 		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	return 0;
 }

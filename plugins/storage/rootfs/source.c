@@ -54,11 +54,6 @@ static int check_platform(struct json_object *config, const char *reference, con
 			    reference, wanted, actual);
 }
 
-static int put(struct json_object *o, const char *key, struct json_object *value)
-{
-	return value && json_object_object_add(o, key, value) == 0 ? 0 : -ENOMEM;
-}
-
 static int describe(const struct st_image *image, const char *reference, const char *platform,
 		    struct json_object **ret, struct st_error *err)
 {
@@ -72,11 +67,9 @@ static int describe(const struct st_image *image, const char *reference, const c
 	if (r < 0)
 		return r;
 	o = json_object_new_object();
-	r = put(o, "digest", json_object_new_string(image->digest));
-	if (r == 0)
-		r = put(o, "name", json_object_new_string(image->name ? image->name : image->digest));
-	if (r == 0)
-		r = put(o, "config", json_object_get(config));
+	r = st_json_put_string(o, "digest", image->digest) ?:
+		    st_json_put_string(o, "name", image->name ? image->name : image->digest) ?:
+		    st_json_put(o, "config", json_object_get(config));
 	if (r < 0) {
 		json_object_put(o);
 		return st_error_set(err, r, "image %s: out of memory", reference);

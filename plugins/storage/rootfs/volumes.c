@@ -89,34 +89,23 @@ static int find_place(struct json_object *mounts, const char *where, size_t *ret
 	return 0;
 }
 
-static int put(struct json_object *o, const char *key, const char *value)
-{
-	struct json_object *text = json_object_new_string(value);
-
-	return text && json_object_object_add(o, key, text) == 0 ? 0 : -ENOMEM;
-}
-
 static int add_mount(struct json_object **mounts, size_t at, const char *where, const char *dir)
 {
 	struct json_object *old = *mounts, *fresh = json_object_new_array(),
-			   *mount = json_object_new_object(), *options;
+			   *mount = json_object_new_object();
 	size_t n = st_json_length(old);
-	int r = put(mount, "destination", where);
+	int r = st_json_put_string(mount, "destination", where) ?:
+			st_json_put_string(mount, "type", "bind") ?:
+			st_json_put_string(mount, "source", dir) ?:
+			st_json_put(mount, "options", json_tokener_parse("[\"rbind\",\"rprivate\"]"));
 
-	options = json_tokener_parse("[\"rbind\",\"rprivate\"]");
-	if (r == 0)
-		r = put(mount, "type", "bind");
-	if (r == 0)
-		r = put(mount, "source", dir);
-	if (r == 0)
-		r = options ? json_object_object_add(mount, "options", options) : -ENOMEM;
 	for (size_t i = 0; r == 0 && i <= n; i++) {
 		if (i == at)
-			r = json_object_array_add(fresh, mount);
+			r = st_json_append(fresh, json_object_get(mount));
 		if (r == 0 && i < n)
-			r = json_object_array_add(
-				fresh, json_object_get(json_object_array_get_idx(old, i)));
+			r = st_json_append(fresh, json_object_get(json_object_array_get_idx(old, i)));
 	}
+	json_object_put(mount);
 	if (r < 0) {
 		json_object_put(fresh);
 		return -ENOMEM;
@@ -166,8 +155,7 @@ int st_volumes_take(struct st_part *part)
 	if (r < 0)
 		return r;
 	part->patch = json_object_new_object();
-	if (!part->patch ||
-	    json_object_object_add(part->patch, "mounts", json_object_get(p->mounts)) < 0)
+	if (st_json_put(part->patch, "mounts", json_object_get(p->mounts)) < 0)
 		return st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	return 0;
 }
