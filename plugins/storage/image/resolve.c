@@ -164,7 +164,7 @@ int st_store_resolve(struct st_store *s, const char *reference, struct st_image 
 			r = st_error_errno(err, -ENOMEM, "image %s", reference);
 	}
 	if (r == 0)
-		(*ret)->mark = mark;
+		image->mark = mark;
 	st_names_free(names, count);
 	if (r < 0)
 		st_image_free(image);

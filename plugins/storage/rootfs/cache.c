@@ -40,8 +40,10 @@ int st_cache_store(const char *dir, struct st_store **ret, struct st_error *err)
 
 	(void)pthread_mutex_lock(&cache.mutex);
 	if (!cache.store) {
+		free(cache.dir); /* of a time when it could not be opened */
 		cache.dir = strdup(dir);
-		r = cache.dir ? st_store_open(dir, &cache.store, err) : -ENOMEM;
+		r = cache.dir ? st_store_open(dir, &cache.store, err) :
+				st_error_errno(err, -ENOMEM, "%s", dir);
 	} else if (strcmp(cache.dir, dir) != 0) {
 		r = st_error_set(err, -EBUSY, "%s: the store is %s", dir, cache.dir);
 	}

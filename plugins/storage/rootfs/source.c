@@ -82,6 +82,8 @@ int st_image_query(const char *store_dir, const char *reference, const char *pla
 		   struct st_error *err)
 {
 	_cleanup_json_ struct json_object *answer = NULL;
+	const char *said;
+	char *text = NULL;
 	struct st_store *store;
 	struct st_image *image;
 	int r;
@@ -96,11 +98,14 @@ int st_image_query(const char *store_dir, const char *reference, const char *pla
 		return r;
 	r = describe(image, reference, platform, &answer, err);
 	if (r == 0) {
-		*ret = strdup(json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN));
-		r = *ret ? 0 : st_error_set(err, -ENOMEM, "image %s: out of memory", reference);
+		said = json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN);
+		text = said ? strdup(said) : NULL;
+		r = text ? 0 : st_error_set(err, -ENOMEM, "image %s: out of memory", reference);
 	}
 	if (r == 0)
-		st_cache_keep_answer(reference, platform, &image->mark, *ret);
+		st_cache_keep_answer(reference, platform, &image->mark, text);
+	if (r == 0)
+		*ret = text;
 	st_cache_keep(image); /* what is asked for is going to be run */
 	return r;
 }
