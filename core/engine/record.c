@@ -90,6 +90,12 @@ static struct json_object *last_state(const char *at, const char *end)
 	return state;
 }
 
+/* A name and a length, and nothing behind them: power was cut before what was written had got anywhere. */
+static bool is_blank(const char *text, size_t len)
+{
+	return len > 0 && text[0] == 0 && memcmp(text, text + 1, len - 1) == 0;
+}
+
 int record_read(const char *dir, struct json_object **ret_definition,
 		struct json_object **ret_state, struct cow_error *err)
 {
@@ -101,6 +107,8 @@ int record_read(const char *dir, struct json_object **ret_definition,
 	rc = path ? cow_fs_read(path, RECORD_MAX, &text, &len) : -ENOMEM;
 	if (rc < 0)
 		return rc == -ENOENT ? rc : cow_error_errno(err, rc, "record");
+	if (is_blank(text, len))
+		return cow_error_set(err, -ENODATA, "definition record: blank");
 	rc = part_read("definition", text, text + len, &body, &body_len, &next, err);
 	if (rc == -ENODATA)
 		return cow_error_set(err, -EBADMSG, "definition record: empty");

@@ -292,6 +292,13 @@ static void take_state(struct container *c, const struct state_record *was)
 	}
 }
 
+static bool known_in_run(struct cow_engine *e, const char *id)
+{
+	_cleanup_free_ char *dir = cow_asprintf("%s/containers/%s", e->setup.run_root, id);
+
+	return !dir || access(dir, F_OK) == 0;
+}
+
 static struct container *read_container(struct cow_engine *e, const char *id,
 					struct state_record *was)
 {
@@ -302,6 +309,9 @@ static struct container *read_container(struct cow_engine *e, const char *id,
 	struct container *c;
 	int rc = state_dir ? record_open(state_dir, &record, &err) : -ENOMEM;
 
+	/* Of a container that was not a second old, and that nothing in this boot knows: it never was. */
+	if (rc == -ENODATA && !known_in_run(e, id))
+		rc = -ENOENT;
 	def = record.def;
 	*was = record.state;
 	if (rc == 0 && strcmp(def->id, id) != 0)

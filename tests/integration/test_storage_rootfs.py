@@ -150,6 +150,34 @@ def test_not_there():
         assert "not a size" in p.fails("run", "--storage-opt", "size=much", "demo:1")
 
 
+def test_image_in_use():
+    """docker's words where a container uses the image, running or not; forced, it loses its name and no more."""
+    with place() as p:
+        image = p.says("image", "ls", "-q").strip()
+        p.says("create", "--name", "made", "demo:1")
+        p.says("run", "-d", "--name", "lives", "--entrypoint", "sh", "demo:1", "-c", "exec sleep 1000")
+        running = p.says("inspect", "--format", "{{.Id}}", "lives").strip()
+        made = p.says("inspect", "--format", "{{.Id}}", "made").strip()
+        for reference in "demo:1", "docker.io/library/demo:1":
+            e = p.s.cli("image", "rm", reference).stderr.decode()
+            assert e in ['cowherd: conflict: unable to remove repository reference "%s" (must force) - container %s is using its '
+                         "referenced image %s\n" % (reference, c[:12], image) for c in (running, made)], e
+        e = p.s.cli("image", "rm", image).stderr.decode()
+        assert e in ["cowherd: conflict: unable to delete %s (must be forced) - image is being used by container %s\n" % (image, c[:12])
+                     for c in (running, made)], e
+        # Another name may go, the last one may not.
+        p.says("image", "tag", "demo:1", "other:1")
+        assert p.says("image", "rm", "other:1") == "Untagged: other:1\n"
+        assert p.s.cli("image", "rm", "demo:1").returncode != 0
+        assert p.says("image", "rm", "-f", "demo:1") == "Untagged: demo:1\n"
+        p.says("image", "gc")
+        assert p.says("exec", "lives", "cat", "/etc/passwd").startswith("root:")
+        p.says("start", "-a", "made")
+        p.says("rm", "-f", "lives", "made")
+        p.says("image", "gc")
+        assert p.says("image", "ls", "-q") == ""
+
+
 def test_volumes():
     with place() as p:
         assert p.sh("cat /data/file; stat -c '%u %g %a' /data; ls /etc/vol; cat /data/sub/link; readlink /data/out", "-u", "0") == (
@@ -530,6 +558,7 @@ def test_killed_anywhere():
 
 
 if __name__ == "__main__":
-    cow.main([test_image_and_user, test_not_there, test_volumes, test_made_ahead, test_read_only_and_limits, test_supervisor_dies,
+    cow.main([test_image_and_user, test_image_in_use, test_not_there, test_volumes, test_made_ahead, test_read_only_and_limits,
+              test_supervisor_dies,
               test_many_layers, test_configuration, test_layer_folders, test_shares, test_disks,
               test_plugin_check, test_killed_anywhere])

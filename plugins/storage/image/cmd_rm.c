@@ -70,18 +70,26 @@ static int image_delete(struct st_run *run, const struct st_image *image)
 	return r;
 }
 
+/* An id as docker writes it; a name, or an id that somebody chose, whole. */
+static int shown_length(const char *user)
+{
+	return strlen(user) == 36 && strspn(user, "0123456789abcdef-") == 36 ? 12 : 64;
+}
+
 static int conflict(struct st_run *run, const char *reference, const struct st_image *image,
 		    const char *user)
 {
+	int length = shown_length(user);
+
 	if (image->name)
 		return st_error_set(&run->error, -EBUSY,
 				    "conflict: unable to remove repository reference \"%s\" (must force) - "
-				    "container %.64s is using its referenced image %.12s",
-				    reference, user, image->id + 7);
+				    "container %.*s is using its referenced image %.12s",
+				    reference, length, user, image->id + 7);
 	return st_error_set(&run->error, -EBUSY,
 			    "conflict: unable to delete %.12s (must be forced) - image is being used by "
-			    "container %.64s",
-			    image->id + 7, user);
+			    "container %.*s",
+			    image->id + 7, length, user);
 }
 
 static int untag(struct st_run *run, const char *name)
