@@ -3,9 +3,8 @@
 """Windows layers in the format of ImportLayer and ExportLayer: there and back, as Windows writes it, and hostile ones."""
 import base64
 import os
-import shutil
 import struct
-import tarfile
+import subprocess
 
 import cow
 from test_layer import DIFF, DIR, LINUX, LNK, REG, SYM, WINDOWS, attributes, entries, layer, place, tar
@@ -104,6 +103,24 @@ def test_format():
         assert [f[0] for f in found] == [SECURITY, DATA, BLOCK, BLOCK, BLOCK], found
         assert found[2][3] == struct.pack("<Q", 4096) + b"aaaa" and found[4][3] == struct.pack("<Q", 3000000)
         assert (d / "out2/tombstones.txt").read_bytes() == b"\xef\xbb\xbfVersion 1.0\n\\Windows\\hidden.sys\n"
+
+
+def test_killed():
+    """Wherever it dies: nothing, or all of it; and what is left goes with the layer."""
+    with place() as d:
+        layer(d, "import", "base", data=tar(WINDOWS + MORE))
+        layer(d, "export", "--transport", "-o", "out", "base")
+        killed = 0
+        for words in ("export", "--transport", "-o", "made", "base"), ("import", "--transport", "-i", "out", "made"):
+            for call, n in (("openat2", 9), ("openat2", 60), ("fsetxattr", 2), ("fsetxattr", 17), ("write", 5), ("renameat2", 1)):
+                p = subprocess.run([*cow.STRACE, "-f", "-qq", "-o", "/dev/null", "-e", "inject=%s:signal=KILL:when=%d" % (call, n),
+                                    cow.COWHERD, "--host", "unix://%s/none" % d, "layer", *words], cwd=d,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                killed += p.returncode in (-9, 137)
+                assert (d / "made").exists() == (p.returncode == 0), (words, call, n)
+                layer(d, "remove", "made")
+                assert sorted(os.listdir(d)) == ["base", "out"], (words, call, n, os.listdir(d))
+        assert killed >= 8, killed
 
 
 def write(path, data):
