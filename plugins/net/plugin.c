@@ -2,6 +2,8 @@
 /* The plugin's table. */
 #include "plugin.h"
 
+#include "attach/attach.h"
+
 #include <stddef.h>
 
 struct net_plugin net_plugin;
@@ -9,13 +11,14 @@ struct net_plugin net_plugin;
 static int net_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	net_plugin = (struct net_plugin){ .host = host, .self = self };
-	return 0;
+	return net_attach_register(host, self);
 }
 
 static int net_fini(char *message, size_t size)
 {
 	(void)message;
 	(void)size;
+	net_attach_finish();
 	return 0;
 }
 

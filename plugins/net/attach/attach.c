@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The allocator, between the host's loop and the pool.  An acquire reads the request, announces what is
+ * about to be taken, and works on the pool.  A release that comes while the acquire of the same container is
+ * still under way there asks it to end, and waits for that.
+ */
+#include "attach/attach.h"
+
+#include "attach/worker.h"
+#include "base/util.h"
+#include "model/json.h"
+
+#include <string.h>
+
+/* Something on the pool: an acquire, or a release. */
+struct job {
+	struct job *next; /* in `acquires`, or in another job's `waiting` */
+	cowherd_op op;
+	struct net_part part;	    /* of an acquire */
+	char *container;
+	struct json_object *record; /* of a release */
+	struct job *waiting;	    /* releases, until this acquire has ended */
+};
+
+static struct {
+	const struct cowherd_host *host;
+	struct cowherd_self *self;
+	struct job *acquires;
+} attach;
+
+static void job_free(struct job *job)
+{
+	net_part_finish(&job->part);
+	json_object_put(job->record);
+	free(job->container);
+	free(job);
+}
+
+static void answer(cowherd_op op, int code, const struct net_error *err)
+{
+	const char *message = err && err->text[0] ? err->text : NULL;
+
+	(void)attach.host->answer(attach.self, op,
+				  &(struct cowherd_answer){ .size = sizeof(struct cowherd_answer),
+							    .code = code,
+							    .message = code < 0 ? message : NULL });
+}
+
+/* ---- release */
+
+static int release_work(void *arg)
+{
+	struct job *job = arg;
+
+	return net_give(job->record, &job->part.err);
+}
+
+static void release_done(void *arg, int result)
+{
+	struct job *job = arg;
+	cowherd_op op = job->op;
+	struct net_error err = job->part.err;
+
+	job_free(job);
+	answer(op, result, &err);
+}
+
+static int release_begin(struct job *job)
+{
+	net_live_drop(job->record);
+	return attach.host->offload(attach.self, release_work, release_done, job);
+}
+
+static int release(void *arg, cowherd_op op, const struct cowherd_record *record)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	int r;
+
+	(void)arg;
+	if (!job)
+		return -ENOMEM;
+	job->op = op;
+	job->container = strdup(record->container);
+	job->record = json_tokener_parse(record->record);
+	for (struct job *a = attach.acquires; a && job->container && job->record; a = a->next) {
+		if (strcmp(a->container, job->container) != 0)
+			continue;
+		atomic_store(&a->part.stop, true);
+		job->next = a->waiting;
+		a->waiting = job;
+		return COWHERD_LATER;
+	}
+	r = !job->container ? -ENOMEM : job->record ? release_begin(job) : -EBADMSG;
+	if (r == 0)
+		return COWHERD_LATER;
+	job_free(job);
+	return r;
+}
+
+/* ---- acquire */
+
+static int acquire_work(void *arg)
+{
+	struct job *job = arg;
+
+	return atomic_load(&job->part.stop) ? -ECANCELED : net_take(&job->part);
+}
+
+static int files_work(void *arg)
+{
+	struct job *job = arg;
+
+	return net_take_files(&job->part, false);
+}
+
+static void acquire_leave(struct job *job)
+{
+	struct job **p = &attach.acquires;
+
+	while (*p != job)
+		p = &(*p)->next;
+	*p = job->next;
+	for (struct job *w = job->waiting, *next; w; w = next) {
+		next = w->next;
+		if (release_begin(w) < 0)
+			release_done(w, -ESHUTDOWN);
+	}
+}
+
+static void acquire_end(struct job *job, int result)
+{
+	struct net_error err = job->part.err;
+	cowherd_op op = job->op;
+
+	if (result == 0 && job->part.patch)
+		result = attach.host->patch_spec(
+			attach.self, op,
+			json_object_to_json_string_ext(job->part.patch, JSON_C_TO_STRING_PLAIN));
+	acquire_leave(job);
+	job_free(job);
+	answer(op, result, &err);
+}
+
+static void files_done(void *arg, int result)
+{
+	acquire_end(arg, result);
+}
+
+static void acquire_done(void *arg, int result)
+{
+	struct job *job = arg;
+	struct net_error err = { 0 };
+
+	net_live_watch();
+	if (result == 0 && net_live_add(&job->part, &err) < 0) {
+		/* Names of others are not answered then; those of the world are, by their servers. */
+		attach.host->log(attach.self, COWHERD_LOG_WARN, job->container, "net.resolver", err.text);
+		result = attach.host->offload(attach.self, files_work, files_done, job);
+		if (result == 0)
+			return;
+	}
+	acquire_end(job, result);
+}
+
+static int announce(const struct job *job)
+{
+	_cleanup_json_ struct json_object *record = net_part_record(&job->part);
+
+	return !record ? -ENOMEM :
+			 attach.host->intend(attach.self, job->op, "own",
+					     json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
+}
+
+/* Names for all that will be there: from the pool's, or new ones. */
+static int decide(struct net_part *part)
+{
+	const struct net_plan *p = &part->plan;
+	int r = 0;
+
+	if (p->mode != NET_PLAN_NETWORKS)
+		return 0;
+	if (p->want_count && !p->namespace_ref && !p->wants[0].existing)
+		part->pooled = net_pool_take(p->wants[0].network);
+	if (part->pooled)
+		memcpy(part->ns, part->pooled->ns, sizeof(part->ns));
+	else if (!p->namespace_ref)
+		r = net_id_make(part->ns);
+	for (size_t i = 0; r == 0 && i < p->want_count; i++) {
+		if (p->wants[i].existing)
+			continue;
+		if (i == 0 && part->pooled && *part->pooled->endpoint)
+			memcpy(part->ids[i], part->pooled->endpoint, sizeof(part->ids[i]));
+		else
+			r = net_id_make(part->ids[i]);
+	}
+	if (p->want_count && !p->wants[0].existing) {
+		net_pool_resize(net_config()->pool);
+		net_pool_prefer(p->wants[0].network);
+	}
+	return r;
+}
+
+static int acquire_begin(struct job *job)
+{
+	int r = decide(&job->part);
+
+	if (r == 0)
+		r = announce(job);
+	if (r < 0)
+		return r;
+	r = attach.host->offload(attach.self, acquire_work, acquire_done, job);
+	if (r == 0) {
+		job->next = attach.acquires;
+		attach.acquires = job;
+	}
+	return r;
+}
+
+static int acquire(void *arg, cowherd_op op, const struct cowherd_request *request)
+{
+	const struct net_plan_defaults defaults = { .network = net_config()->network,
+						    .fallback = NET_FALLBACK_NETWORK };
+	struct net_error err = { 0 };
+	struct job *job;
+	int r;
+
+	(void)arg;
+	if (!net_plan_may_want(request, &defaults))
+		return 0;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	job->op = op;
+	r = net_plan_read(request, &defaults, &job->part.plan, &err);
+	if (r == 0 && job->part.plan.mode == NET_PLAN_NOTHING) {
+		job_free(job);
+		return 0;
+	}
+	if (r == 0) {
+		job->container = strdup(request->container);
+		job->part.run_dir = strdup(request->run_dir);
+		r = job->container && job->part.run_dir ? acquire_begin(job) : -ENOMEM;
+	}
+	if (r == 0)
+		return COWHERD_LATER;
+	job_free(job);
+	answer(op, r, &err);
+	return COWHERD_LATER;
+}
+
+static void cancel(void *arg, cowherd_op op)
+{
+	(void)arg;
+	for (struct job *a = attach.acquires; a; a = a->next)
+		if (a->op == op)
+			atomic_store(&a->part.stop, true);
+}
+
+int net_attach_register(const struct cowherd_host *host, struct cowherd_self *self)
+{
+	static const struct cowherd_allocator allocator = {
+		.size = sizeof(allocator),
+		.name = "net.endpoint",
+		.phase = COWHERD_PHASE_NETWORK,
+		.acquire = acquire,
+		.release = release,
+		.cancel = cancel,
+	};
+	int r = net_state_set_up(host->state_dir, host->run_dir);
+
+	attach.host = host;
+	attach.self = self;
+	attach.acquires = NULL;
+	if (r == 0)
+		r = net_config_register(host, self);
+	if (r == 0)
+		r = host->register_allocator(self, &allocator, NULL);
+	if (r == 0)
+		net_live_start(host, self);
+	return r;
+}
+
+void net_attach_finish(void)
+{
+	struct net_state *s = net_state_peek();
+
+	net_live_finish();
+	if (s)
+		net_pool_drain(s);
+	net_worker_stop();
+	net_state_close();
+	net_config_finish();
+}

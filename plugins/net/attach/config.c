@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* "plugins": {"net": {"default": "nat", "pool": 4}} */
+#include "attach/attach.h"
+
+#include "base/util.h"
+#include "model/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define POOL 4
+#define POOL_MAX 64
+
+static struct net_config config = { .pool = POOL };
+
+const struct net_config *net_config(void)
+{
+	return &config;
+}
+
+static int fail(const struct net_error *err, const char *pointer, char *message, size_t size)
+{
+	(void)snprintf(message, size, "%s: %s", pointer, err->text);
+	return -EINVAL;
+}
+
+static int known(struct json_object *o, char *message, size_t size)
+{
+	static const char *const keys[] = { "default", "pool" };
+
+	json_object_object_foreach(o, key, value) {
+		bool found = false;
+
+		(void)value;
+		for (size_t i = 0; i < NET_ELEMENTS(keys) && !found; i++)
+			found = strcmp(key, keys[i]) == 0;
+		if (!found) {
+			(void)snprintf(message, size, "/%s: unknown key", key);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int read_section(const char *json, struct net_config *ret, char *message, size_t size)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	struct net_error err = { 0 };
+	const char *network = NULL;
+	uint64_t pool = POOL;
+
+	if (net_json_parse(json, strlen(json), "net", &o, &err) < 0)
+		return fail(&err, "", message, size);
+	if (known(o, message, size) < 0)
+		return -EINVAL;
+	if (net_json_string(o, "default", &network, &err) < 0)
+		return fail(&err, "/default", message, size);
+	if (network && (!net_name_valid(network) || strcmp(network, "host") == 0)) {
+		(void)snprintf(message, size, "/default: \"%s\" is not none or the name of a network",
+			       network);
+		return -EINVAL;
+	}
+	if (net_json_number(o, "pool", POOL_MAX, &pool, &err) < 0)
+		return fail(&err, "/pool", message, size);
+	ret->pool = (uint32_t)pool;
+	ret->network = network && strcmp(network, "none") != 0 ? strdup(network) : NULL;
+	return 0;
+}
+
+static int check(void *arg, const char *json, char *message, size_t size)
+{
+	struct net_config c = { 0 };
+	int r = read_section(json, &c, message, size);
+
+	(void)arg;
+	free(c.network);
+	return r;
+}
+
+static int apply(void *arg, const char *json)
+{
+	struct net_config c = { 0 };
+	char message[256];
+	int r = read_section(json, &c, message, sizeof(message));
+
+	(void)arg;
+	if (r < 0)
+		return r;
+	free(config.network);
+	config = c;
+	/* The default network is warm before anybody asks. */
+	net_pool_resize(config.pool);
+	if (config.network && config.pool)
+		net_pool_prefer(config.network);
+	return 0;
+}
+
+int net_config_register(const struct cowherd_host *host, struct cowherd_self *self)
+{
+	static const struct cowherd_config_section section = { .size = sizeof(section),
+							       .name = "net",
+							       .check = check,
+							       .apply = apply };
+
+	config = (struct net_config){ .pool = POOL };
+	return host->register_config(self, &section, NULL);
+}
+
+void net_config_finish(void)
+{
+	free(config.network);
+	config = (struct net_config){ .pool = POOL };
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* A container's own resolv.conf and hosts, in its volatile directory. */
+#ifndef NET_ATTACH_FILES_H
+#define NET_ATTACH_FILES_H
+
+#include "attach/plan.h"
+
+/* What the composition needs to know of the endpoints; all borrowed. */
+struct net_files_of {
+	const struct net_network *const *networks; /* of each endpoint */
+	struct net_endpoint *const *endpoints;
+	size_t count;
+	bool resolver; /* the first network's resolver answers on its gateway addresses */
+};
+
+/* Writes DIR/resolv.conf and DIR/hosts; dir is made.  Blocks. */
+int net_files_write(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
+		    struct net_error *err);
+/* Removes them, and dir.  Gone already is success. */
+int net_files_remove(const char *dir, struct net_error *err);
+
+#endif

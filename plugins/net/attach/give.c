@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* A container's network, given back by its record.  What takes long goes to the trash. */
+#include "attach/files.h"
+#include "attach/parts.h"
+#include "attach/trash.h"
+#include "base/util.h"
+#include "model/json.h"
+#include "policy/qos.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *member(struct json_object *o, const char *key)
+{
+	struct json_object *v = net_json_get(o, key);
+
+	return v ? json_object_get_string(v) : NULL;
+}
+
+/* Rules and ports at once: the next container may want them. */
+static int unplug(struct net_state *s, const char *id, struct net_error *err)
+{
+	net_ports_release(s->ports, id);
+	return net_table_remove(s->table, id, err);
+}
+
+static void links_of(const char *id, char link[NET_LINK_SIZE], char ifb[NET_LINK_SIZE])
+{
+	net_link_name("ve", id, link);
+	net_link_name(NET_QOS_LINK_PREFIX, id, ifb);
+}
+
+/* One that was made for the container.  ns (may be NULL) goes with its link. */
+static int give_endpoint(struct net_state *s, const char *id, const char *ns, struct net_error *err)
+{
+	struct net_endpoint *e = NULL;
+	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
+	int r = unplug(s, id, err);
+
+	if (r < 0)
+		return r;
+	links_of(id, link, ifb);
+	r = net_store_endpoint(s->store, id, &e, err);
+	if (r == 0 || r == -ENOENT)
+		r = net_trash_add(s, id,
+				  &(struct net_trash){ .link = link, .link2 = ifb, .ns = ns, .endpoint = id,
+						       .network = e ? e->network : NULL },
+				  err);
+	net_endpoint_free(e);
+	return r < 0 ? r : net_store_remove(s->store, NET_ENDPOINTS, id, err);
+}
+
+/* One that was there before: it stays, plugged in nowhere. */
+static int leave_endpoint(struct net_state *s, const char *ref, const char *container, struct net_error *err)
+{
+	struct net_endpoint *e;
+	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
+	int r = net_store_endpoint(s->store, ref, &e, err);
+	bool ours;
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	/* Another container's by now, or never ours. */
+	ours = net_strv_has(&e->containers, container);
+	if (ours) {
+		links_of(e->id, link, ifb);
+		r = unplug(s, e->id, err);
+		if (r == 0)
+			r = net_trash_add(s, e->id, &(struct net_trash){ .link = link, .link2 = ifb }, err);
+		e->guest_link[0] = e->namespace_id[0] = '\0';
+		net_strv_finish(&e->containers);
+		if (r == 0)
+			r = net_store_put_endpoint(s->store, e, NET_PUT_CHANGE, err);
+	}
+	net_endpoint_free(e);
+	return r;
+}
+
+static int leave_namespace(struct net_state *s, const char *ref, const char *container, struct net_error *err)
+{
+	struct net_namespace *ns;
+	int r = net_store_namespace(s->store, ref, &ns, err);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	if (net_namespace_drop(ns, true, container) == 0)
+		r = net_store_put_namespace(s->store, ns, NET_PUT_CHANGE, err);
+	net_namespace_free(ns);
+	return r;
+}
+
+static int give_namespace(struct net_state *s, const char *ns, bool noted, struct net_error *err)
+{
+	int r = noted ? 0 : net_trash_add(s, ns, &(struct net_trash){ .ns = ns }, err);
+
+	/* From the pool, and the taker did not get that far. */
+	if (r == 0)
+		r = net_pool_announced(s, ns, err);
+	return r < 0 ? r : net_store_remove(s->store, NET_NAMESPACES, ns, err);
+}
+
+/* While the namespace is there, the plugins can take back what is in it. */
+static int give_cni(struct net_state *s, const char *container, const char *ns, struct net_error *err)
+{
+	_cleanup_free_ char *path = ns ? net_state_ns_path(s, ns) : NULL;
+
+	return net_give_cni(s, container, path && access(path, F_OK) == 0 ? path : NULL, err);
+}
+
+static const char *text_at(struct json_object *list, size_t i)
+{
+	return json_object_get_string(json_object_array_get_idx(list, i));
+}
+
+static int give_endpoints(struct net_state *s, struct json_object *record, const char *container,
+			  const char *ns, struct net_error *err)
+{
+	struct json_object *made = net_json_get(record, "endpoints"),
+			   *existing = net_json_get(record, "existing");
+	int r = 0;
+
+	for (size_t i = net_json_length(existing); r == 0 && i-- > 0;)
+		r = leave_endpoint(s, text_at(existing, i), container, err);
+	for (size_t i = net_json_length(made); r == 0 && i-- > 0;)
+		r = give_endpoint(s, text_at(made, i), i == 0 ? ns : NULL, err);
+	/* The namespace is noted with the first one's link. */
+	if (r == 0 && ns)
+		r = give_namespace(s, ns, net_json_length(made) > 0, err);
+	return r;
+}
+
+int net_give(struct json_object *record, struct net_error *err)
+{
+	const char *run_dir = member(record, "run_dir"), *ns = member(record, "ns"),
+		   *ref = member(record, "ns_ref"), *container = member(record, "container");
+	_cleanup_free_ char *dir = NULL;
+	struct net_state *s;
+	int r = net_state_get(&s, err);
+
+	if (r == 0 && (!run_dir || !container))
+		r = net_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
+	if (r == 0)
+		r = give_cni(s, container, ns, err);
+	if (r == 0)
+		r = give_endpoints(s, record, container, ns, err);
+	if (r == 0 && ref)
+		r = leave_namespace(s, ref, container, err);
+	if (r < 0)
+		return r;
+	return asprintf(&dir, "%s/net", run_dir) < 0 ? net_error_errno(err, -ENOMEM, "%s", run_dir) :
+						       net_files_remove(dir, err);
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is alive on the loop: the resolver of each network, and the watch over our rules, which come back when
+ * somebody has flushed them.  After a start, members are read from the store again.
+ */
+#include "attach/attach.h"
+
+#include "attach/trash.h"
+#include "attach/worker.h"
+#include "base/util.h"
+#include "dns/resolver.h"
+#include "model/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Who is a member of which network's resolver. */
+struct member {
+	struct member *next;
+	char endpoint[NET_ID_SIZE], network[NET_ID_SIZE];
+};
+
+static struct {
+	const struct cowherd_host *host;
+	struct cowherd_self *self;
+	struct net_resolver *resolver;
+	int watch_fd;
+	uint64_t watch, begin;
+	bool rebuilding, again;
+	struct member *members;
+} live = { .watch_fd = -1 };
+
+/* ---- the resolver */
+
+/* Addresses as texts with a list that ends with NULL. */
+struct texts {
+	char text[16][NET_ADDR_TEXT];
+	const char *list[17];
+	size_t count;
+};
+
+static void texts_add(struct texts *t, const struct net_addr *a, bool prefix)
+{
+	if (!net_addr_is_set(a) || t->count == NET_ELEMENTS(t->text))
+		return;
+	if (prefix)
+		net_addr_format_prefix(a, t->text[t->count]);
+	else
+		net_addr_format(a, t->text[t->count]);
+	t->list[t->count] = t->text[t->count];
+	t->count++;
+}
+
+static const char **list_of(const struct net_strv *v, size_t more)
+{
+	const char **list = calloc(v->count + more + 1, sizeof(*list));
+
+	for (size_t i = 0; list && i < v->count; i++)
+		list[i] = v->items[i];
+	return list;
+}
+
+static int open_network(const struct net_network *n, struct net_error *err)
+{
+	struct texts listen = { 0 }, subnets = { 0 };
+	_cleanup_free_ const char **servers = list_of(&n->dns.servers, 0);
+	const struct net_resolver_network network = { .id = n->id, .device = n->bridge,
+						      .listen = listen.list, .domain = n->dns.domain,
+						      .subnets = subnets.list, .servers = servers };
+
+	if (!servers)
+		return net_error_errno(err, -ENOMEM, "resolver");
+	for (size_t i = 0; i < n->subnet_count; i++) {
+		texts_add(&listen, &n->subnets[i].gateway, false);
+		texts_add(&subnets, &n->subnets[i].prefix, true);
+	}
+	return net_resolver_open(live.resolver, &network, err);
+}
+
+static int add_member(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
+		      struct net_error *err)
+{
+	struct texts addresses = { 0 };
+	_cleanup_free_ const char **names = list_of(&e->aliases, 3), **servers = list_of(dns, 0);
+	const char *container = e->containers.count ? e->containers.items[0] : NULL;
+	char brief[13];
+	size_t k = 0;
+
+	if (!names || !servers)
+		return net_error_errno(err, -ENOMEM, "resolver");
+	/* The name first: it is what addresses are answered with. */
+	memmove(names + 1, names, e->aliases.count * sizeof(*names));
+	names[k++] = e->name;
+	k += e->aliases.count;
+	if (container) {
+		(void)snprintf(brief, sizeof(brief), "%s", container);
+		names[k++] = container;
+		names[k++] = brief;
+	}
+	for (size_t i = 0; i < e->ip_count; i++)
+		texts_add(&addresses, &e->ips[i], false);
+	return net_resolver_set(live.resolver, n->id,
+				&(struct net_resolver_member){ .owner = e->id, .names = names,
+							       .addresses = addresses.list,
+							       .servers = dns->count ? servers : NULL },
+				err);
+}
+
+static int note_member(const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+{
+	struct member *m = live.members;
+
+	while (m && strcmp(m->endpoint, e->id) != 0)
+		m = m->next;
+	if (m)
+		return 0;
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return net_error_errno(err, -ENOMEM, "resolver");
+	memcpy(m->endpoint, e->id, sizeof(m->endpoint));
+	memcpy(m->network, n->id, sizeof(m->network));
+	m->next = live.members;
+	live.members = m;
+	return 0;
+}
+
+static void drop_member(const char *endpoint)
+{
+	for (struct member **p = &live.members, *m; (m = *p); p = &m->next) {
+		if (strcmp(m->endpoint, endpoint) != 0)
+			continue;
+		net_resolver_unset(live.resolver, m->network, m->endpoint);
+		*p = m->next;
+		free(m);
+		return;
+	}
+}
+
+static int add_endpoint(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
+			struct net_error *err)
+{
+	int r = 0;
+
+	if (!net_network_resolves(n))
+		return 0;
+	if (!live.resolver)
+		r = net_resolver_create(live.host, live.self, NULL, &live.resolver);
+	if (r < 0)
+		return net_error_errno(err, r, "resolver");
+	r = open_network(n, err);
+	if (r == 0)
+		r = add_member(n, e, dns, err);
+	return r < 0 ? r : note_member(n, e, err);
+}
+
+int net_live_add(const struct net_part *part, struct net_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < part->count; i++)
+		r = add_endpoint(part->networks[i], part->endpoints[i], &part->plan.dns, err);
+	return r;
+}
+
+void net_live_drop(struct json_object *record)
+{
+	struct json_object *made = net_json_get(record, "endpoints");
+
+	for (size_t i = 0; i < net_json_length(made); i++)
+		drop_member(json_object_get_string(json_object_array_get_idx(made, i)));
+}
+
+/* ---- our rules */
+
+static int rebuild_work(void *arg)
+{
+	struct net_error *err = arg;
+	struct net_state *s = net_state_peek();
+
+	return s ? net_table_rebuild(s->table, err) : 0;
+}
+
+static void rebuild_done(void *arg, int result);
+
+static void rebuild(void)
+{
+	struct net_error *err = calloc(1, sizeof(*err));
+
+	if (!err || live.host->offload(live.self, rebuild_work, rebuild_done, err) < 0)
+		free(err);
+	else
+		live.rebuilding = true;
+}
+
+static void rebuild_done(void *arg, int result)
+{
+	struct net_error *err = arg;
+	bool again = live.again;
+
+	live.host->log(live.self, result < 0 ? COWHERD_LOG_ERROR : COWHERD_LOG_WARN, NULL, "net.rules",
+		       result < 0 ? err->text : "somebody removed our rules: they are back");
+	free(err);
+	live.rebuilding = live.again = false;
+	if (again && result != -ECANCELED)
+		rebuild();
+}
+
+static void watch_readable(void *arg, int fd, uint32_t events)
+{
+	struct net_state *s = net_state_peek();
+
+	(void)arg;
+	(void)events;
+	if (!s || !net_table_lost(s->table, fd))
+		return;
+	if (live.rebuilding)
+		live.again = true;
+	else
+		rebuild();
+}
+
+void net_live_watch(void)
+{
+	struct net_state *s = net_state_peek();
+	struct net_error err = { 0 };
+	int r;
+
+	if (live.watch_fd >= 0 || !s)
+		return;
+	r = net_table_watch(s->table, &live.watch_fd, &err);
+	if (r == 0)
+		r = live.host->watch_fd(live.self, live.watch_fd, COWHERD_FD_READ, watch_readable, NULL,
+					&live.watch);
+	if (r < 0)
+		live.host->log(live.self, COWHERD_LOG_WARN, NULL, "net.rules", err.text);
+}
+
+/* ---- the start */
+
+/* What the store has, for the loop. */
+struct beginning {
+	struct net_part part; /* only its networks and endpoints */
+	struct beginning *next;
+};
+
+static int begin_one(struct net_state *s, const char *id, struct beginning **list)
+{
+	struct beginning *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->part.count = 1;
+	b->next = *list;
+	*list = b;
+	if (net_store_endpoint(s->store, id, &b->part.endpoints[0], NULL) < 0 ||
+	    net_store_network(s->store, b->part.endpoints[0]->network, &b->part.networks[0], NULL) < 0)
+		b->part.count = 0;
+	return 0;
+}
+
+static int begin_work(void *arg)
+{
+	struct beginning **list = arg;
+	struct net_entry *entries = NULL;
+	struct net_state *s;
+	struct net_error err;
+	size_t count = 0;
+	int r = net_state_get(&s, &err);
+
+	if (r == 0)
+		r = net_store_list(s->store, NET_ENDPOINTS, NULL, &entries, &count, &err);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = begin_one(s, entries[i].id, list);
+	net_entries_free(entries, count);
+	net_worker_wake();
+	return r;
+}
+
+static void begin_done(void *arg, int result)
+{
+	struct beginning **list = arg, *next;
+
+	if (result != -ECANCELED)
+		net_live_watch();
+	for (struct beginning *b = *list; b; b = next) {
+		struct net_error err;
+
+		next = b->next;
+		if (result == 0 && b->part.count && *b->part.endpoints[0]->guest_link)
+			(void)net_live_add(&b->part, &err);
+		net_part_finish(&b->part);
+		free(b);
+	}
+	free(list);
+}
+
+/* Only where somebody had a network since the machine was started: most supervisors have none. */
+static void begin(void *arg)
+{
+	_cleanup_free_ char *dir = NULL;
+	struct beginning **list;
+
+	(void)arg;
+	live.begin = 0;
+	if (asprintf(&dir, "%s/net", live.host->run_dir) < 0 || access(dir, F_OK) < 0)
+		return;
+	list = calloc(1, sizeof(*list));
+	if (!list || live.host->offload(live.self, begin_work, begin_done, list) < 0)
+		free(list);
+}
+
+void net_live_start(const struct cowherd_host *host, struct cowherd_self *self)
+{
+	live.host = host;
+	live.self = self;
+	live.resolver = NULL;
+	live.watch_fd = -1;
+	live.watch = 0;
+	live.rebuilding = live.again = false;
+	(void)host->timer_start(self, 0, 0, begin, NULL, &live.begin);
+}
+
+void net_live_finish(void)
+{
+	if (live.begin)
+		live.host->timer_stop(live.self, live.begin);
+	if (live.watch)
+		live.host->unwatch_fd(live.self, live.watch);
+	if (live.watch_fd >= 0)
+		(void)close(live.watch_fd);
+	while (live.members) {
+		struct member *m = live.members;
+
+		live.members = m->next;
+		free(m);
+	}
+	net_resolver_destroy(live.resolver);
+	live.resolver = NULL;
+	live.watch_fd = -1;
+	live.watch = live.begin = 0;
+}

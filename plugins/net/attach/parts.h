@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* The jobs behind the allocator: what runs on the pool, with nothing of the host.  Private to attach/. */
+#ifndef NET_PARTS_H
+#define NET_PARTS_H
+
+#include "attach/plan.h"
+#include "attach/pool.h"
+#include "attach/state.h"
+#include "model/json.h"
+
+#include <stdatomic.h>
+
+/* One container's network on its way. */
+struct net_part {
+	struct net_plan plan;
+	char *run_dir;		    /* the container's */
+	char ns[NET_ID_SIZE];	    /* decided in advance, and announced; "": none is made */
+	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" */
+	struct net_pooled *pooled;  /* or NULL */
+	atomic_bool stop;
+	struct net_error err;
+	/* What came of it: */
+	struct net_network *networks[NET_WANTS_MAX];
+	struct net_endpoint *endpoints[NET_WANTS_MAX];
+	size_t count;
+	struct json_object *patch;
+};
+void net_part_finish(struct net_part *part);
+
+/* What the ledger gets, before anything is taken.  NULL: out of memory. */
+struct json_object *net_part_record(const struct net_part *part);
+/* Takes it all.  On failure what was taken stays, for net_give() by the record. */
+int net_take(struct net_part *part);
+/* Once more the files, without our resolver in them. */
+int net_take_files(struct net_part *part, bool resolver);
+/* Gives back what a record names; any process, any number of times. */
+int net_give(struct json_object *record, struct net_error *err);
+
+/* take_lease.c: addresses of both families for e, as far as n has subnets of them. */
+int net_take_addresses(struct net_state *s, const struct net_network *n, const struct net_want *w,
+		       struct net_endpoint *e, struct net_error *err);
+/* take_cni.c: the chain of n for e; its addresses are e's then.  And all that a container has of them. */
+int net_take_cni(struct net_state *s, const struct net_plan *plan, const struct net_want *w,
+		 struct net_network *n, struct net_endpoint *e, const char *netns, struct net_error *err);
+int net_give_cni(struct net_state *s, const char *container, const char *netns, struct net_error *err);
+/* take_lease.c: the network by name or id; the default one is made where it is missing. */
+int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct net_error *err);
+
+/* Whether there is a resolver of ours on the addresses of its gateways. */
+bool net_network_resolves(const struct net_network *n);
+
+#define NET_FALLBACK_NETWORK "nat"
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "attach/plug.h"
+
+#include "policy/policy.h"
+
+#include <errno.h>
+
+/* Bytes that an encapsulation on the way needs: policy EncapOverhead, of the endpoint or its network. */
+static uint32_t overhead(const struct net_network *n, const struct net_endpoint *e)
+{
+	const struct net_policy *p =
+		net_policies_find(e->policies, e->policy_count, NET_POLICY_ENCAP);
+
+	if (!p)
+		p = net_policies_find(n->policies, n->policy_count, NET_POLICY_ENCAP);
+	return p ? p->number : 0;
+}
+
+static uint32_t mtu_of(const struct net_place *place, const struct net_network *n,
+		       const struct net_endpoint *e)
+{
+	uint32_t less = overhead(n, e), mtu = place->mtu;
+
+	if (!less)
+		return mtu;
+	if (!mtu)
+		mtu = 1500;
+	return mtu > less + 68 ? mtu - less : 68;
+}
+
+int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
+		  const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+{
+	struct net_mac mac = net_endpoint_mac(n, e);
+
+	return net_link_create(host,
+			       &(struct net_link){ .name = e->host_link, .kind = NET_LINK_VETH,
+						   .mtu = mtu_of(place, n, e), .master = place->index,
+						   .up = true,
+						   .peer = { .name = e->guest_link, .mac = mac.bytes,
+							     .netns = &netns } },
+			       err);
+}
+
+static int macvlan(struct net_rtnl *host, int netns, const struct net_place *place,
+		   const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+{
+	struct net_mac mac = net_endpoint_mac(n, e);
+
+	/* Under the guest's name at once: made in its namespace, it never is the host's. */
+	return net_link_create(host,
+			       &(struct net_link){ .name = e->guest_link, .kind = NET_LINK_MACVLAN,
+						   .parent = place->index, .mac = mac.bytes,
+						   .mtu = mtu_of(place, n, e), .netns = &netns },
+			       err);
+}
+
+static int default_route(struct net_rtnl *inside, const struct net_endpoint *e,
+			 const struct net_addr *gateway, struct net_error *err)
+{
+	struct net_kernel_route route = { .link = e->guest_link, .next_hop = *gateway, .onlink = true };
+
+	if (!net_addr_is_set(gateway))
+		return 0;
+	route.destination.family = gateway->family;
+	return net_route_add(inside, &route, err);
+}
+
+static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool first, struct net_error *err)
+{
+	int r = first ? default_route(inside, e, &e->gateway, err) : 0;
+
+	if (r == 0 && first)
+		r = default_route(inside, e, &e->gateway6, err);
+	for (size_t i = 0; r == 0 && i < e->route_count; i++)
+		r = net_route_add(inside,
+				  &(struct net_kernel_route){ .link = e->guest_link,
+							      .destination = e->routes[i].destination,
+							      .next_hop = e->routes[i].next_hop,
+							      .metric = e->routes[i].metric },
+				  err);
+	return r;
+}
+
+static int set_up(struct net_rtnl *inside, const struct net_network *n, const struct net_endpoint *e,
+		  bool made, bool first, struct net_error *err)
+{
+	struct net_mac mac = net_endpoint_mac(n, e);
+	int r = 0;
+
+	/* Before it is up: the addresses are there as the first packet comes. */
+	for (size_t i = 0; r == 0 && i < e->ip_count; i++)
+		r = net_address_add(inside, e->guest_link, &e->ips[i], err);
+	if (r == 0)
+		r = net_link_set(inside, e->guest_link,
+				 &(struct net_link_change){ .up = 1, .mac = made ? mac.bytes : NULL }, err);
+	return r < 0 ? r : routes(inside, e, first, err);
+}
+
+int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
+	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
+	     struct net_error *err)
+{
+	bool veth = place->way == NET_WAY_BRIDGE;
+	int r = 0;
+
+	if (!made)
+		r = veth ? net_plug_pair(host, netns, place, n, e, err) :
+			   macvlan(host, netns, place, n, e, err);
+	if (r < 0)
+		return r;
+	r = set_up(inside, n, e, made, first, err);
+	if (r == 0 && veth && e->disable_icc)
+		r = net_link_port(host, e->host_link, false, true, err);
+	if (r < 0)
+		(void)net_link_delete(veth ? host : inside, veth ? e->host_link : e->guest_link, NULL);
+	return r;
+}

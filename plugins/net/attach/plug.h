@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* An endpoint's link, put into a namespace and set up there.  All of it blocks. */
+#ifndef NET_PLUG_H
+#define NET_PLUG_H
+
+#include "attach/bridge.h"
+
+/*
+ * Makes the link of e in the namespace (a descriptor) of `inside` and sets it up: addresses, routes, MTU.
+ * made: the pair is there already, from the pool.  first: it has the default route of its families.
+ * On failure the link is gone.
+ */
+int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
+	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
+	     struct net_error *err);
+/* Only the pair, for the pool: name, MAC and MTU, nothing set up inside. */
+int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
+		  const struct net_network *n, const struct net_endpoint *e, struct net_error *err);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A supervisor begins: what is plugged in, by the store, gets its bridge, rules and ports again, in one go;
+ * what nobody has any more goes away.
+ */
+#include "attach/bridge.h"
+#include "attach/pool.h"
+#include "attach/state.h"
+#include "attach/trash.h"
+#include "base/util.h"
+#include "model/ipam.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct living {
+	struct net_state *state;
+	struct net_entry *endpoints;
+	size_t count;
+};
+
+static bool network_used(void *arg, const char *network)
+{
+	const struct living *l = arg;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (strcmp(l->endpoints[i].network, network) == 0)
+			return true;
+	return false;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	const struct net_entry *x = a, *y = b;
+
+	return strcmp(x->id, y->id);
+}
+
+/* An endpoint of the store, or one whose link is not gone yet. */
+static bool owner_lives(void *arg, const char *network, const char *owner)
+{
+	const struct living *l = arg;
+	struct net_entry key = { 0 };
+
+	(void)network;
+	(void)strncpy(key.id, owner, sizeof(key.id) - 1);
+	return bsearch(&key, l->endpoints, l->count, sizeof(key), by_id) || net_trash_has(l->state, owner);
+}
+
+/* One that is plugged in.  What of it cannot be had again is not worth all the others. */
+static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_entry *entry)
+{
+	struct net_endpoint *e = NULL;
+	struct net_network *n = NULL;
+	struct net_place place;
+
+	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && *e->guest_link &&
+	    net_store_network(s->store, e->network, &n, NULL) == 0 && n->type != NET_CNI) {
+		(void)net_bridge_ensure(r, n, s->run_dir, &place, NULL);
+		(void)net_ports_take(s->ports, e->id, e->name ? e->name : e->id, e->policies,
+				     e->policy_count, NULL);
+		(void)net_table_put_network(s->table, n, NULL);
+		(void)net_table_put_endpoint(s->table, n, e, NULL);
+	}
+	net_endpoint_free(e);
+	net_network_free(n);
+}
+
+static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct living *l, struct net_error *err)
+{
+	if (!l->count)
+		return net_table_drop(s->table, err);
+	net_table_begin(s->table);
+	for (size_t i = 0; i < l->count; i++)
+		take_up(s, r, &l->endpoints[i]);
+	return net_table_commit(s->table, err);
+}
+
+int net_state_restore(struct net_state *s, struct net_error *err)
+{
+	struct living living = { .state = s };
+	_cleanup_rtnl_ struct net_rtnl *r = NULL;
+	int result = net_rtnl_open(-1, &r, err);
+
+	if (result == 0)
+		result = net_store_list(s->store, NET_ENDPOINTS, NULL, &living.endpoints, &living.count, err);
+	if (result == 0)
+		result = net_pool_sweep(s, err);
+	if (result == 0)
+		result = net_bridge_sweep(r, s->run_dir, network_used, &living, err);
+	if (result == 0)
+		result = net_ipam_reconcile(s->store, owner_lives, &living, NULL, err);
+	if (result == 0)
+		result = take_up_all(s, r, &living, err);
+	net_entries_free(living.endpoints, living.count);
+	return result;
+}

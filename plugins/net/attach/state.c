@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "attach/state.h"
+
+#include "attach/bridge.h"
+#include "base/util.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TABLE "cowherd"
+
+static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
+static struct net_state *_Atomic state;
+static char *state_dir, *run_dir;
+
+int net_state_set_up(const char *state_path, const char *run_path)
+{
+	free(state_dir);
+	free(run_dir);
+	state_dir = strdup(state_path);
+	run_dir = strdup(run_path);
+	return state_dir && run_dir ? 0 : -ENOMEM;
+}
+
+int net_state_make_dir(const char *path, struct net_error *err)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return net_error_errno(err, -ENOMEM, "%s", path);
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return net_error_errno(err, -errno, "%s", copy);
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
+
+static void state_free(struct net_state *s)
+{
+	if (!s)
+		return;
+	net_ports_destroy(s->ports);
+	net_table_close(s->table);
+	net_store_close(s->store);
+	free(s->run_dir);
+	free(s->net_dir);
+	free(s->ns_dir);
+	free(s);
+}
+
+static int state_open(struct net_state **ret, struct net_error *err)
+{
+	struct net_state *s = calloc(1, sizeof(*s));
+	int r = -ENOMEM;
+
+	if (s && (s->run_dir = strdup(run_dir)) && asprintf(&s->net_dir, "%s/net", run_dir) > 0 &&
+	    asprintf(&s->ns_dir, "%s/netns", run_dir) > 0)
+		r = net_state_make_dir(s->net_dir, err) ?: net_state_make_dir(s->ns_dir, err);
+	else
+		(void)net_error_errno(err, r, "network");
+	if (r == 0)
+		r = net_store_open(state_dir, run_dir, &s->store, err);
+	if (r == 0)
+		r = net_table_open(TABLE, &s->table, err);
+	if (r == 0 && net_ports_create(&s->ports) < 0)
+		r = net_error_errno(err, -ENOMEM, "ports");
+	if (r == 0)
+		r = net_state_restore(s, err);
+	if (r < 0)
+		state_free(s);
+	else
+		*ret = s;
+	return r;
+}
+
+int net_state_get(struct net_state **ret, struct net_error *err)
+{
+	struct net_state *s = atomic_load(&state);
+	int r = 0;
+
+	if (!s) {
+		(void)pthread_mutex_lock(&opening);
+		s = atomic_load(&state);
+		if (!s)
+			r = state_open(&s, err);
+		if (r == 0)
+			atomic_store(&state, s);
+		(void)pthread_mutex_unlock(&opening);
+	}
+	if (r == 0)
+		*ret = s;
+	return r;
+}
+
+struct net_state *net_state_peek(void)
+{
+	return atomic_load(&state);
+}
+
+static bool none_used(void *arg, const char *network)
+{
+	(void)arg;
+	(void)network;
+	return false;
+}
+
+/* Only bridges in which nothing is: containers may live on without a supervisor. */
+static void let_go(struct net_state *s)
+{
+	struct net_entry *endpoints = NULL;
+	_cleanup_rtnl_ struct net_rtnl *r = NULL;
+	size_t count = 0;
+
+	if (net_store_list(s->store, NET_ENDPOINTS, NULL, &endpoints, &count, NULL) < 0)
+		return;
+	net_entries_free(endpoints, count);
+	if (count)
+		return;
+	(void)net_table_drop(s->table, NULL);
+	if (net_rtnl_open(-1, &r, NULL) == 0)
+		(void)net_bridge_sweep(r, s->run_dir, none_used, NULL, NULL);
+}
+
+void net_state_close(void)
+{
+	struct net_state *s = atomic_exchange(&state, NULL);
+
+	if (s)
+		let_go(s);
+	state_free(s);
+	free(state_dir);
+	free(run_dir);
+	state_dir = run_dir = NULL;
+}
+
+char *net_state_ns_path(const struct net_state *s, const char *id)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", s->ns_dir, id) < 0 ? NULL : path;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* A container's network, taken: what was announced is made, so that nothing can be forgotten. */
+#include "attach/files.h"
+#include "attach/parts.h"
+#include "attach/plug.h"
+#include "base/util.h"
+#include "kernel/netns.h"
+#include "model/json.h"
+#include "policy/guest.h"
+#include "policy/qos.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void net_part_finish(struct net_part *part)
+{
+	for (size_t i = 0; i < part->count; i++) {
+		net_network_free(part->networks[i]);
+		net_endpoint_free(part->endpoints[i]);
+	}
+	net_plan_finish(&part->plan);
+	net_pooled_free(part->pooled);
+	json_object_put(part->patch);
+	free(part->run_dir);
+}
+
+struct json_object *net_part_record(const struct net_part *part)
+{
+	struct json_object *o = json_object_new_object(), *made = json_object_new_array(),
+			   *existing = json_object_new_array();
+
+	for (size_t i = 0; i < part->plan.want_count; i++) {
+		const struct net_want *w = &part->plan.wants[i];
+
+		net_json_append(w->existing ? &existing : &made,
+				json_object_new_string(w->existing ? w->network : part->ids[i]));
+	}
+	net_json_add_string(&o, "container", part->plan.container);
+	net_json_add_string(&o, "run_dir", part->run_dir);
+	net_json_add_string(&o, "ns", part->ns);
+	net_json_add_string(&o, "ns_ref", part->plan.namespace_ref);
+	net_json_add(&o, "endpoints", made);
+	net_json_add(&o, "existing", existing);
+	return o;
+}
+
+/* Sockets of one take. */
+struct taking {
+	struct net_state *state;
+	struct net_part *part;
+	struct net_rtnl *host, *inside;
+	int netns;
+	bool own_inside;
+	char *path; /* of the namespace */
+	bool routed; /* somebody has the default route already */
+};
+
+static void taking_finish(struct taking *t)
+{
+	net_rtnl_close(t->host);
+	if (t->own_inside)
+		net_rtnl_close(t->inside);
+	if (t->own_inside && t->netns >= 0)
+		(void)close(t->netns);
+	free(t->path);
+}
+
+/* ---- the endpoint, as it will be */
+
+static int name_endpoint(const struct net_part *part, size_t i, struct net_endpoint *e)
+{
+	const char *name = part->plan.name ? part->plan.name : part->plan.container;
+
+	if (i == 0)
+		e->name = strdup(name);
+	else if (asprintf(&e->name, "%s-%zu", name, i) < 0)
+		e->name = NULL;
+	return e->name ? 0 : -ENOMEM;
+}
+
+static int fill_endpoint(const struct net_part *part, size_t i, const struct net_network *n,
+			 struct net_endpoint *e)
+{
+	const struct net_want *w = &part->plan.wants[i];
+	int r = name_endpoint(part, i, e) ?: net_strv_add(&e->containers, part->plan.container);
+
+	memcpy(e->id, part->ids[i], sizeof(e->id));
+	memcpy(e->network, n->id, sizeof(e->network));
+	memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
+	net_link_name("ve", e->id, e->host_link);
+	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
+	e->mac = w->mac;
+	for (size_t k = 0; r == 0 && k < w->aliases.count; k++)
+		r = net_strv_add(&e->aliases, w->aliases.items[k]);
+	return r;
+}
+
+static int take_ports(struct net_state *s, const struct net_part *part, struct net_endpoint *e,
+		      struct net_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < part->plan.ports.count; i++)
+		r = net_ports_parse(part->plan.ports.items[i], &e->policies, &e->policy_count, err);
+	return r < 0 ? r : net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count, err);
+}
+
+/* The network and the endpoint of a want; ports are found to be free or not before anything is made. */
+static int prepare(struct net_state *s, struct net_part *part, size_t i)
+{
+	const struct net_want *w = &part->plan.wants[i];
+	struct net_network *n = NULL;
+	struct net_endpoint *e = NULL;
+	int r;
+
+	if (w->existing) {
+		r = net_store_endpoint(s->store, w->network, &e, &part->err);
+		if (r == 0 && *e->guest_link)
+			r = net_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
+		if (r == 0)
+			r = net_store_network(s->store, e->network, &n, &part->err);
+		if (r == 0) {
+			memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
+			net_link_name("ve", e->id, e->host_link);
+			(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
+			r = net_strv_add(&e->containers, part->plan.container);
+		}
+	} else {
+		r = net_find_network(s, w->network, &n, &part->err);
+		e = r == 0 ? calloc(1, sizeof(*e)) : NULL;
+		if (r == 0)
+			r = e ? fill_endpoint(part, i, n, e) : -ENOMEM;
+	}
+	if (r == -ENOMEM)
+		(void)net_error_errno(&part->err, r, "network %s", w->network);
+	if (r == 0)
+		r = i == 0 ? take_ports(s, part, e, &part->err) :
+			     net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count,
+					    &part->err);
+	if (r < 0) {
+		net_network_free(n);
+		net_endpoint_free(e);
+		return r;
+	}
+	part->networks[i] = n;
+	part->endpoints[i] = e;
+	part->count = i + 1;
+	return 0;
+}
+
+/* ---- the namespace */
+
+static int take_namespace(struct taking *t)
+{
+	struct net_part *part = t->part;
+	struct net_pooled *p = part->pooled;
+	int r;
+
+	t->path = net_state_ns_path(t->state, part->ns);
+	if (!t->path)
+		return net_error_errno(&part->err, -ENOMEM, "network namespace");
+	if (p) {
+		t->inside = p->inside;
+		t->netns = p->fd;
+		return net_pool_announced(t->state, p->ns, &part->err);
+	}
+	t->own_inside = true;
+	r = net_ns_make(t->path, &t->netns, &part->err);
+	return r < 0 ? r : net_rtnl_open(t->netns, &t->inside, &part->err);
+}
+
+/* One of the store's, with the endpoints that are in it. */
+static int join_namespace(struct taking *t)
+{
+	struct net_part *part = t->part;
+	struct net_namespace *ns;
+	int r = net_store_namespace(t->state->store, part->plan.namespace_ref, &ns, &part->err);
+
+	if (r < 0)
+		return r;
+	t->own_inside = true;
+	t->path = ns->path ? strdup(ns->path) : NULL;
+	if (!t->path)
+		r = net_error_set(&part->err, -ENOENT, "namespace %s: has no network namespace", ns->id);
+	if (r == 0)
+		t->netns = r = net_ns_open(t->path, &part->err);
+	if (r >= 0)
+		r = net_rtnl_open(t->netns, &t->inside, &part->err);
+	if (r == 0) {
+		r = net_namespace_add(ns, true, part->plan.container);
+		for (size_t i = 0; (r == 0 || r == -EEXIST) && i < part->count; i++) {
+			memcpy(part->endpoints[i]->namespace_id, ns->id, sizeof(ns->id));
+			r = net_namespace_add(ns, false, part->endpoints[i]->id);
+		}
+		r = r == 0 || r == -EEXIST ?
+			    net_store_put_namespace(t->state->store, ns, NET_PUT_CHANGE, &part->err) :
+			    net_error_errno(&part->err, r, "namespace %s", ns->id);
+	}
+	net_namespace_free(ns);
+	return r;
+}
+
+static int store_namespace(struct taking *t)
+{
+	struct net_part *part = t->part;
+	struct net_namespace ns = { .type = NET_NS_GUEST, .path = t->path };
+	int r;
+
+	memcpy(ns.id, part->ns, sizeof(ns.id));
+	r = net_namespace_add(&ns, true, part->plan.container);
+	for (size_t i = 0; r == 0 && i < part->count; i++)
+		r = net_namespace_add(&ns, false, part->endpoints[i]->id);
+	if (r < 0)
+		(void)net_error_errno(&part->err, r, "network namespace %s", ns.id);
+	else
+		r = net_store_put_namespace(t->state->store, &ns, NET_PUT_ANY, &part->err);
+	for (size_t i = 0; i < ns.resource_count; i++)
+		free(ns.resources[i].id);
+	free(ns.resources);
+	return r;
+}
+
+/* ---- plugging in */
+
+/* Whether the pair from the pool is this endpoint's; one of another network goes first. */
+static int is_made(struct taking *t, size_t i, const struct net_place *place, bool *ret)
+{
+	const struct net_pooled *p = t->part->pooled;
+
+	*ret = false;
+	if (i != 0 || !p || !*p->endpoint)
+		return 0;
+	*ret = place->way == NET_WAY_BRIDGE && strcmp(p->network, t->part->networks[i]->id) == 0;
+	return *ret ? 0 : net_link_delete(t->host, t->part->endpoints[i]->host_link, &t->part->err);
+}
+
+static bool has_way_out(const struct net_network *n)
+{
+	return n->type != NET_PRIVATE && n->type != NET_INTERNAL;
+}
+
+static int shape(const struct net_endpoint *e, struct net_error *err)
+{
+	struct net_policy_qos qos = net_qos_of(e);
+	char ifb[NET_LINK_SIZE];
+
+	if (!qos.in && !qos.out)
+		return 0;
+	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
+	return net_qos_apply(e->host_link, ifb, &qos, err);
+}
+
+static int apply_policies(struct taking *t, const struct net_network *n, const struct net_endpoint *e,
+			  const struct net_place *place)
+{
+	struct net_error *err = &t->part->err;
+	int r = net_table_put_network(t->state->table, n, err);
+
+	if (r == 0)
+		r = net_table_put_endpoint(t->state->table, n, e, err);
+	if (r == 0 && place->way == NET_WAY_BRIDGE)
+		r = shape(e, err);
+	if (r == 0 && net_policies_find(e->policies, e->policy_count, NET_POLICY_PROXY))
+		r = net_guest_apply(t->netns, e, err);
+	return r;
+}
+
+static int plug_in_cni(struct taking *t, size_t i)
+{
+	struct net_part *part = t->part;
+	struct net_endpoint *e = part->endpoints[i];
+	int r;
+
+	/* Its own plugins publish: what holds the ports would be in their way. */
+	net_ports_release(t->state->ports, e->id);
+	e->host_link[0] = '\0';
+	r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
+	if (r == 0)
+		r = net_take_cni(t->state, &part->plan, &part->plan.wants[i], part->networks[i], e, t->path,
+				 &part->err);
+	return r < 0 ? r : net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
+}
+
+static int plug_in(struct taking *t, size_t i)
+{
+	struct net_part *part = t->part;
+	const struct net_network *n = part->networks[i];
+	struct net_endpoint *e = part->endpoints[i];
+	struct net_place place;
+	bool made, first = !t->routed && has_way_out(n);
+	int r = part->plan.wants[i].existing ?
+			0 :
+			net_take_addresses(t->state, n, &part->plan.wants[i], e, &part->err);
+
+	if (r == 0)
+		r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
+	if (r == 0)
+		r = net_bridge_ensure(t->host, n, t->state->run_dir, &place, &part->err);
+	if (r == 0)
+		r = is_made(t, i, &place, &made);
+	if (r == 0)
+		r = net_plug(t->host, t->inside, t->netns, &place, n, e, made, first, &part->err);
+	if (r == 0)
+		r = apply_policies(t, n, e, &place);
+	t->routed = t->routed || (first && (net_addr_is_set(&e->gateway) || net_addr_is_set(&e->gateway6)));
+	return r;
+}
+
+static int take_networks(struct taking *t)
+{
+	struct net_part *part = t->part;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < part->plan.want_count; i++)
+		r = atomic_load(&part->stop) ? -ECANCELED : prepare(t->state, part, i);
+	if (r == 0)
+		r = part->plan.namespace_ref ? join_namespace(t) : take_namespace(t);
+	if (r == 0)
+		r = net_rtnl_open(-1, &t->host, &part->err);
+	for (size_t i = 0; r == 0 && i < part->count; i++)
+		r = atomic_load(&part->stop)		    ? -ECANCELED :
+		    part->networks[i]->type == NET_CNI ? plug_in_cni(t, i) :
+							 plug_in(t, i);
+	if (r == 0 && !part->plan.namespace_ref)
+		r = store_namespace(t);
+	return r;
+}
+
+/* ---- files, and the spec's patch */
+
+int net_take_files(struct net_part *part, bool resolver)
+{
+	const struct net_files_of of = { .networks = (const struct net_network *const *)part->networks,
+					 .endpoints = part->endpoints,
+					 .count = part->count,
+					 .resolver = resolver };
+	_cleanup_free_ char *dir = NULL;
+
+	if (asprintf(&dir, "%s/net", part->run_dir) < 0)
+		return net_error_errno(&part->err, -ENOMEM, "%s", part->run_dir);
+	return net_files_write(&part->plan, &of, dir, &part->err);
+}
+
+static int make_patch(struct net_part *part, const char *path)
+{
+	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
+
+	if (asprintf(&resolv, "%s/net/resolv.conf", part->run_dir) < 0 ||
+	    asprintf(&hosts, "%s/net/hosts", part->run_dir) < 0)
+		return net_error_errno(&part->err, -ENOMEM, "spec");
+	part->patch = net_plan_patch(&part->plan, path, resolv, hosts);
+	return part->patch ? 0 : net_error_errno(&part->err, -ENOMEM, "spec");
+}
+
+/* The first network's answers for all of them. */
+static bool has_resolver(const struct net_part *part)
+{
+	const struct net_network *n = part->count ? part->networks[0] : NULL;
+
+	return n && net_network_resolves(n);
+}
+
+int net_take(struct net_part *part)
+{
+	__attribute__((cleanup(taking_finish))) struct taking t = { .part = part, .netns = -1 };
+	int r = net_state_get(&t.state, &part->err);
+
+	if (r == 0 && part->plan.mode == NET_PLAN_NETWORKS)
+		r = take_networks(&t);
+	if (r == 0)
+		r = net_take_files(part, has_resolver(part));
+	return r < 0 ? r : make_patch(part, t.path);
+}
