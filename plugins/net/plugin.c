@@ -3,6 +3,7 @@
 #include "plugin.h"
 
 #include "attach/attach.h"
+#include "verbs/verbs.h"
 
 #include <stddef.h>
 
@@ -11,13 +12,14 @@ struct net_plugin net_plugin;
 static int net_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	net_plugin = (struct net_plugin){ .host = host, .self = self };
-	return net_attach_register(host, self);
+	return net_attach_register(host, self) ?: net_verbs_register();
 }
 
 static int net_fini(char *message, size_t size)
 {
 	(void)message;
 	(void)size;
+	net_verbs_finish();
 	net_attach_finish();
 	return 0;
 }

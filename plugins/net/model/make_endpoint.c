@@ -129,17 +129,18 @@ static void ips_free(struct net_store *s, const struct net_endpoint *e, const st
 /* Two endpoints whose ids begin alike would share a link. */
 static int link_check(struct net_store *s, const struct net_endpoint *e, struct net_error *err)
 {
-	struct net_entry *entries;
-	size_t count;
-	int r = net_store_list(s, NET_ENDPOINTS, NULL, &entries, &count, err);
+	struct net_endpoint *other = NULL;
+	char begins[9];
+	int r;
 
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (!strncmp(entries[i].id, e->id, 8) && strcmp(entries[i].id, e->id) != 0)
-			r = net_error_set(err, -EEXIST, "endpoint %s: endpoint %s has the link %s already",
-					  name_of(e), entries[i].id, e->host_link);
-	net_entries_free(entries, count);
+	(void)snprintf(begins, sizeof(begins), "%.8s", e->id);
+	r = net_store_endpoint(s, begins, &other, NULL);
+	if (r == -ENOTUNIQ || (r == 0 && !strncmp(other->id, begins, 8) && strcmp(other->id, e->id) != 0))
+		r = net_error_set(err, -EEXIST, "endpoint %s: another one has the link %s already",
+				  name_of(e), e->host_link);
+	else if (r != -ENOMEM)
+		r = 0;
+	net_endpoint_free(other);
 	return r;
 }
 

@@ -104,7 +104,10 @@ static void *call_thread(void *arg)
 		r = run->word->run(run);
 	if (r == 0)
 		r = run->out.failed;
-	if (r < 0 && !run->error.code)
+	/* What was tried on the way and did not matter. */
+	if (r >= 0)
+		run->error = (struct net_error){ 0 };
+	else if (!run->error.code)
 		(void)net_error_errno(&run->error, r, "%s %s", run->verb->name, run->word->name);
 	notes_write(c);
 	(void)!write(c->done, &one, sizeof(one));

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
+#include "attach/plug.h"
+#include "attach/state.h"
+#include "base/util.h"
+#include "cni/cni.h"
+#include "kernel/netns.h"
+#include "policy/qos.h"
+#include "verbs/effects.h"
+
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *name_of(const struct net_endpoint *e)
+{
+	return e->name ? e->name : e->id;
+}
+
+/* ---- networks */
+
+struct addrs {
+	struct net_addr *items;
+	size_t count;
+};
+
+static int route_seen(void *arg, const struct net_addr *destination, int link)
+{
+	struct addrs *all = arg;
+	struct net_addr *grown = reallocarray(all->items, all->count + 1, sizeof(*grown));
+
+	(void)link;
+	if (!grown)
+		return -ENOMEM;
+	all->items = grown;
+	all->items[all->count++] = *destination;
+	return 0;
+}
+
+static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct net_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	struct addrs all = { 0 };
+	int r = net_rtnl_open(-1, &host, err);
+
+	(void)arg;
+	if (r == 0)
+		r = net_route_list(host, route_seen, &all, err);
+	if (r < 0) {
+		free(all.items);
+		return r;
+	}
+	*ret = all.items;
+	*ret_count = all.count;
+	return 0;
+}
+
+static int network_remove(void *arg, const struct net_network *n, struct net_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	struct net_state *s = arg;
+	int r = net_rtnl_open(-1, &host, err);
+
+	if (r == 0)
+		r = net_bridge_remove(host, n, err);
+	return r ?: net_table_remove(s->table, n->id, err);
+}
+
+static int network_change(void *arg, const struct net_network *n, struct net_error *err)
+{
+	struct net_state *s = arg;
+	struct net_entry *entries;
+	size_t count;
+	int r = net_store_list(s->store, NET_ENDPOINTS, n->id, &entries, &count, err);
+	bool used = false;
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count && !used; i++) {
+		struct net_endpoint *e;
+
+		if (net_store_endpoint(s->store, entries[i].id, &e, NULL) < 0)
+			continue;
+		used = *e->guest_link;
+		net_endpoint_free(e);
+	}
+	net_entries_free(entries, count);
+	/* A network that nobody uses has no rules yet. */
+	return used ? net_table_put_network(s->table, n, err) : 0;
+}
+
+/* ---- namespaces */
+
+static int namespace_make(void *arg, struct net_namespace *ns, struct net_error *err)
+{
+	struct net_state *s = arg;
+	int r;
+
+	if (ns->type == NET_NS_HOST_DEFAULT) {
+		ns->path = strdup("/proc/self/ns/net");
+		return ns->path ? 0 : net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+	}
+	ns->path = net_state_ns_path(s, ns->id);
+	r = ns->path ? net_state_make_dir(s->ns_dir, err)
+		     : net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+	return r ?: net_ns_make(ns->path, NULL, err);
+}
+
+static int namespace_remove(void *arg, const struct net_namespace *ns, struct net_error *err)
+{
+	(void)arg;
+	if (ns->type == NET_NS_HOST_DEFAULT || !ns->path)
+		return 0;
+	return net_ns_delete(ns->path, err);
+}
+
+/* The virtual machine it was for is asked by its pipe; where there is none, what was kept about it goes. */
+static int namespace_sync(void *arg, const struct net_namespace *ns, struct net_error *err)
+{
+	struct net_state *s = arg;
+	struct net_cni_namespace kept = { 0 };
+	_cleanup_free_ char *dir = NULL;
+	int r;
+
+	if (asprintf(&dir, "%s/cni-namespaces", s->net_dir) < 0) {
+		dir = NULL;
+		return net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+	}
+	r = net_cni_namespace_load(dir, ns->id, &kept, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	net_cni_namespace_free(&kept);
+	return net_cni_namespace_remove(dir, ns->id, err);
+}
+
+/* ---- endpoints */
+
+/* A namespace's descriptor and a socket in it. */
+struct inside {
+	int fd;
+	struct net_rtnl *rtnl;
+};
+
+static void inside_finish(struct inside *i)
+{
+	net_rtnl_close(i->rtnl);
+	net_closep(&i->fd);
+}
+#define _cleanup_inside_ __attribute__((cleanup(inside_finish)))
+
+static int inside_open(const struct net_namespace *ns, struct inside *ret, struct net_error *err)
+{
+	if (!ns->path)
+		return net_error_set(err, -ENOENT, "namespace %s: is not made", ns->id);
+	ret->fd = net_ns_open(ns->path, err);
+	return ret->fd < 0 ? ret->fd : net_rtnl_open(ret->fd, &ret->rtnl, err);
+}
+
+static int bandwidth(const struct net_endpoint *e, bool always, struct net_error *err)
+{
+	struct net_policy_qos qos = net_qos_of(e);
+	char ifb[NET_LINK_SIZE];
+
+	if (!always && !qos.in && !qos.out)
+		return 0;
+	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
+	return net_qos_apply(e->host_link, ifb, &qos, err);
+}
+
+static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
+		const struct net_namespace *ns, bool first, struct net_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	_cleanup_inside_ struct inside inside = { .fd = -1 };
+	struct net_state *s = arg;
+	struct net_place place;
+	int r;
+
+	if (n->type == NET_CNI)
+		return net_error_set(err, -EOPNOTSUPP,
+				     "endpoint %s: a CNI network's are made with their containers",
+				     name_of(e));
+	r = net_ports_take(s->ports, e->id, name_of(e), e->policies, e->policy_count, err);
+	if (r == 0)
+		r = inside_open(ns, &inside, err);
+	if (r == 0)
+		r = net_rtnl_open(-1, &host, err);
+	if (r == 0)
+		r = net_bridge_ensure(host, n, s->run_dir, &place, err);
+	if (r == 0)
+		r = net_plug(host, inside.rtnl, inside.fd, &place, n, e, false, first, err);
+	if (r == 0)
+		r = net_table_put_network(s->table, n, err);
+	if (r == 0)
+		r = net_table_put_endpoint(s->table, n, e, err);
+	if (r == 0 && place.way == NET_WAY_BRIDGE)
+		r = bandwidth(e, false, err);
+	return r;
+}
+
+/* A macvlan has no end on the host: it is found where it is. */
+static int guest_link_delete(const struct net_state *s, const struct net_endpoint *e,
+			     struct net_error *err)
+{
+	_cleanup_inside_ struct inside inside = { .fd = -1 };
+	struct net_namespace *ns = NULL;
+	int r = net_store_namespace(s->store, e->namespace_id, &ns, NULL);
+
+	/* Gone, and the link with it. */
+	if (r == 0 && inside_open(ns, &inside, NULL) == 0)
+		r = net_link_delete(inside.rtnl, e->guest_link, err);
+	else
+		r = 0;
+	net_namespace_free(ns);
+	return r;
+}
+
+static int unplug(void *arg, const struct net_network *n, const struct net_endpoint *e,
+		  struct net_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	struct net_state *s = arg;
+	char ifb[NET_LINK_SIZE];
+	int r = net_table_remove(s->table, e->id, err);
+
+	net_ports_release(s->ports, e->id);
+	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
+	if (r == 0)
+		r = net_rtnl_open(-1, &host, err);
+	if (r == 0)
+		r = net_link_delete(host, e->host_link, err);
+	if (r == 0)
+		r = net_qos_remove(ifb, err);
+	if (r == 0 && n->type == NET_TRANSPARENT && *e->guest_link && *e->namespace_id)
+		r = guest_link_delete(s, e, err);
+	return r;
+}
+
+static int endpoint_change(void *arg, const struct net_network *n, struct net_endpoint *e,
+			   struct net_error *err)
+{
+	struct net_state *s = arg;
+	int r;
+
+	/* Those of before, which may be among the new ones. */
+	net_ports_release(s->ports, e->id);
+	r = net_ports_take(s->ports, e->id, name_of(e), e->policies, e->policy_count, err);
+	if (r == 0)
+		r = net_table_put_endpoint(s->table, n, e, err);
+	if (r == 0 && n->type != NET_TRANSPARENT)
+		r = bandwidth(e, true, err);
+	return r;
+}
+
+/* ---- lists */
+
+static int balancer_put(void *arg, const struct net_balancer *b,
+			const struct net_endpoint *const *endpoints, size_t count, struct net_error *err)
+{
+	struct net_state *s = arg;
+
+	return net_table_put_balancer(s->table, b, endpoints, count, err);
+}
+
+static int balancer_remove(void *arg, const struct net_balancer *b, struct net_error *err)
+{
+	struct net_state *s = arg;
+
+	return net_table_remove(s->table, b->id, err);
+}
+
+static int route(void *arg, const struct net_endpoint *e, const struct net_namespace *ns,
+		 const struct net_sdn_route *sdn, bool add, struct net_error *err)
+{
+	_cleanup_inside_ struct inside inside = { .fd = -1 };
+	int r = inside_open(ns, &inside, err);
+
+	(void)arg;
+	for (size_t i = 0; r == 0 && i < sdn->route_count; i++) {
+		const struct net_kernel_route one = { .destination = sdn->routes[i].destination,
+						      .next_hop = sdn->routes[i].next_hop,
+						      .metric = sdn->routes[i].metric,
+						      .link = e->guest_link,
+						      .onlink = sdn->routes[i].next_hop.family != 0 };
+
+		r = add ? net_route_add(inside.rtnl, &one, err) : net_route_delete(inside.rtnl, &one, err);
+	}
+	return r;
+}
+
+/* ---- counters */
+
+static int counters_read(void *arg, const struct nlmsghdr *answer)
+{
+	struct rtnl_link_stats64 *ret = arg;
+	struct nlattr *a;
+
+	net_attr_each(a, answer, sizeof(struct ifinfomsg))
+		if (mnl_attr_get_type(a) == IFLA_STATS64) {
+			size_t size = mnl_attr_get_payload_len(a);
+
+			memcpy(ret, mnl_attr_get_payload(a), size < sizeof(*ret) ? size : sizeof(*ret));
+		}
+	return 0;
+}
+
+static int counters(struct net_rtnl *r, const char *link, struct rtnl_link_stats64 *ret,
+		    struct net_error *err)
+{
+	_cleanup_free_ char *buffer = malloc(NET_RTNL_MESSAGE);
+	struct nlmsghdr *request;
+	struct ifinfomsg *info;
+
+	if (!buffer)
+		return net_error_errno(err, -ENOMEM, "link %s", link);
+	request = net_rtnl_begin(buffer, RTM_GETLINK, 0);
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->ifi_family = AF_UNSPEC;
+	mnl_attr_put_strz(request, IFLA_IFNAME, link);
+	return net_rtnl_call(r, request, counters_read, ret, err, "link %s", link);
+}
+
+static void stats_set(const struct rtnl_link_stats64 *c, bool other_end, struct net_stats *ret)
+{
+	*ret = other_end ? (struct net_stats){ c->tx_bytes, c->rx_bytes, c->tx_packets, c->rx_packets,
+					       c->tx_dropped, c->rx_dropped }
+			 : (struct net_stats){ c->rx_bytes, c->tx_bytes, c->rx_packets, c->tx_packets,
+					       c->rx_dropped, c->tx_dropped };
+}
+
+/* By the end on the host, where there is one; what it sends is what the container receives. */
+static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret, struct net_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	_cleanup_inside_ struct inside inside = { .fd = -1 };
+	struct rtnl_link_stats64 c = { 0 };
+	struct net_state *s = arg;
+	struct net_namespace *ns = NULL;
+	int r = net_rtnl_open(-1, &host, err);
+
+	if (r == 0)
+		r = counters(host, e->host_link, &c, err);
+	if (r == 0)
+		stats_set(&c, true, ret);
+	if (r != -ENODEV)
+		return r;
+	r = net_store_namespace(s->store, e->namespace_id, &ns, err);
+	if (r == 0)
+		r = inside_open(ns, &inside, err);
+	if (r == 0)
+		r = counters(inside.rtnl, e->guest_link, &c, err);
+	if (r == 0)
+		stats_set(&c, false, ret);
+	net_namespace_free(ns);
+	return r;
+}
+
+const struct net_effects net_effects = {
+	.taken = taken,
+	.network_remove = network_remove,
+	.network_change = network_change,
+	.namespace_make = namespace_make,
+	.namespace_remove = namespace_remove,
+	.namespace_sync = namespace_sync,
+	.plug = plug,
+	.unplug = unplug,
+	.endpoint_change = endpoint_change,
+	.balancer_put = balancer_put,
+	.balancer_remove = balancer_remove,
+	.route = route,
+	.stats = stats,
+};

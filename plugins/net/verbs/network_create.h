@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NET_VERBS_NETWORK_CREATE_H
+#define NET_VERBS_NETWORK_CREATE_H
+
+#include "verbs/command.h"
+
+int net_network_create(struct net_run *run);
+/* ls --query */
+int net_command_query(struct net_run *run, enum net_kind kind);
+extern const struct net_option net_inspect_options[], net_rm_options[];
+
+#endif
