@@ -5,8 +5,11 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import threading
 
+import netbox
 import box
 import cow
 
@@ -58,6 +61,9 @@ def supervisor(config=None, prefix=()):
         if s.process and s.process.poll() is None:
             s.process.kill()
             s.process.wait()
+        for pid in (group / "supervisor" / "cgroup.procs").read_text().split():  # a test failed
+            os.kill(int(pid), signal.SIGKILL)
+            cow.wait_for(lambda pid=pid: not os.path.exists("/proc/" + pid), "its end")
         for path in sorted(group.rglob("*"), reverse=True):
             if path.is_dir():
                 path.rmdir()
@@ -113,5 +119,63 @@ def test_exec_and_stop():
         c.call("container.delete", container=container)
 
 
+# A /dev/net/tun as udev makes it, for all users.
+TUN = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+       'mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200 && exec "$@"', "sh"]
+
+
+def helpers(s):
+    """Processes in the supervisor's cgroup that are not the supervisor."""
+    pids = (cgroup2() / s.dir.name / "supervisor" / "cgroup.procs").read_text().split()
+    return [pid for pid in pids if int(pid) != s.process.pid]
+
+
+def test_network():
+    """Packets out, published ports in, by the user's own sockets; the program that carries them is started again."""
+    with netbox.World() as world, supervisor(prefix=TUN) as s:
+        c = s.connection
+        listener = world.listen()
+        port = listener.getsockname()[1]
+        container = c.call("container.create", rootfs=str(s.rootfs), network="nat", ports=["8080:80"],
+                           args=["/bin/sh", "-c", "mkdir /www; echo inside >/www/index.html; exec httpd -f -p 80 -h /www"])["id"]
+        c.call("container.start", container=container)
+        request = b"GET / HTTP/1.0\r\n\r\n"
+
+        def answers():
+            with contextlib.suppress(OSError):  # the program listens before the container does
+                return b"inside" in netbox.ask("127.0.0.1", 8080, request)
+        cow.wait_for(answers, "the server")
+        assert b"inside" in world.ask("192.0.2.1", 8080, request)
+        seen = []
+
+        def serve():
+            got, who = listener.accept()
+            seen.extend((got.recv(100), who[0]))
+            got.close()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        box.execute(s, container, "/bin/sh", "-c", "echo hello | nc -w 3 192.0.2.2 %d" % port)
+        thread.join()
+        assert seen == [b"hello\n", "192.0.2.1"], seen
+        listener.close()
+        _, out, _ = box.execute(s, container, "cat", "/etc/hosts")
+        assert "localhost" in out, out
+        # Whoever ends it has it again.
+        [program] = s.root.glob("containers/*/rootless/pid")
+        os.kill(int(program.read_text().split()[0]), signal.SIGKILL)
+        cow.wait_for(answers, "pasta again")
+        c.call("container.delete", container=container, force=True)
+        assert not helpers(s), helpers(s)
+        for more, cause in (({"network": "other"}, "only root"), ({"ports": ["80"]}, "host's port"),
+                            ({"network": "nat:ip=10.0.0.9"}, "only root")):
+            try:
+                run(s, "true", **more)
+            except cow.RpcError as e:
+                assert cause in str(e), e
+            else:
+                raise AssertionError(more)
+        assert not helpers(s), helpers(s)
+
+
 if __name__ == "__main__":
-    cow.main([test_default_spec, test_what_only_root_may, test_exec_and_stop])
+    cow.main([test_default_spec, test_what_only_root_may, test_exec_and_stop, test_network])

@@ -5,6 +5,7 @@
  * still under way there asks it to end, and waits for that.
  */
 #include "attach/attach.h"
+#include "attach/rootless.h"
 
 #include "attach/worker.h"
 #include "base/util.h"
@@ -68,6 +69,8 @@ static void release_done(void *arg, int result)
 static int release_begin(struct job *job)
 {
 	net_live_drop(job->record);
+	if (net_json_get(job->record, "run_dir"))
+		net_rootless_unguard(json_object_get_string(net_json_get(job->record, "run_dir")));
 	return attach.host->offload(attach.self, release_work, release_done, job);
 }
 
@@ -151,7 +154,10 @@ static void acquire_done(void *arg, int result)
 	struct job *job = arg;
 	struct net_error err = { 0 };
 
-	net_live_watch();
+	if (geteuid() == 0)
+		net_live_watch();
+	else if (result == 0 && job->part.plan.mode == NET_PLAN_NETWORKS)
+		result = net_rootless_guard(attach.host, attach.self, &job->part, &job->part.err);
 	if (result == 0 && net_live_add(&job->part, &err) < 0) {
 		/* Names of others are not answered then; those of the world are, by their servers. */
 		attach.host->log(attach.self, COWHERD_LOG_WARN, job->container, "net.resolver", err.text);
@@ -169,6 +175,15 @@ static int announce(const struct job *job)
 	return !record ? -ENOMEM :
 			 attach.host->intend(attach.self, job->op, "own",
 					     json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
+}
+
+/* The next one of this network finds its namespace made.  Without root, each makes its own. */
+static void prefer(const struct net_plan *p)
+{
+	if (!p->want_count || p->wants[0].existing || geteuid() != 0)
+		return;
+	net_pool_resize(net_config()->pool);
+	net_pool_prefer(p->wants[0].network);
 }
 
 /* Names for all that will be there: from the pool's, or new ones. */
@@ -193,10 +208,7 @@ static int decide(struct net_part *part)
 		else
 			r = net_id_make(part->ids[i]);
 	}
-	if (p->want_count && !p->wants[0].existing) {
-		net_pool_resize(net_config()->pool);
-		net_pool_prefer(p->wants[0].network);
-	}
+	prefer(p);
 	return r;
 }
 
@@ -285,6 +297,7 @@ void net_attach_finish(void)
 	struct net_state *s = net_state_peek();
 
 	net_live_finish();
+	net_rootless_unguard_all();
 	if (s)
 		net_pool_drain(s);
 	net_worker_stop();

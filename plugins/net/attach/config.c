@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define POOL 4
 #define POOL_MAX 64
@@ -89,8 +90,9 @@ static int apply(void *arg, const char *json)
 	free(config.network);
 	config = c;
 	/* The default network is warm before anybody asks. */
-	net_pool_resize(config.pool);
-	if (config.network && config.pool)
+	if (geteuid() == 0)
+		net_pool_resize(config.pool);
+	if (config.network && config.pool && geteuid() == 0)
 		net_pool_prefer(config.network);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* A container's network, given back by its record.  What takes long goes to the trash. */
 #include "attach/files.h"
 #include "attach/parts.h"
+#include "attach/rootless.h"
 #include "attach/trash.h"
 #include "base/util.h"
 #include "model/json.h"
@@ -129,21 +130,28 @@ static int give_endpoints(struct net_state *s, struct json_object *record, const
 	return r;
 }
 
+static int give_all(struct net_state *s, struct json_object *record, const char *container, const char *ns,
+		    struct net_error *err)
+{
+	int r = give_cni(s, container, ns, err);
+
+	return r < 0 ? r : give_endpoints(s, record, container, ns, err);
+}
+
 int net_give(struct json_object *record, struct net_error *err)
 {
 	const char *run_dir = member(record, "run_dir"), *ns = member(record, "ns"),
 		   *ref = member(record, "ns_ref"), *container = member(record, "container");
 	_cleanup_free_ char *dir = NULL;
-	struct net_state *s;
-	int r = net_state_get(&s, err);
+	struct net_state *s = NULL;
+	bool root = geteuid() == 0;
+	int r = root ? net_state_get(&s, err) : 0;
 
 	if (r == 0 && (!run_dir || !container))
 		r = net_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
 	if (r == 0)
-		r = give_cni(s, container, ns, err);
-	if (r == 0)
-		r = give_endpoints(s, record, container, ns, err);
-	if (r == 0 && ref)
+		r = root ? give_all(s, record, container, ns, err) : net_rootless_give(run_dir, err);
+	if (r == 0 && root && ref)
 		r = leave_namespace(s, ref, container, err);
 	if (r < 0)
 		return r;

@@ -3,6 +3,7 @@
 #include "attach/files.h"
 #include "attach/parts.h"
 #include "attach/plug.h"
+#include "attach/rootless.h"
 #include "base/util.h"
 #include "kernel/netns.h"
 #include "model/json.h"
@@ -363,8 +364,11 @@ static bool has_resolver(const struct net_part *part)
 int net_take(struct net_part *part)
 {
 	__attribute__((cleanup(taking_finish))) struct taking t = { .part = part, .netns = -1 };
-	int r = net_state_get(&t.state, &part->err);
+	int r;
 
+	if (geteuid() != 0 && part->plan.mode == NET_PLAN_NETWORKS)
+		return net_rootless_take(part);
+	r = geteuid() == 0 ? net_state_get(&t.state, &part->err) : 0;
 	if (r == 0 && part->plan.mode == NET_PLAN_NETWORKS)
 		r = take_networks(&t);
 	if (r == 0)

@@ -55,6 +55,8 @@ int net_rootless_hold(const char *dir, pid_t *ret, struct net_error *err);
 int net_rootless_start(const struct net_rootless *request, pid_t *ret, struct net_error *err);
 /* The program of this directory: its pid, or -ESRCH. */
 int net_rootless_find(const char *dir, pid_t *ret);
+/* Likewise its holder. */
+int net_rootless_holder(const char *dir, pid_t *ret);
 /* Ends program and holder of this directory, and removes it.  Gone already is success. */
 int net_rootless_stop(const char *dir, struct net_error *err);
 

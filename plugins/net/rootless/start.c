@@ -211,6 +211,11 @@ int net_rootless_find(const char *dir, pid_t *ret)
 	return rootless_pid_read(dir, "pid", ret);
 }
 
+int net_rootless_holder(const char *dir, pid_t *ret)
+{
+	return rootless_pid_read(dir, "holder", ret);
+}
+
 int net_rootless_stop(const char *dir, struct net_error *err)
 {
 	int r = rootless_end(dir, "pid", err) ?: rootless_end(dir, "holder", err);
