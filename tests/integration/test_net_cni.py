@@ -18,13 +18,13 @@ def herd():
         s.leases = s.dir / "leases"
         conflist = s.dir / "10-pods.conflist"
         conflist.write_text(json.dumps({"cniVersion": "1.0.0", "name": "pods", "plugins": [
-            {"type": "bridge", "bridge": "cowcni0", "isGateway": True, "ipMasq": True,
+            {"type": "bridge", "bridge": "cowcni0", "isGateway": True, "ipMasq": True, "capabilities": {"ips": True},
              "ipam": {"type": "host-local", "dataDir": str(s.leases), "ranges": [[{"subnet": "10.77.0.0/24"}]],
                       "routes": [{"dst": "0.0.0.0/0"}]},
              "dns": {"nameservers": ["10.77.0.1"], "search": ["pods.example"]}},
             {"type": "portmap", "capabilities": {"portMappings": True}},
             {"type": "firewall", "backend": "iptables"}]}))
-        made = s.cli("network", "create", "--type", "cni", "--conflist", str(conflist), "pods")
+        made = s.cli("network", "create", "--driver", "cni", "--conflist", str(conflist), "pods")
         assert made.returncode == 0, made.stderr
         yield s
         for c in s.connection.call("container.list", all=True):
