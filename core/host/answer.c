@@ -83,6 +83,8 @@ static int answer_deliver(struct cowherd_self *self, cowherd_op op, struct cowhe
 
 	if (!plugin)
 		return rc;
+	if (plugin->host->events.answers)
+		plugin->host->events.answers(plugin->host->events_arg, op);
 	entry = cow_map_get(&plugin->host->calls, op);
 	offer = entry ? entry->value : NULL;
 	if (!offer || offer->plugin != plugin)

@@ -24,6 +24,7 @@ struct run {
 	struct cow_ops *ops;
 	struct cow_host *host;
 	const struct cow_allocator *allocator;
+	struct cow_map asked; /* operation -> what it is, for people; tag: how often it was answered */
 	uint32_t point;
 	bool acquiring, answered;
 	int code;
@@ -129,6 +130,16 @@ static int fake_patch(void *arg, cow_op op, const char *patch)
 	return rc < 0 ? rc : point_end(r);
 }
 
+/* Also what nobody waits for any more: one answer to that is none too many. */
+static void fake_answers(void *arg, cow_op op)
+{
+	struct run *r = arg;
+	struct cow_map_entry *entry = cow_map_get(&r->asked, op);
+
+	if (entry && ++entry->tag == 2)
+		run_fail(r, "%s is answered twice", (const char *)entry->value);
+}
+
 static void answer_cb(void *arg, cow_op op, const struct cow_answer *answer)
 {
 	struct run *r = arg;
@@ -206,6 +217,14 @@ static void run_wait(struct run *r)
 		;
 }
 
+static int run_ask(struct run *r, const char *what, uint32_t deadline_ms, cow_op *ret)
+{
+	int rc = cow_op_open(r->ops, deadline_ms, answer_cb, r, ret);
+
+	r->answered = false;
+	return rc < 0 ? rc : cow_map_put(&r->asked, *ret, (void *)(uintptr_t)what, 0);
+}
+
 static void run_given(struct run *r, cow_op op, int rc)
 {
 	if (rc != COW_LATER)
@@ -275,6 +294,7 @@ static bool run_begin(struct run *r, const struct check_case *c)
 {
 	static const struct cow_host_events events = {
 		.intend = fake_intend, .forget = fake_forget, .patch_spec = fake_patch,
+		.answers = fake_answers,
 	};
 	_cleanup_free_ char *run_root = cow_asprintf("%s/run", c->root);
 	_cleanup_free_ char *state_root = cow_asprintf("%s/state", c->root);
@@ -307,6 +327,7 @@ static void run_end(struct run *r)
 	if (r->host)
 		cow_host_destroy(r->host);
 	cow_ops_destroy(r->ops);
+	cow_map_finish(&r->asked);
 	cow_timers_finish(&r->timers);
 }
 
@@ -320,8 +341,7 @@ static void release_once(struct run *r, const struct check_record *record, int o
 					      .other_boot = other_boot };
 	cow_op op;
 
-	r->answered = false;
-	if (cow_op_open(r->ops, a->table.release_ms, answer_cb, r, &op) < 0)
+	if (run_ask(r, "release", a->table.release_ms, &op) < 0)
 		return;
 	run_given(r, op, a->table.release(a->arg, op, &given));
 	run_wait(r);
@@ -377,10 +397,8 @@ static void acquire_once(struct run *r)
 	uint32_t turns = 0;
 	cow_op op;
 
-	r->answered = false;
 	r->point = 0;
-	if (!bundle || !run_dir || !state_dir ||
-	    cow_op_open(r->ops, a->table.acquire_ms, answer_cb, r, &op) < 0)
+	if (!bundle || !run_dir || !state_dir || run_ask(r, "acquire", a->table.acquire_ms, &op) < 0)
 		return;
 	r->acquiring = true;
 	run_given(r, op, a->table.acquire(a->arg, op, &request));

@@ -81,13 +81,16 @@ static int call_begin(struct cow_offer *offer, cowherd_op op, enum guard_call ca
 
 static int call_end(struct cow_offer *offer, cowherd_op op, int rc)
 {
-	struct cow_map *calls = &offer->plugin->host->calls;
+	struct cow_host *host = offer->plugin->host;
+	struct cow_map *calls = &host->calls;
 	struct cow_map_entry *entry = cow_map_get(calls, op);
 	enum guard_call call;
 
 	guard_leave(offer->plugin);
 	if (rc == COWHERD_LATER || !op)
 		return rc;
+	if (host->events.answers)
+		host->events.answers(host->events_arg, op);
 	if (!entry) /* answered before it returned: that answer counts, not this value */
 		return COWHERD_LATER;
 	call = entry->tag;

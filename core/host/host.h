@@ -31,6 +31,8 @@ struct cow_host_events {
 		       const char *detail);
 	/* How many ledger entries name this allocator or backend; appends which to out. */
 	uint32_t (*held)(void *arg, const char *allocator, struct cow_strbuf *out);
+	/* A plugin answers, by return or otherwise, whether anyone waits for that or not. */
+	void (*answers)(void *arg, cow_op op);
 };
 
 struct cow_host_setup {
