@@ -310,6 +310,7 @@ static void create_launch(struct create *c)
 {
 	int r = c->cancelled ? -ECANCELED : create_cgroup(c);
 
+	plan_warn(c->system->plan->launch, c->container);
 	if (r == 0)
 		r = create_announce(c);
 	if (r < 0) {

@@ -13,6 +13,7 @@ struct exec {
 	struct system *system;
 	struct process *process;
 	char *text; /* the OCI process object */
+	struct launch_plan *plan;
 	struct launch_stdio stdio;
 	struct launch_error err;
 };
@@ -21,6 +22,7 @@ static void exec_free(struct exec *w)
 {
 	free(w->process);
 	free(w->text);
+	free(w->plan);
 	free(w);
 }
 
@@ -31,18 +33,15 @@ static int exec_work(void *arg)
 	struct launch_compile_options compile = { .bundle = s->bundle,
 						  .caps_possible = lcow.caps_possible };
 	struct launch_run_options options;
-	struct launch_plan *plan;
 	int r;
 
-	r = launch_compile_exec(w->text, strlen(w->text), s->plan->launch, &compile, &plan,
+	r = launch_compile_exec(w->text, strlen(w->text), s->plan->launch, &compile, &w->plan,
 				&w->err);
 	if (r < 0)
 		return r;
 	system_options(s, &options);
 	options.stdio = w->stdio;
-	r = launch_exec(plan, s->plan->launch, &s->child, &options, &w->process->child, &w->err);
-	free(plan);
-	return r;
+	return launch_exec(w->plan, s->plan->launch, &s->child, &options, &w->process->child, &w->err);
 }
 
 static void exec_done(void *arg, int result)
@@ -52,6 +51,8 @@ static void exec_done(void *arg, int result)
 	struct process *p = w->process;
 	struct cowherd_answer answer = { .size = sizeof(answer), .fd = -1 };
 
+	if (w->plan)
+		plan_warn(w->plan, s->container);
 	if (result == 0) {
 		result = process_publish(p);
 		if (result < 0)

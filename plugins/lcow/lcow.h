@@ -67,6 +67,8 @@ int plan_compile(const char *spec, size_t len, const char *bundle, struct plan *
 		 struct launch_error *err);
 void plan_keep(struct plan *plan);
 void plan_unref(struct plan *plan);
+/* A line of the log for each thing that the plan leaves out. */
+void plan_warn(const struct launch_plan *plan, const char *container);
 void plans_drop(void);
 /* What an adopting supervisor needs of it, as a file. */
 int plan_save(const struct plan *plan, const char *path);

@@ -88,6 +88,13 @@ int plan_compile(const char *spec, size_t len, const char *bundle, struct plan *
 	return 0;
 }
 
+void plan_warn(const struct launch_plan *plan, const char *container)
+{
+	for (uint32_t i = 0; i < plan->ignored.n; i++)
+		lcow.host->log(lcow.self, COWHERD_LOG_WARN, container, "spec.ignored",
+			       launch_text(plan, *launch_at(plan, plan->ignored, launch_str, i)));
+}
+
 void plan_keep(struct plan *plan)
 {
 	if (plan->launch->size > KEPT_BYTES)

@@ -44,6 +44,12 @@ def test_capabilities():
             assert not any(sets(status(s, capabilities=none)).values())
         found = sets(status(s, capabilities={"bounding": ["NO_CAP", "CAP_KILL", "CAP_OF_TOMORROW"]}))
         assert found["bounding"] == KILL, found  # the kernel knows no more of these
+        log = (s.dir / "daemon.log").read_text()
+        for at, name in (0, "NO_CAP"), (2, "CAP_OF_TOMORROW"):
+            text = '/process/capabilities/bounding/%d: "%s" is no capability that is known' % (at, name)
+            line = [line for line in log.splitlines() if name in line]
+            assert len(line) == 1 and "spec.ignored" in line[0], (line, log[-2000:])
+            assert text.replace('"', "").replace("'", "") in line[0].replace("\\", "").replace('"', "").replace("'", ""), line
 
 
 def test_no_new_privileges():

@@ -11,6 +11,12 @@
 
 #include <json-c/json.h>
 
+/* An array that grows; rows_take() moves it into the block and frees it, on failure too. */
+struct rows {
+	char *data;
+	size_t n, room;
+};
+
 struct compile {
 	int code;                 /* the first failure; 0: none yet */
 	struct launch_error *err; /* its text; may be NULL */
@@ -19,6 +25,7 @@ struct compile {
 	char *block;
 	size_t used, room;
 	uint32_t joined_flags;    /* CLONE_NEW... that are joined by path */
+	struct rows ignored;      /* launch_str */
 };
 
 /* A place in the spec, on the stack; it knows its way from the root for error texts. */
@@ -27,12 +34,6 @@ struct node {
 	const struct node *up; /* NULL: the root */
 	const char *key;       /* of the member; NULL: element `index` */
 	size_t index;
-};
-
-/* An array that grows; rows_take() moves it into the block and frees it, on failure too. */
-struct rows {
-	char *data;
-	size_t n, room;
 };
 
 /* compile_build.c: the block */
@@ -44,6 +45,8 @@ int compile_end(struct compile *c, struct launch_plan **ret);
 void compile_fail(struct compile *c, const struct node *at, const char *key, int code,
 		  const char *format, ...) __attribute__((format(printf, 5, 6)));
 void compile_oom(struct compile *c);
+/* The same as a warning: the spec is good without.  A cause is told once, at the first such place. */
+void compile_ignore(struct compile *c, const struct node *at, const char *cause);
 launch_str build_str(struct compile *c, const char *s); /* NULL: 0 */
 launch_str build_strn(struct compile *c, const char *s, size_t n);
 launch_str build_format(struct compile *c, const char *format, ...)

@@ -10,6 +10,7 @@
 #define BLOCK_FIRST 8192u
 #define BLOCK_MAX (256u << 20) /* far below what an offset can say */
 #define BLOCK_ALIGN 8u
+#define IGNORED_MAX 64u /* nobody reads more */
 
 void compile_begin(struct compile *c, const struct launch_compile_options *options,
 		   struct launch_error *err)
@@ -61,6 +62,37 @@ void compile_fail(struct compile *c, const struct node *at, const char *key, int
 void compile_oom(struct compile *c)
 {
 	compile_fail(c, NULL, NULL, -ENOMEM, "launch plan: out of memory");
+}
+
+static bool ignored_already(const struct compile *c, const char *cause)
+{
+	const launch_str *at = (const launch_str *)(const void *)c->ignored.data;
+	size_t len = strlen(cause);
+
+	for (size_t i = 0; i < c->ignored.n; i++) {
+		const char *text = c->block + at[i];
+		size_t n = strlen(text);
+
+		if (n > len && strcmp(text + n - len, cause) == 0)
+			return true;
+	}
+	return false;
+}
+
+void compile_ignore(struct compile *c, const struct node *at, const char *cause)
+{
+	char pointer[512], text[1024];
+	launch_str s;
+
+	if (c->code || c->ignored.n == IGNORED_MAX)
+		return;
+	(void)snprintf(text, sizeof(text), ": %s", cause);
+	text_clean(text);
+	if (ignored_already(c, text))
+		return;
+	node_pointer(at, NULL, pointer, sizeof(pointer));
+	s = build_format(c, "%s%s", pointer, text);
+	rows_add(c, &c->ignored, &s, sizeof(s));
 }
 
 /* n more bytes at an aligned place; 0 on failure. */
@@ -193,6 +225,7 @@ int compile_end(struct compile *c, struct launch_plan **ret)
 {
 	char *block;
 
+	c->plan.ignored = rows_take(c, &c->ignored, sizeof(launch_str));
 	/* The last byte of every plan is 0: so every string in it ends, see plan_check.c. */
 	(void)build_strn(c, "", 0);
 	(void)block_take(c, 0, BLOCK_ALIGN);

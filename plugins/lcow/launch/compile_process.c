@@ -180,13 +180,22 @@ static void compile_user(struct compile *c, const struct node *at)
 	}
 }
 
+static void cap_unknown(struct compile *c, const struct node *at, const char *name, bool to_all)
+{
+	char cause[128];
+
+	(void)snprintf(cause, sizeof(cause), "\"%.64s\" is no capability %s", name,
+		       to_all ? "that is known" : "of this kernel");
+	compile_ignore(c, at, cause);
+}
+
 static uint64_t cap_set(struct compile *c, const struct node *caps, const char *key)
 {
 	uint64_t set = 0, possible = c->options ? c->options->caps_possible : 0;
 	struct node array;
 	int cap;
 
-	/* Names that the kernel does not know are no reason to fail (config.md, "Linux Process"). */
+	/* What the kernel does not know is no reason to fail (config.md, "Linux Process"). */
 	if (!node_array(c, caps, key, &array))
 		return 0;
 	for (size_t i = 0; i < node_length(&array) && !c->code; i++) {
@@ -194,10 +203,12 @@ static uint64_t cap_set(struct compile *c, const struct node *caps, const char *
 		const char *name = node_string(c, &element);
 
 		cap = name ? launch_cap_parse(name) : -1;
-		if (cap >= 0)
+		if (cap >= 0 && (!possible || possible & UINT64_C(1) << cap))
 			set |= UINT64_C(1) << cap;
+		else if (name)
+			cap_unknown(c, &element, name, cap < 0);
 	}
-	return possible ? set & possible : set;
+	return set;
 }
 
 static void compile_caps(struct compile *c, const struct node *at, bool inherited)

@@ -166,6 +166,15 @@ static void explain_hooks(const struct launch_plan *plan, unsigned int point, FI
 	}
 }
 
+static void explain_ignored(const struct launch_plan *plan, FILE *out)
+{
+	for (uint32_t i = 0; i < plan->ignored.n; i++) {
+		(void)fputs("ignores ", out);
+		explain_text(out, launch_text(plan, *launch_at(plan, plan->ignored, launch_str, i)));
+		(void)fputc('\n', out);
+	}
+}
+
 int launch_explain(const struct launch_plan *plan, FILE *out)
 {
 	explain_new(plan, out);
@@ -182,5 +191,6 @@ int launch_explain(const struct launch_plan *plan, FILE *out)
 	explain_process(plan, out);
 	explain_hooks(plan, LAUNCH_HOOK_POSTSTART, out);
 	explain_hooks(plan, LAUNCH_HOOK_POSTSTOP, out);
+	explain_ignored(plan, out);
 	return fflush(out) || ferror(out) ? -EIO : 0;
 }

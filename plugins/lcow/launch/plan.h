@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #define LAUNCH_PLAN_MAGIC 0x706c776fu
-#define LAUNCH_PLAN_VERSION 1u
+#define LAUNCH_PLAN_VERSION 2u
 
 /* No hole in any of these: the same spec gives the same bytes, and nothing else goes to a guest. */
 #pragma GCC diagnostic push
@@ -183,6 +183,7 @@ struct launch_plan {
 	struct launch_seccomp seccomp;
 	struct launch_vec hooks[LAUNCH_HOOK_COUNT]; /* struct launch_hook */
 	struct launch_vec annotations; /* launch_str pairs: key, value, key, value (for hooks' state) */
+	struct launch_vec ignored;     /* launch_str, "pointer: cause": what the spec asks for in vain */
 };
 
 #pragma GCC diagnostic pop

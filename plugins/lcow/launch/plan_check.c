@@ -178,6 +178,7 @@ static void check_hooks(struct check *k)
 		}
 	}
 	check_strings(k, k->plan->annotations);
+	check_strings(k, k->plan->ignored);
 	k->bad |= k->plan->annotations.n % 2;
 }
 

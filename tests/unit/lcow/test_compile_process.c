@@ -228,11 +228,33 @@ static void scheduling(void **state)
 
 static void unknown_capabilities(void **state)
 {
-	struct launch_plan *plan = spec_plan(
-		PROCESS(",'capabilities':{'bounding':['CAP_KILL','KILL','CAP_NEW','']}"));
+	static const char *const told[] = {
+		"/process/capabilities/bounding/1: \"KILL\" is no capability that is known",
+		"/process/capabilities/bounding/2: \"CAP_NEW?\" is no capability that is known",
+		"/process/capabilities/permitted/0: \"\" is no capability that is known",
+		"/process/capabilities/permitted/3: \"CAP_BPF\" is no capability of this kernel",
+	};
+	const struct launch_compile_options options = { .bundle = "/b", .caps_possible = CAP(KILL) };
+	struct launch_plan *plan = NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
 
 	(void)state;
+	assert_int_equal(spec_try(PROCESS(",'capabilities':{'bounding':['CAP_KILL','KILL','CAP_NEW\\n'],"
+					  "'permitted':['','CAP_KILL','KILL','CAP_BPF']}"),
+				  &options, &plan, NULL), 0);
 	assert_true(plan->process.cap_bounding == CAP(KILL));
+	assert_true(plan->process.cap_permitted == CAP(KILL));
+	assert_int_equal(plan->ignored.n, sizeof(told) / sizeof(told[0]));
+	for (uint32_t i = 0; i < plan->ignored.n; i++)
+		assert_string_equal(launch_text(plan, *launch_at(plan, plan->ignored, launch_str, i)),
+				    told[i]);
+	assert_int_equal(launch_plan_check(plan, plan->size), 0);
+	assert_int_equal(launch_explain(plan, out), 0);
+	(void)fclose(out);
+	assert_non_null(strstr(text, "ignores /process/capabilities/bounding/1: \"KILL\" is no"));
+	free(text);
 	free(plan);
 }
 
