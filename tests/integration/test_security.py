@@ -272,6 +272,35 @@ def test_race_for_a_mount_point():
         assert ran, "it never won"
 
 
+def test_proc_is_where_it_is_looked_for():
+    """CVE-2019-19921, CVE-2023-27561, CVE-2023-28642: /proc or /sys as a link into a volume that others write to, where
+    what is masked would be another directory than what was mounted."""
+    with box.supervisor() as s:
+        shared = s.dir / "shared"
+        (shared / "a").mkdir(parents=True)
+        volume = {"destination": "/v", "type": "bind", "source": str(shared), "options": ["rbind"]}
+        sysfs = {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"]}
+        bind = {"destination": "/proc", "type": "bind", "source": "/proc", "options": ["rbind"]}
+        deep = {"destination": "/link/deep/proc", "type": "proc", "source": "proc"}
+        (s.rootfs / "link").symlink_to("v/a")
+        for name, mount in ("proc", box.PROC), ("proc", bind), ("sys", sysfs), ("link", deep):
+            made = box.sh(s, "true")
+            made["mounts"] = [volume] + [m for m in made["mounts"] if m["destination"] not in ("/proc", "/sys")] + [mount]
+            for target in ("/v/a", "v/a", "../../v/a") if name != "link" else ("v/a",):
+                if name != "link":
+                    (s.rootfs / name).rename(s.rootfs / "kept")
+                    (s.rootfs / name).symlink_to(target)
+                said = box.refused(s, made)
+                assert "symlink" in said and mount["destination"] in said, said
+                if name != "link":
+                    (s.rootfs / name).unlink()
+                    (s.rootfs / "kept").rename(s.rootfs / name)
+        # A directory, there or not, is as good as ever.
+        (s.rootfs / "sys").rmdir()
+        made = box.sh(s, "cat /proc/self/comm; ls /sys", mounts=[sysfs])
+        assert "cat\n" in box.says(s, made) and "kernel" in box.says(s, made)
+
+
 # Capabilities (CVE-2022-27649 to 27652, CVE-2022-24769, CVE-2022-29162).
 
 def test_inheritable_is_empty():

@@ -124,6 +124,7 @@ int child_clone_tree(int dir, const char *path, unsigned flags);
 #define RESOLVE_MAKE_DIR 1
 #define RESOLVE_MAKE_FILE 2
 #define RESOLVE_NOFOLLOW 4 /* or'ed in: a symlink at the end is taken as such */
+#define RESOLVE_NO_LINKS 8 /* or'ed in: -ELOOP where the path passes any */
 /* An O_PATH descriptor of path inside root, made on demand, or a negative errno. */
 int resolve(int root, const char *path, int how);
 /* The directory of path (made on demand), and in *name, of PATH_MAX bytes, its last component. */

@@ -294,6 +294,22 @@ static int child_open_source(struct child *c, const struct launch_mount *m, uint
 	return r < 0 ? r : fd;
 }
 
+/*
+ * What masked and read-only paths lie in has to be where they are looked for later: a link on the way,
+ * into a volume that another container writes to, could lead elsewhere by then (CVE-2019-19921,
+ * CVE-2023-27561).
+ */
+static bool child_without_links(struct child *c, const struct launch_mount *m)
+{
+	static const char *const places[] = { "/proc", "/sys" }, *const types[] = { "proc", "sysfs" };
+	const char *type = m->type ? launch_text(c->plan, m->type) : "";
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (sys_streq(launch_text(c->plan, m->target), places[i]) || sys_streq(type, types[i]))
+			return true;
+	return false;
+}
+
 static int child_target(struct child *c, const struct launch_mount *m, uint32_t i, bool file)
 {
 	int how = file ? RESOLVE_MAKE_FILE : RESOLVE_MAKE_DIR;
@@ -301,7 +317,13 @@ static int child_target(struct child *c, const struct launch_mount *m, uint32_t 
 
 	if (m->opts & LAUNCH_MOUNT_NOFOLLOW_DST)
 		how |= RESOLVE_NOFOLLOW;
-	return r < 0 ? r : resolve(c->root, launch_text(c->plan, m->target), how);
+	if (child_without_links(c, m))
+		how |= RESOLVE_NO_LINKS;
+	if (r == 0)
+		r = resolve(c->root, launch_text(c->plan, m->target), how);
+	if (r == -ELOOP && how & RESOLVE_NO_LINKS)
+		(void)sys_append(c->text, sizeof(c->text), 0, "not mounted through a symlink");
+	return r;
 }
 
 /* What was mounted on / is the root from now on. */

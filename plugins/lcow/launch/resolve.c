@@ -14,11 +14,11 @@
 
 #define RESOLVE_TRIES 64
 
-static int resolve_existing(int root, const char *path, uint64_t flags)
+static int resolve_by(int root, const char *path, uint64_t flags, uint64_t rules)
 {
 	struct open_how how = {
 		.flags = O_PATH | O_CLOEXEC | flags,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | rules,
 	};
 	long fd;
 	int tries = RESOLVE_TRIES;
@@ -28,6 +28,11 @@ static int resolve_existing(int root, const char *path, uint64_t flags)
 		fd = sys(openat2, root, *path ? path : ".", &how, sizeof(how));
 	while (fd == -EAGAIN && --tries);
 	return (int)fd;
+}
+
+static int resolve_existing(int root, const char *path, uint64_t flags)
+{
+	return resolve_by(root, path, flags, 0);
 }
 
 /* The link `name` in dir, put in the place of prefix's last component; rest is kept behind it. */
@@ -156,7 +161,7 @@ static int resolve_last(int root, char *path, bool file)
 	return fd < 0 ? -EAGAIN : fd;
 }
 
-int resolve(int root, const char *path, int how)
+static int resolve_made(int root, const char *path, int how)
 {
 	char copy[PATH_MAX];
 	int tries = RESOLVE_TRIES;
@@ -173,6 +178,17 @@ int resolve(int root, const char *path, int how)
 		fd = resolve_walk(root, copy, how);
 	while (fd == -EAGAIN && --tries);
 	return fd == -EAGAIN ? -ELOOP : fd;
+}
+
+/* What was made through a link, or has become one since, is looked at again without. */
+int resolve(int root, const char *path, int how)
+{
+	int fd = resolve_made(root, path, how);
+
+	if (fd < 0 || !(how & RESOLVE_NO_LINKS))
+		return fd;
+	(void)sys(close, fd);
+	return resolve_by(root, path, 0, RESOLVE_NO_SYMLINKS);
 }
 
 int resolve_parent(int root, const char *path, char *name)
