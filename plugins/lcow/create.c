@@ -138,14 +138,15 @@ static int launch_work(void *arg)
 {
 	struct create *c = arg;
 	struct system *s = c->system;
-	int r = 0;
+	int r;
 
 	system_options(s, &c->options);
 	c->options.stdio = c->stdio;
 	c->options.spare_netns = true;
 	c->options.meanwhile = launch_save;
 	c->options.meanwhile_arg = s;
-	if (s->cgroup)
+	r = leftover_note(s, &c->err);
+	if (r == 0 && s->cgroup)
 		r = launch_cgroup_make(s->cgroup, s->plan->launch, &c->err);
 	return r < 0 ? r : launch_create_begin(s->plan->launch, &c->options, &c->launch, &c->err);
 }

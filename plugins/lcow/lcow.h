@@ -156,6 +156,14 @@ void record_begun(const char *container);
 int lcow_adopt(const struct cowherd_record *record, const struct reply *reply,
 	       cowherd_launcher_exit_cb exit_cb, void *arg);
 int lcow_release(const struct cowherd_record *record, const struct reply *reply);
+
+/* Was its record released just now, in full?  Asked once. */
+bool gone_forget(const char *container);
+
+/* leftover.c: what to do without a record.  Notes are written and removed on the pool. */
+/* Before the cgroup is made; err gets a text. */
+int leftover_note(const struct system *s, struct launch_error *err);
+void leftover_forget(const char *container);
 /* The hook COWHERD_HOOK_CONTAINER_DELETED. */
 int lcow_deleted(void *arg, cowherd_op op, const char *container);
 

@@ -217,7 +217,7 @@ static uint64_t *gone_place(const char *container, uint64_t *ret_hash)
 	return &gone[h % (sizeof(gone) / sizeof(gone[0]))];
 }
 
-static bool gone_forget(const char *container)
+bool gone_forget(const char *container)
 {
 	uint64_t h, *place = gone_place(container, &h);
 	bool was = *place == h;
@@ -292,8 +292,10 @@ static int release_work(void *arg)
 		if (r == 0)
 			r = release_process(w);
 	}
-	if (r == 0)
+	if (r == 0) {
+		leftover_forget(w->container);
 		release_plan(w);
+	}
 	return r;
 }
 
@@ -336,64 +338,5 @@ int lcow_release(const struct cowherd_record *record, const struct reply *reply)
 	}
 	if (!create_wait(w->container, release_go, w))
 		release_go(w);
-	return COWHERD_LATER;
-}
-
-/* What no record named any more. */
-
-struct leftover {
-	cowherd_op op;
-	struct launch_error err;
-	char *container;
-	char path[sizeof(lcow.config.cgroup_parent) + 256];
-};
-
-static int leftover_work(void *arg)
-{
-	struct leftover *w = arg;
-
-	return launch_cgroup_release_path(w->path, false, &w->err);
-}
-
-static void leftover_done(void *arg, int result)
-{
-	struct leftover *w = arg;
-
-	if (result >= 0)
-		lcow.host->log(lcow.self, COWHERD_LOG_WARN, w->container, "cgroup.leftover",
-			       "its ledger had lost its cgroup: what lived in it was ended");
-	(void)reply_code(&(struct reply){ .op = w->op }, result < 0 ? result : 0, w->err.text);
-	free(w->container);
-	free(w);
-}
-
-/*
- * A ledger that was cut off on disk names nothing, but the cgroup that a container gets by default
- * is told by its id: after a delete none must be there.  Looking costs one call per hierarchy.
- */
-int lcow_deleted(void *arg, cowherd_op op, const char *container)
-{
-	struct leftover *w;
-	char path[sizeof(w->path)];
-	int r;
-
-	(void)arg;
-	if (!container || gone_forget(container))
-		return 0;
-	(void)snprintf(path, sizeof(path), "%s/%s", lcow.config.cgroup_parent, container);
-	if (launch_cgroup_release_path(path, true, NULL) == 0)
-		return 0;
-	w = calloc(1, sizeof(*w));
-	if (!w)
-		return -ENOMEM;
-	w->op = op;
-	w->container = strdup(container);
-	(void)strcpy(w->path, path);
-	r = w->container ? lcow.host->offload(lcow.self, leftover_work, leftover_done, w) : -ENOMEM;
-	if (r < 0) {
-		free(w->container);
-		free(w);
-		return r;
-	}
 	return COWHERD_LATER;
 }

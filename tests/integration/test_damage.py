@@ -70,4 +70,55 @@ def test_every_file():
         s.remove()
 
 
-cow.main([test_every_file])
+def test_chosen_cgroup():
+    """A cgroup that the spec chose is not told by the container's id: with the ledger gone, a second note names it."""
+    before = cow.Picture()
+    s = cow.Supervisor()
+    try:
+        cow.make_rootfs(s.dir / "rootfs")
+        s.start()
+
+        def chosen():
+            return [c for c in cow.cgroups() if c.endswith("/%s-own/deep/it" % s.dir.name)]
+        made = spec(s, "sleep", "1000")
+        made["linux"]["cgroupsPath"] = "/%s-own/deep/it" % s.dir.name
+        note = s.root / "lcow.it.cgroup"
+        for data in b"", b"\0" * 4096, None, "whole":
+            s.call("container.create", spec=made, id="it")
+            s.call("container.start", container="it")
+            assert chosen() and note.exists()
+            s.kill()
+            ledger = s.root / "containers/it/ledger"
+            if data is None:
+                ledger.unlink()
+            elif data == "whole":
+                note.write_text("damaged")  # no obstacle where the ledger is good
+            else:
+                ledger.write_bytes(data)
+            s.start()
+            s.call("container.delete", container="it", force=True)
+            assert not chosen() and not note.exists(), data
+        # One that ends by itself takes its note along.
+        made["process"]["args"] = ["true"]
+        s.call("container.create", spec=made, id="it")
+        s.call("container.start", container="it")
+        s.call("container.wait", container="it")
+        cow.wait_for(lambda: not note.exists(), "the note to go")
+        s.call("container.delete", container="it")
+        # What lies in the way of a note: nothing is made.
+        note.mkdir()
+        try:
+            s.call("container.create", spec=made, id="it")
+            raise AssertionError("created without a note")
+        except cow.RpcError as e:
+            assert "lcow.it.cgroup: Is a directory" in e.error["message"], e.error
+        assert not chosen()
+        note.rmdir()
+        s.call("shutdown", kill=True)
+        s.process.wait(30)
+        before.check(s.dir)
+    finally:
+        s.remove()
+
+
+cow.main([test_chosen_cgroup, test_every_file])
