@@ -89,6 +89,19 @@ static void adopted(void **state)
 	deleted("a");
 }
 
+/* The directories are this supervisor's alone: there is nobody else to take up another owner's. */
+static void of_another_owner(void **state)
+{
+	(void)state;
+	running("a", "\"owner\":\"somebody\"");
+	reborn();
+	assert_non_null(strstr(fake.reply_result, "\"adopted\":1"));
+	assert_string_equal(fake_state("a"), "running");
+	assert_string_equal(container_by_id(fake.engine, "a")->def->owner, "somebody");
+	assert_int_equal(fake.calls[OP_CREATE], 1);
+	deleted("a");
+}
+
 static void lost(void **state)
 {
 	(void)state;
@@ -452,7 +465,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_there),
-		TEST(adopted),
+		TEST(adopted), TEST(of_another_owner),
 		TEST(lost),
 		TEST(host_went_down),
 		TEST(created_only),
