@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: MIT
 """What a spec says about the process: rights, limits, filters, terminal, how it ends; and more processes in it."""
+import array
+import errno
+import fcntl
+import json
 import os
 import pathlib
 import platform
 import resource
 import select
 import signal
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import box
@@ -218,6 +225,83 @@ def every_call():
         getegid geteuid getgid getpid getppid getrandom gettid getuid ioctl lseek lstat mmap mprotect mremap munmap newfstatat open openat
         pread64 prlimit64 read readlink rseq rt_sigaction rt_sigprocmask rt_sigreturn set_robust_list set_tid_address sigaltstack
         socket stat statx sysinfo uname wait4 write writev prctl poll capget capset kill tgkill clock_gettime ppoll readlinkat""".split()
+
+
+class Notified(threading.Thread):
+    """An agent for SCMP_ACT_NOTIFY: takes each listener that comes to its socket, and answers its calls in turn."""
+    RECV, SEND = 0xc0502100, 0xc0182101  # of struct seccomp_notif and struct seccomp_notif_resp
+
+    def __init__(self, path, answers):
+        super().__init__(daemon=True)
+        self.answers, self.states, self.calls, self.wrong = list(answers), [], [], None
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.start()
+
+    def take(self):
+        connection, _ = self.socket.accept()
+        text, fds = b"", array.array("i")
+        while True:
+            data, ancillary, _, _ = connection.recvmsg(65536, socket.CMSG_SPACE(4 * 8))
+            for _, _, payload in ancillary:
+                fds.frombytes(payload)
+            if not data:
+                break
+            text += data
+        connection.close()
+        self.states.append((json.loads(text), len(fds)))
+        return fds[0]
+
+    def run(self):
+        listener = -1
+        try:
+            while self.answers:
+                ready = select.select([self.socket] + ([listener] if listener >= 0 else []), [], [], 30)[0]
+                assert ready, "nothing comes"
+                if self.socket in ready:
+                    listener = self.take()
+                    continue
+                request = bytearray(80)
+                fcntl.ioctl(listener, self.RECV, request)
+                number, pid, _, call = struct.unpack_from("=QIIi", request)
+                value, error = self.answers.pop(0)
+                self.calls.append((pid, call))
+                fcntl.ioctl(listener, self.SEND, struct.pack("=QqiI", number, value, -error, 0))
+        except (OSError, AssertionError) as e:
+            self.wrong = e
+        self.socket.close()
+
+
+def test_seccomp_agent():
+    with box.supervisor() as s:
+        path = s.dir / "agent"
+        agent = Notified(path, [(0, errno.EROFS), (0, 0), (0, errno.EDQUOT)])
+        linux = {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "architectures": [ARCH], "listenerPath": str(path),
+                             "listenerMetadata": "of the test",
+                             "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}]}}
+        script = "mkdir /one; mkdir /two && ls -d /two; trap exit TERM; echo ready; while :; do sleep 0.05; done"
+        container = box.start(s, box.sh(s, script, linux=linux))
+        cow.wait_for(lambda: "ready" in box.output(s, container)[0], "the calls to be answered")
+        out, err = box.output(s, container)
+        # Refused, and said to be done though it is not.
+        assert out == "ready\n" and "/one': Read-only" in err and "/two: No such file" in err, (out, err)
+        # Another process in it has a listener of its own.
+        end, _, err = box.execute(s, container, "/bin/mkdir", "/three")
+        assert end["exit_code"] == 1 and "/three': " in err and os.strerror(errno.EDQUOT) in err, (end, err)
+        agent.join(30)
+        assert not agent.wrong and len(agent.calls) == 3, (agent.wrong, agent.calls)
+        pid = s.connection.call("container.inspect", container=container)["pid"]
+        for (state, fds), status in zip(agent.states, ("creating", "running"), strict=True):
+            assert fds == 1 and state["fds"] == ["seccompFd"] and state["metadata"] == "of the test", state
+            assert state["ociVersion"].startswith("1.") and state["pid"] > 0, state
+            assert {k: state["state"][k] for k in ("id", "status")} == {"id": container, "status": status}, state
+            assert {"ociVersion", "bundle"} <= set(state["state"]), state
+        assert agent.states[0][0]["pid"] == agent.states[0][0]["state"]["pid"] == pid, (agent.states[0], pid)
+        box.delete(s, container)
+        # Nobody there: nothing runs.
+        path.unlink()
+        assert "seccomp listener " + str(path) in box.refused(s, box.sh(s, "true", linux=linux))
 
 
 # Terminal and end.
