@@ -10,13 +10,11 @@
 
 static char *file_read(const char *name, const char *suffix, size_t *ret_len)
 {
-	const char *here = strrchr(__FILE__, '/');
 	char path[1024], *text;
 	FILE *file;
 	size_t n;
 
-	(void)snprintf(path, sizeof(path), "%.*s/../../data/specs/%s%s", (int)(here - __FILE__),
-		       __FILE__, name, suffix);
+	(void)snprintf(path, sizeof(path), COW_TEST_DATA "/specs/%s%s", name, suffix);
 	file = fopen(path, "re");
 	if (!file)
 		fail_msg("%s: %s", path, strerror(errno));

@@ -233,11 +233,9 @@ static void samples_of(const char *sub, bool good)
 {
 	char path[512], want_path[1024];
 	struct dirent **entries;
-	const char *here = strrchr(__FILE__, '/');
 	int n, samples = 0;
 
-	(void)snprintf(path, sizeof(path), "%.*s/../../data/config/%s", (int)(here - __FILE__),
-		       __FILE__, sub);
+	(void)snprintf(path, sizeof(path), COW_TEST_DATA "/config/%s", sub);
 	n = scandir(path, &entries, NULL, alphasort);
 	assert_true(n > 0);
 	for (int i = 0; i < n; i++) {
