@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """SIGKILL at every system call that changes a store, of load, rm and gc: what is seen afterwards is whole, the same command
-again succeeds, and nothing is left over.  COW_KILL_STRIDE makes the sweep shorter or longer."""
+again succeeds, and nothing is left over.  COW_KILL_STRIDE makes the sweep shorter or longer; where it begins differs
+from run to run."""
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import tarfile
@@ -13,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import cow  # noqa: E402
 from test_image import Image, archive, export_equal, layout, read_archive, sha, store, tar  # noqa: E402
 
-STRIDE = int(os.environ.get("COW_KILL_STRIDE", "3"))
+STRIDE = int(os.environ.get("COW_KILL_STRIDE", "5"))
 CALLS = "mkdirat", "openat", "renameat,renameat2,rename", "fsync,syncfs", "unlinkat,unlink", "flock", "write", "mknodat,symlinkat,linkat"
 
 shared = tar([("shared", b"s" * 5000), ("dir", {"type": tarfile.DIRTYPE, "mode": 0o755}), ("dir/x", b"x")])
@@ -48,7 +50,7 @@ def sweep(operation):
     kills = 0
     with store() as s:
         for call in CALLS:
-            n = 1
+            n = 1 + random.randrange(STRIDE)
             while True:
                 s.ok("load", "-q", input=first_data)
                 words, data = operation(s)

@@ -330,19 +330,21 @@ def many(count, out):
 
 
 def test_many_files_in_little_memory():
-    """400,000 entries: peak memory is bounded, and the image good."""
+    """400,000 entries: peak memory is bounded, and the image good.  Where sanitizers look, fewer: memory is not judged."""
+    sanitized = "COW_SANITIZE" in os.environ
+    count = 40000 if sanitized else 400000
     image = world.dir / "image"
     p = subprocess.Popen([TOOL, "write", "-", str(image)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    many(400000, p.stdin)
+    many(count, p.stdin)
     p.stdin.close()
     result = json.load(p.stdout)
     p.stdout.close()
     assert p.wait() == 0
-    if "asan" not in os.environ["COW_BUILD"]:
+    if not sanitized:
         assert result["peak_kib"] <= 32 << 10, result
     fsck(image)
     names = sum(1 for _ in subprocess.run([TOOL, "list", str(image)], check=True, stdout=subprocess.PIPE).stdout.splitlines())
-    assert names == 400000 + 800 + 1, names
+    assert names == count + count // 500 + 1, names
 
 
 def test_no_space():
