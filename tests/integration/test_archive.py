@@ -306,19 +306,20 @@ class Archives(unittest.TestCase):
     # -- hostile, at full size -----------------------------------------------------------------------
 
     def test_a_million_entries(self):
+        thousands = 50 if "COW_SANITIZE" in os.environ else 1000  # memory is not judged there
         header = tarfile.TarInfo("d")
         header.type = tarfile.DIRTYPE
         block = header.tobuf(tarfile.USTAR_FORMAT)
         program = [TOOL, "unpack", str(self.dir / "million")]
         (self.dir / "million").mkdir()
         with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as unpack:
-            for _ in range(1000):
+            for _ in range(thousands):
                 unpack.stdin.write(block * 1000)  # each again, and its times for the end
             unpack.stdin.write(bytes(1024))
             unpack.stdin.close()
             said = json.loads(unpack.stdout.read())
         self.assertEqual(unpack.returncode, 0)
-        self.assertEqual(said["entries"], 1000000)
+        self.assertEqual(said["entries"], thousands * 1000)
         if "sanitized" not in said:
             self.assertLess(said["rss_kib"], 32 << 10)
 
