@@ -227,6 +227,14 @@ def test_mount_options():
         for how, want in ("shared", "shared:"), ("rshared", "shared:"), ("unbindable", "unbindable"), ("private", ""), ("rslave", ""):
             found = info(s, mounts=[{"destination": "/m", "type": "tmpfs", "options": [how]}])["/m"]["propagation"]
             assert (found[0].startswith(want) if want else not found), (how, found)
+        # Over a directory, a tmpfs has the mode of that, if its options name none.
+        (s.rootfs / "own").mkdir()
+        (s.rootfs / "own").chmod(0o2750)
+        for options, want in ([], "2750"), (["size=1m", "nr_inodes=9"], "2750"), (["size=1m", "mode=711"], "711"), (["mode=1700"], "1700"):
+            out = box.says(s, box.sh(s, "stat -c %a /own /new", mounts=[{"destination": d, "type": "tmpfs", "options": options}
+                                                                        for d in ("/own", "/new")]))
+            assert out.split() == [want, want if "mode" in str(options) else "1777"], (options, out)
+            (s.rootfs / "new").rmdir()
         for options in ["size=no"], ["nonsense"], ["bogus=1"]:
             assert "/m" in box.refused(s, box.sh(s, "true", mounts=[{"destination": "/m", "type": "tmpfs", "options": options}]))
         assert "/m" in box.refused(s, box.sh(s, "true", mounts=[{"destination": "/m", "type": "nofs", "source": "x"}]))

@@ -174,6 +174,52 @@ static bool child_readonly_late(const struct child *c, const struct launch_mount
 	       c->n_late < CHILD_LATE_MAX && sys_streq(launch_text(c->plan, m->type), "tmpfs");
 }
 
+static bool child_names_mode(const char *data)
+{
+	for (; *data; data++) {
+		const char *word = "mode=";
+
+		while (*word && *data == *word) {
+			data++;
+			word++;
+		}
+		if (!*word)
+			return true;
+		while (*data && *data != ',')
+			data++;
+		if (!*data)
+			break;
+	}
+	return false;
+}
+
+/*
+ * A tmpfs over a directory has that one's mode, as with others, where its options say nothing; of one
+ * that is made for it, the file system's own.
+ */
+static int child_inherit_mode(struct child *c, int fs, const struct launch_mount *m)
+{
+	struct stat st;
+	char mode[5];
+	long r;
+	int target;
+
+	if (!sys_streq(launch_text(c->plan, m->type), "tmpfs") ||
+	    (m->data && child_names_mode(launch_text(c->plan, m->data))))
+		return 0;
+	target = resolve(c->root, launch_text(c->plan, m->target), RESOLVE_MUST_EXIST);
+	if (target < 0)
+		return 0;
+	r = sys(fstat, target, &st);
+	(void)sys(close, target);
+	if (r < 0 || !S_ISDIR(st.st_mode))
+		return (int)r;
+	for (int i = 0; i < 4; i++)
+		mode[i] = (char)('0' + (st.st_mode >> (9 - 3 * i) & 7));
+	mode[4] = '\0';
+	return (int)sys(fsconfig, fs, FSCONFIG_SET_STRING, "mode", mode, 0);
+}
+
 static int child_configure(struct child *c, int fs, const struct launch_mount *m, unsigned command,
 			   bool *ret_long)
 {
@@ -191,6 +237,8 @@ static int child_configure(struct child *c, int fs, const struct launch_mount *m
 
 	if (command == FSCONFIG_CMD_CREATE)
 		r = sys(fsconfig, fs, FSCONFIG_SET_STRING, "source", source, 0);
+	if (command == FSCONFIG_CMD_CREATE && r == 0)
+		r = child_inherit_mode(c, fs, m);
 
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && r == 0; i++) {
 		if (m->sb_flags & flags[i].flag)
