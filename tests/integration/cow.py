@@ -236,8 +236,8 @@ def loops():
 
 
 def elsewhere(mount, directory):
-    """In the temporary directory of another test that runs meanwhile."""
-    return mount.startswith(tempfile.gettempdir() + "/") and not (mount + "/").startswith(str(directory) + "/")
+    """In the temporary directory of another test that runs meanwhile, or a namespace's name that it gave on the host."""
+    return mount.startswith((tempfile.gettempdir() + "/", "/run/netns/")) and not (mount + "/").startswith(str(directory) + "/")
 
 
 class Picture:
