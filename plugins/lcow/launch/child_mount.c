@@ -220,8 +220,9 @@ static int child_inherit_mode(struct child *c, int fs, const struct launch_mount
 	return (int)sys(fsconfig, fs, FSCONFIG_SET_STRING, "mode", mode, 0);
 }
 
-static int child_configure(struct child *c, int fs, const struct launch_mount *m, unsigned command,
-			   bool *ret_long)
+/* What the options of mount(2) say in flags, and what a new file system needs besides. */
+static long child_configure_head(struct child *c, int fs, const struct launch_mount *m,
+				 unsigned command)
 {
 	static const struct {
 		uint64_t flag;
@@ -231,7 +232,6 @@ static int child_configure(struct child *c, int fs, const struct launch_mount *m
 		      { MS_DIRSYNC, "dirsync" },
 		      { MS_MANDLOCK, "mand" },
 		      { MS_LAZYTIME, "lazytime" } };
-	const char *data = m->data ? launch_text(c->plan, m->data) : "";
 	const char *source = m->source ? launch_text(c->plan, m->source) : "none";
 	long r = 0;
 
@@ -239,11 +239,19 @@ static int child_configure(struct child *c, int fs, const struct launch_mount *m
 		r = sys(fsconfig, fs, FSCONFIG_SET_STRING, "source", source, 0);
 	if (command == FSCONFIG_CMD_CREATE && r == 0)
 		r = child_inherit_mode(c, fs, m);
-
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]) && r == 0; i++) {
 		if (m->sb_flags & flags[i].flag)
 			r = sys(fsconfig, fs, FSCONFIG_SET_FLAG, flags[i].name, NULL, 0);
 	}
+	return r;
+}
+
+static int child_configure(struct child *c, int fs, const struct launch_mount *m, unsigned command,
+			   bool *ret_long)
+{
+	const char *data = m->data ? launch_text(c->plan, m->data) : "";
+	long r = child_configure_head(c, fs, m, command);
+
 	while (*data && r == 0) {
 		char *value;
 
