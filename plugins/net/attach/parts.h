@@ -40,7 +40,7 @@ int net_give(struct json_object *record, struct net_error *err);
 int net_take_addresses(struct net_state *s, const struct net_network *n, const struct net_want *w,
 		       struct net_endpoint *e, struct net_error *err);
 /* take_cni.c: the chain of n for e; its addresses are e's then.  And all that a container has of them. */
-int net_take_cni(struct net_state *s, const struct net_plan *plan, const struct net_want *w,
+int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
 		 struct net_network *n, struct net_endpoint *e, const char *netns, struct net_error *err);
 int net_give_cni(struct net_state *s, const char *container, const char *netns, struct net_error *err);
 /* take_lease.c: the network by name or id; the default one is made where it is missing. */

@@ -277,7 +277,7 @@ static int plug_in_cni(struct taking *t, size_t i)
 	e->host_link[0] = '\0';
 	r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
 	if (r == 0)
-		r = net_take_cni(t->state, &part->plan, &part->plan.wants[i], part->networks[i], e, t->path,
+		r = net_take_cni(t->state, part, &part->plan.wants[i], part->networks[i], e, t->path,
 				 &part->err);
 	return r < 0 ? r : net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
 }

@@ -159,15 +159,15 @@ static int keep(struct net_network *n, struct net_endpoint *e, const struct net_
 	return r ?: keep_texts(&n->dns.options, (const char *const *)result->options);
 }
 
-int net_take_cni(struct net_state *s, const struct net_plan *plan, const struct net_want *w,
+int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
 		 struct net_network *n, struct net_endpoint *e, const char *netns, struct net_error *err)
 {
 	_cleanup_free_ char *cache = NULL;
-	_cleanup_json_ struct json_object *told = capabilities(plan, w, e);
+	_cleanup_json_ struct json_object *told = capabilities(&part->plan, w, e);
 	struct net_cni_paths paths = { 0 };
 	struct net_cni_list *list = NULL;
 	struct net_cni_result *result = NULL;
-	struct net_cni_attachment attachment = { .container = plan->container, .ifname = e->guest_link,
+	struct net_cni_attachment attachment = { .container = part->plan.container, .ifname = e->guest_link,
 						 .netns = netns, .capabilities = told };
 	int r = told ? cache_dir(s, &cache, err) : net_error_errno(err, -ENOMEM, "cni");
 
@@ -176,7 +176,7 @@ int net_take_cni(struct net_state *s, const struct net_plan *plan, const struct 
 		r = net_cni_load(&paths, n->conflist ? n->conflist : n->name, &list, err);
 	if (r == 0) {
 		attachment.network = net_cni_list_name(list);
-		r = net_cni_add(&paths, list, &attachment, &(struct net_cni_limits){ .cancel_fd = -1 },
+		r = net_cni_add(&paths, list, &attachment, &(struct net_cni_limits){ .stop = &part->stop },
 				&result, err);
 	}
 	if (r == 0) {
