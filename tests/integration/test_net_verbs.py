@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -218,6 +219,13 @@ def test_balancer():
         servers.pop(0).close()
         for _ in range(4):
             assert w.world.call(lambda: netbox.reachable("10.77.0.1", 9000))
+        # A supervisor that comes after a death takes it up again.
+        w.s.connection.close()
+        w.s.kill()
+        w.s.start()
+        w.s.connection = w.s.client()
+        w.ok("network", "ls")
+        assert w.world.call(lambda: netbox.reachable("10.77.0.1", 9000))
         w.request("DELETE", "/policylists/" + made["ID"])
         assert not w.world.call(lambda: netbox.reachable("10.77.0.1", 9000))
         servers.pop().close()
@@ -244,6 +252,31 @@ def test_restart():
         assert "eth0" in in_namespace(path, lambda: netbox.links())
         assert w.ok("endpoint", "create", "--network", "web", "--ip", "10.50.0.200", "e2")
         w.ok("endpoint", "detach", "e1")
+
+
+def test_reboot():
+    """The volatile directory and the kernel's objects are gone: endpoints are there, unplugged, with their addresses."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        w.ok("endpoint", "create", "--network", "web", "e1")
+        w.ok("endpoint", "attach", "e1", w.ok("namespace", "create"))
+        w.s.connection.close()
+        w.s.kill()
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        for name in netbox.links():
+            if name.startswith("cow"):
+                netbox.ip("link", "delete", name)
+        for path in (w.s.root / "netns").iterdir():
+            subprocess.run(["umount", str(path)], check=True)
+        shutil.rmtree(w.s.root)
+        w.s.start()
+        w.s.connection = w.s.client()
+        assert w.ok("namespace", "ls", "-q") == ""
+        assert w.ok("endpoint", "create", "--network", "web", "e2")
+        assert [w.inspect("endpoint", e)["IpConfigurations"][0]["IpAddress"] for e in ("e1", "e2")] == \
+            ["10.50.0.2", "10.50.0.3"]
+        w.ok("endpoint", "attach", "e1", w.ok("namespace", "create"))
+        assert netbox.ip("-br", "link").count("ve") == 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documentation shows what the programs do: the tours of README.md and of docs/errors.md, images.md and layers.md are run word for
-word, in a directory, /run and /var/lib of their own, and their output compared; what docs/HACKING.md names must exist."""
+"""The documentation shows what the programs do: the tours of README.md and of docs/errors.md, images.md, layers.md and
+network-objects.md are run word for word, in a directory, /run and /var/lib of their own, and their output compared; what
+docs/HACKING.md names must exist."""
 import os
 import pathlib
 import re
@@ -89,8 +90,8 @@ def compare(directory, page):
         shell.wait()
 
 
-def run_page(page):
-    """By this program again, in a mount namespace of its own."""
+def run_page(page, *more):
+    """By this program again, in a mount namespace of its own, and more of unshare(1)."""
     before = cow.Picture()
     directory = tempfile.mkdtemp(prefix="cowherd-readme-")
     try:
@@ -99,8 +100,8 @@ def run_page(page):
         for part in "bin", "lib":
             (build / part).symlink_to(cow.BUILD / part)
         cow.make_rootfs(build / "rootfs")
-        subprocess.run(["unshare", "--mount", "--propagation", "private", sys.executable, __file__, directory, page],
-                       check=True, env={**os.environ, INNER: "1"})
+        subprocess.run(["unshare", "--mount", "--propagation", "private", *more, sys.executable, __file__, directory,
+                        page], check=True, env={**os.environ, INNER: "1"})
         before.check(directory)
     finally:
         shutil.rmtree(directory)
@@ -120,6 +121,10 @@ def test_images():
 
 def test_layers():
     run_page("docs/layers.md")
+
+
+def test_network_objects():
+    run_page("docs/network-objects.md", "--net")
 
 
 def function_exists(name, sources):
@@ -161,4 +166,5 @@ if __name__ == "__main__":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
         compare(*sys.argv[1:])
     else:
-        cow.main([test_names, test_links, test_readme, test_errors, test_images, test_layers])
+        cow.main([test_names, test_links, test_readme, test_errors, test_images, test_layers,
+                  test_network_objects])

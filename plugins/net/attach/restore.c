@@ -47,6 +47,22 @@ static bool owner_lives(void *arg, const char *network, const char *owner)
 	return bsearch(&key, l->endpoints, l->count, sizeof(key), by_id) || net_trash_has(l->state, owner);
 }
 
+/* The namespace it was in is gone, by a reboot: an endpoint that stays is plugged in nowhere. */
+static bool plugged(struct net_state *s, struct net_endpoint *e)
+{
+	struct net_namespace *ns = NULL;
+
+	if (!*e->guest_link || !e->durable ||
+	    net_store_namespace(s->store, e->namespace_id, &ns, NULL) != -ENOENT) {
+		net_namespace_free(ns);
+		return *e->guest_link;
+	}
+	*e->guest_link = *e->namespace_id = 0;
+	net_strv_finish(&e->containers);
+	(void)net_store_put_endpoint(s->store, e, NET_PUT_CHANGE, NULL);
+	return false;
+}
+
 /* One that is plugged in.  What of it cannot be had again is not worth all the others. */
 static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_entry *entry)
 {
@@ -54,7 +70,7 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 	struct net_network *n = NULL;
 	struct net_place place;
 
-	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && *e->guest_link &&
+	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && plugged(s, e) &&
 	    net_store_network(s->store, e->network, &n, NULL) == 0 && n->type != NET_CNI) {
 		(void)net_bridge_ensure(r, n, s->run_dir, &place, NULL);
 		(void)net_ports_take(s->ports, e->id, e->name ? e->name : e->id, e->policies,
@@ -66,6 +82,49 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 	net_network_free(n);
 }
 
+/* A load balancer, with those of its endpoints that are plugged in. */
+static int take_up_balancer(struct net_state *s, const char *id, struct net_error *err)
+{
+	struct net_endpoint **list = NULL;
+	struct net_balancer *b = NULL;
+	size_t count = 0;
+	int r = net_store_balancer(s->store, id, &b, NULL);
+
+	/* A damaged one is not worth all the others. */
+	if (r < 0)
+		return 0;
+	list = calloc(b->endpoints.count + 1, sizeof(*list));
+	for (size_t i = 0; list && i < b->endpoints.count; i++) {
+		if (net_store_endpoint(s->store, b->endpoints.items[i], &list[count], NULL) < 0)
+			continue;
+		if (*list[count]->guest_link)
+			count++;
+		else
+			net_endpoint_free(list[count]);
+	}
+	r = list ? net_table_put_balancer(s->table, b, (const struct net_endpoint *const *)list, count, err)
+		 : net_error_errno(err, -ENOMEM, "load balancer %s", id);
+	for (size_t i = 0; i < count; i++)
+		net_endpoint_free(list[i]);
+	free(list);
+	net_balancer_free(b);
+	return r;
+}
+
+static int take_up_balancers(struct net_state *s, struct net_error *err)
+{
+	struct net_entry *entries;
+	size_t count;
+	int r = net_store_list(s->store, NET_BALANCERS, NULL, &entries, &count, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = take_up_balancer(s, entries[i].id, err);
+	net_entries_free(entries, count);
+	return r;
+}
+
 static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct living *l, struct net_error *err)
 {
 	if (!l->count)
@@ -73,7 +132,7 @@ static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct liv
 	net_table_begin(s->table);
 	for (size_t i = 0; i < l->count; i++)
 		take_up(s, r, &l->endpoints[i]);
-	return net_table_commit(s->table, err);
+	return take_up_balancers(s, err) ?: net_table_commit(s->table, err);
 }
 
 int net_state_restore(struct net_state *s, struct net_error *err)

@@ -18,7 +18,7 @@ struct call {
 	cowherd_op op;
 	pthread_t thread;
 	int done; /* an eventfd: the thread is about to end */
-	int err;  /* the client's standard error */
+	int out, err; /* the client's */
 	uint64_t watch;
 	char **words, **order;
 	size_t word_count;
@@ -77,14 +77,27 @@ int net_run_read(struct net_run *run, size_t max, char **ret, size_t *ret_size)
 	return 0;
 }
 
-/* A line or two; whoever does not read them goes without. */
-static void notes_write(struct call *c)
+/*
+ * A write that cannot block, also where the client has a pipe and does not read; files are always ready.
+ * What is printed goes there and not into the answer, which a client without a supervisor shows as JSON.
+ */
+static int text_write(struct net_run *run, int fd, const struct net_text *text)
 {
-	struct pollfd p = { .fd = c->err, .events = POLLOUT };
+	size_t done = 0;
 
-	if (c->run.notes.len && c->err >= 0 && poll(&p, 1, 1000) > 0)
-		(void)!write(c->err, c->run.notes.data,
-			     c->run.notes.len < 4096 ? c->run.notes.len : 4096);
+	while (fd >= 0 && done < text->len) {
+		size_t left = text->len - done;
+		int r = ready_wait(run, fd, POLLOUT);
+		ssize_t n;
+
+		if (r < 0)
+			return r;
+		n = write(fd, text->data + done, left < 4096 ? left : 4096);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return -errno;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
 }
 
 static void *call_thread(void *arg)
@@ -103,13 +116,13 @@ static void *call_thread(void *arg)
 	else
 		r = run->word->run(run);
 	if (r == 0)
-		r = run->out.failed;
+		r = run->out.failed ?: text_write(run, c->out, &run->out);
 	/* What was tried on the way and did not matter. */
 	if (r >= 0)
 		run->error = (struct net_error){ 0 };
 	else if (!run->error.code)
 		(void)net_error_errno(&run->error, r, "%s %s", run->verb->name, run->word->name);
-	notes_write(c);
+	(void)text_write(run, c->err, &run->notes);
 	(void)!write(c->done, &one, sizeof(one));
 	return NULL;
 }
@@ -136,19 +149,15 @@ static void call_free(struct call *c)
 	free(c);
 }
 
-/* A string, so that nobody takes what is printed for more than text. */
 static void call_answer(struct call *c)
 {
-	struct json_object *text = c->run.out.len ? json_object_new_string(c->run.out.data) : NULL;
 	struct cowherd_answer answer = { .size = sizeof(answer),
 					 .code = c->run.error.code,
 					 .fd = -1,
 					 .message = c->run.error.code ? c->run.error.text : NULL,
-					 .result = text ? json_object_to_json_string(text) : NULL,
 					 .exit_code = c->run.exit_code };
 
 	(void)net_plugin.host->answer(net_plugin.self, c->op, &answer);
-	json_object_put(text);
 }
 
 static void call_done(void *arg, int fd, uint32_t events)
@@ -204,6 +213,7 @@ int net_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 	if (!c)
 		return call_count < CALLS_MAX ? -ENOMEM : -EAGAIN;
 	c->op = op;
+	c->out = call->out;
 	c->err = call->err;
 	c->done = eventfd(0, EFD_CLOEXEC);
 	c->run = (struct net_run){ .verb = arg, .in = call->in, .cancel = eventfd(0, EFD_CLOEXEC) };

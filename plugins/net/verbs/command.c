@@ -39,6 +39,19 @@ int net_command_json(struct net_run *run, const char *text, struct json_object *
 
 /* ls */
 
+static const char *row_key(const void *row)
+{
+	struct json_object *const *o = row, *name = net_json_get(*o, "Name");
+	const char *text = name ? json_object_get_string(name) : "";
+
+	return *text ? text : json_object_get_string(net_json_get(*o, "ID"));
+}
+
+static int row_compare(const void *a, const void *b)
+{
+	return strcmp(row_key(a), row_key(b));
+}
+
 static int rows_make(struct net_run *run, const struct net_api *api, struct json_object *objects,
 		     struct json_object *rows,
 		     struct json_object *(*make)(struct net_run *run, const struct net_api *api,
@@ -77,6 +90,7 @@ int net_command_ls(struct net_run *run, enum net_kind kind, const struct net_col
 		r = rows_make(run, &api, objects, rows, make);
 	if (r < 0)
 		return r;
+	json_object_array_sort(rows, row_compare);
 	out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;

@@ -162,6 +162,13 @@ static int network_rm(struct net_run *run)
 	return net_command_rm(run, net_api_network_remove);
 }
 
+static int name_compare(const void *a, const void *b)
+{
+	const struct net_entry *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 /* Those without endpoints that somebody made; others' are the configuration's. */
 static int network_prune(struct net_run *run)
 {
@@ -174,6 +181,8 @@ static int network_prune(struct net_run *run)
 		r = net_store_list(api.store, NET_NETWORKS, NULL, &entries, &count, &run->error);
 	if (r < 0)
 		return r;
+	if (count)
+		qsort(entries, count, sizeof(*entries), name_compare);
 	for (size_t i = 0; i < count; i++) {
 		struct net_error err = { 0 };
 		int failed = entries[i].durable ? net_api_network_remove(&api, entries[i].id, &err) : -EBUSY;
