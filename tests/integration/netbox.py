@@ -91,6 +91,9 @@ class World:
         return self
 
     def __exit__(self, *ignored):
+        # At once: a kernel that is busy takes its time to end a namespace, and with it the link.
+        with contextlib.suppress(subprocess.CalledProcessError):
+            ip("link", "delete", "up0")
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()

@@ -3,10 +3,12 @@
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 
 import netbox
 import box
@@ -279,5 +281,55 @@ def test_reboot():
         assert netbox.ip("-br", "link").count("ve") == 1
 
 
+def killed_at(call, number, space):
+    """`endpoint attach` by a client without a supervisor, killed at its call number N; False: it has come through."""
+    r = subprocess.run([*cow.STRACE, "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call,
+                        "-e", "inject=%s:signal=KILL:when=%d" % (call, number),
+                        cow.COWHERD, "endpoint", "attach", "e1", space], stdout=subprocess.DEVNULL)
+    return r.returncode != 0
+
+
+def kill_all():
+    def ok(*words):
+        r = subprocess.run([cow.COWHERD, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        assert r.returncode == 0, (words, r)
+        return r.stdout.strip()
+
+    ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+    ok("endpoint", "create", "--network", "web", "-p", "8080:80", "e1")
+    deaths = 0
+    # All that change something: files are made by rename, links and rules by messages.
+    for call, step in ("renameat", 2), ("sendto", 4):
+        number = 1
+        while True:
+            space = ok("namespace", "create")
+            died = killed_at(call, number, space)
+            if not died:
+                assert space in ok("endpoint", "inspect", "e1")
+            # Whatever it was in the middle of: it can be taken back, and had again.
+            ok("namespace", "rm", space)
+            assert "ve" not in netbox.ip("-br", "link"), netbox.ip("-br", "link")
+            if not died:
+                break
+            deaths += 1
+            number += step
+    ok("endpoint", "rm", "e1")
+    ok("network", "rm", "web")
+    assert deaths > 5, deaths
+    assert list(netbox.links()) == ["lo"] and not netbox.tables(), (netbox.links(), netbox.tables())
+    left = [str(p) for d in ("/run/cowherd", "/var/lib/cowherd") for p in pathlib.Path(d).rglob("*.json")]
+    assert not left and not list(pathlib.Path("/run/cowherd/netns").iterdir()), left
+
+
+def test_kill():
+    """A client without a supervisor plugs in by itself and is killed, at system call after system call."""
+    place = "mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib && exec python3 "
+    subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", place + __file__ + " kill"],
+                   check=True, env={**os.environ, "COWHERD_HOST": "unix:///run/none"})
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["kill"]:
+        kill_all()
+        sys.exit()
     cow.main([f for name, f in list(globals().items()) if name.startswith("test_")])
