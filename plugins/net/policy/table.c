@@ -127,7 +127,10 @@ static int transact(struct net_table *t, struct net_text *text, bool fresh, stru
 	generation_mark(t, text, fresh);
 	if (text->failed)
 		return net_error_errno(err, -ENOMEM, "table %s", t->name);
-	r = table_run(t, text->data, false, NULL, err);
+	r = fresh ? -EOPNOTSUPP : table_run_plain(t, text->data);
+	/* Also where the kernel refused: nft says why in words. */
+	if (r < 0)
+		r = table_run(t, text->data, false, NULL, err);
 	if (r == 0) {
 		t->generation++;
 		t->made = true;
@@ -156,6 +159,8 @@ static int change(struct net_table *t, const char *remove, const char *add, stru
 	_cleanup_text_ struct net_text text = { 0 };
 
 	if (t->noted)
+		return 0;
+	if (t->made && !*remove && !*add)
 		return 0;
 	if (t->made) {
 		net_text_add(&text, "%s%s", remove, add);

@@ -34,6 +34,12 @@ struct net_table {
 int table_run(const struct net_table *t, const char *text, bool json, char **ret_output,
 	      struct net_error *err);
 
+/*
+ * The same for text that only adds and deletes elements of plain sets and maps, much faster (fast.c).
+ * -EOPNOTSUPP: it is not of that kind; other errors are the kernel's, and nothing was changed.
+ */
+int table_run_plain(const struct net_table *t, const char *text);
+
 /* Connections from and to an address are forgotten: its next owner gets none of them.  Best effort. */
 void conntrack_forget(const struct net_addr *addr);
 /* Those to a port of the host that were there before it was published. */
