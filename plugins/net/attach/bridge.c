@@ -126,37 +126,41 @@ static int find_adapter(struct net_rtnl *r, const struct net_network *n, struct 
 	return net_link_find(r, n->adapter, ret, err);
 }
 
-/* The bridge itself, and what belongs to it; on failure nothing new is left. */
-static int make(struct net_rtnl *r, const struct net_network *n, const char *owner, uint32_t mtu,
+/*
+ * What belongs to the bridge, each as often as asked.  The alias comes last: one that has none is of somebody
+ * who was killed before he was done.
+ */
+static int complete(struct net_rtnl *r, const struct net_network *n, const char *alias, int index,
+		    struct net_error *err)
+{
+	int result = gateways(r, n, err);
+
+	if (result == 0 && (n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL))
+		result = net_link_set(r, n->adapter,
+				      &(struct net_link_change){ .master = index, .up = 1 }, err);
+	if (result == 0 && n->type == NET_OVERLAY)
+		result = vxlan(r, n, alias, index, err);
+	return result < 0 ? result :
+			    net_link_set(r, n->bridge, &(struct net_link_change){ .alias = alias }, err);
+}
+
+/* On failure nothing new is left. */
+static int make(struct net_rtnl *r, const struct net_network *n, const char *alias, uint32_t mtu,
 		struct net_link_info *ret, struct net_error *err)
 {
 	uint8_t mac[6];
-	char alias[256];
-	struct net_link_info adapter;
-	bool ports = n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL;
 	int result;
 
 	bridge_mac(n, mac);
-	alias_of(owner, n, alias);
-	if (ports) {
-		result = find_adapter(r, n, &adapter, err);
-		if (result < 0)
-			return result;
-	}
 	result = net_link_create(r,
 				 &(struct net_link){ .name = n->bridge, .kind = NET_LINK_BRIDGE, .mac = mac,
-						     .mtu = mtu, .up = true, .alias = alias },
+						     .mtu = mtu, .up = true },
 				 err);
 	if (result < 0)
 		return result;
 	result = net_link_find(r, n->bridge, ret, err);
 	if (result == 0)
-		result = gateways(r, n, err);
-	if (result == 0 && ports)
-		result = net_link_set(r, n->adapter,
-				      &(struct net_link_change){ .master = ret->index, .up = 1 }, err);
-	if (result == 0 && n->type == NET_OVERLAY)
-		result = vxlan(r, n, alias, ret->index, err);
+		result = complete(r, n, alias, ret->index, err);
 	if (result < 0)
 		(void)net_bridge_remove(r, n, NULL);
 	return result;
@@ -166,15 +170,19 @@ static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const 
 			 struct net_place *place, struct net_error *err)
 {
 	struct net_link_info info;
+	char alias[256];
 	int result;
 
+	alias_of(owner, n, alias);
 	(void)pthread_mutex_lock(&making);
 	result = net_link_find(r, n->bridge, &info, err);
 	if (result == -ENODEV)
-		result = make(r, n, owner, place->mtu, &info, err);
+		result = make(r, n, alias, place->mtu, &info, err);
 	else if (result == 0 && strcmp(info.kind, "bridge") != 0)
 		result = net_error_set(err, -EEXIST, "network %s: link %s is not a bridge", n->name,
 				       n->bridge);
+	else if (result == 0 && !*info.alias)
+		result = complete(r, n, alias, info.index, err);
 	(void)pthread_mutex_unlock(&making);
 	if (result == 0)
 		place->index = info.index;

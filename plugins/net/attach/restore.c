@@ -29,6 +29,27 @@ static bool network_used(void *arg, const char *network)
 	return false;
 }
 
+/* Those that bear our mark; and of the networks that are known, those whose maker was killed before that. */
+int net_state_sweep_bridges(struct net_state *s, struct net_rtnl *r,
+			    bool (*used)(void *arg, const char *network), void *arg, struct net_error *err)
+{
+	struct net_entry *networks = NULL;
+	size_t count = 0;
+	int result = net_bridge_sweep(r, s->run_dir, used, arg, err);
+
+	if (result == 0)
+		result = net_store_list(s->store, NET_NETWORKS, NULL, &networks, &count, err);
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		char link[NET_LINK_SIZE];
+
+		net_link_name("cow", networks[i].id, link);
+		if (!used(arg, networks[i].id))
+			result = net_link_delete(r, link, err);
+	}
+	net_entries_free(networks, count);
+	return result;
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct net_entry *x = a, *y = b;
@@ -146,7 +167,7 @@ int net_state_restore(struct net_state *s, struct net_error *err)
 	if (result == 0)
 		result = net_pool_sweep(s, err);
 	if (result == 0)
-		result = net_bridge_sweep(r, s->run_dir, network_used, &living, err);
+		result = net_state_sweep_bridges(s, r, network_used, &living, err);
 	if (result == 0)
 		result = net_ipam_reconcile(s->store, owner_lives, &living, NULL, err);
 	if (result == 0)

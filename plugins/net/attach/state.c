@@ -128,7 +128,7 @@ static void let_go(struct net_state *s)
 		return;
 	(void)net_table_drop(s->table, NULL);
 	if (net_rtnl_open(-1, &r, NULL) == 0)
-		(void)net_bridge_sweep(r, s->run_dir, none_used, NULL, NULL);
+		(void)net_state_sweep_bridges(s, r, none_used, NULL, NULL);
 }
 
 void net_state_close(void)

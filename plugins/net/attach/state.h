@@ -7,6 +7,7 @@
 #ifndef NET_STATE_H
 #define NET_STATE_H
 
+#include "kernel/rtnl.h"
 #include "model/store.h"
 #include "policy/ports.h"
 #include "policy/table.h"
@@ -34,6 +35,10 @@ void net_state_close(void);
 
 /* restore.c: after the store is open.  Blocks. */
 int net_state_restore(struct net_state *s, struct net_error *err);
+
+/* Bridges of networks that are not used go, whoever of ours made them.  Blocks. */
+int net_state_sweep_bridges(struct net_state *s, struct net_rtnl *r,
+			    bool (*used)(void *arg, const char *network), void *arg, struct net_error *err);
 
 /* "RUN_DIR/netns/ID", to be freed; NULL: out of memory. */
 char *net_state_ns_path(const struct net_state *s, const char *id);

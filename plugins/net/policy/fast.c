@@ -225,10 +225,28 @@ static int acknowledged(struct mnl_socket *s, size_t count)
 	return 0;
 }
 
-static int send_all(const struct net_table *t, const struct element *elements, size_t count)
+/*
+ * It stays open: as one is closed, the kernel waits until all that was ever deleted is freed, which takes
+ * longer than the transaction.
+ */
+static struct mnl_socket *socket_of(struct net_table *t)
+{
+	if (!t->plain)
+		t->plain = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	return t->plain;
+}
+
+void table_plain_close(struct net_table *t)
+{
+	if (t->plain)
+		(void)mnl_socket_close(t->plain);
+	t->plain = NULL;
+}
+
+static int send_all(struct net_table *t, const struct element *elements, size_t count)
 {
 	_cleanup_free_ char *buffer = calloc(count + 2, ELEMENT_ROOM);
-	struct mnl_socket *s = buffer ? mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC) : NULL;
+	struct mnl_socket *s = buffer ? socket_of(t) : NULL;
 	char *at = buffer;
 	int r;
 
@@ -239,11 +257,13 @@ static int send_all(const struct net_table *t, const struct element *elements, s
 		at += put_element(at, t, &elements[i]);
 	at += aligned(begin(at, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
 	r = mnl_socket_sendto(s, buffer, (size_t)(at - buffer)) < 0 ? -errno : acknowledged(s, count);
-	(void)mnl_socket_close(s);
+	/* Answers that nobody has read would be taken for those of the next one. */
+	if (r < 0)
+		table_plain_close(t);
 	return r;
 }
 
-int table_run_plain(const struct net_table *t, const char *text)
+int table_run_plain(struct net_table *t, const char *text)
 {
 	_cleanup_free_ char *copy = strdup(text);
 	_cleanup_free_ struct element *elements = calloc(ELEMENTS_MAX, sizeof(*elements));

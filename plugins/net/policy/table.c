@@ -56,6 +56,7 @@ void net_table_close(struct net_table *t)
 	if (!t)
 		return;
 	entries_free(t);
+	table_plain_close(t);
 	(void)pthread_mutex_destroy(&t->mutex);
 	free(t);
 }

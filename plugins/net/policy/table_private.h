@@ -19,11 +19,14 @@ struct entry {
 
 #define BUCKETS 256
 
+struct mnl_socket;
+
 struct net_table {
 	pthread_mutex_t mutex;
 	char name[64];
 	struct entry *entries[BUCKETS];
 	uint32_t generation; /* of our last transaction: the element that marks it as ours */
+	struct mnl_socket *plain; /* fast.c; NULL: not open yet */
 	bool noted; /* between begin and commit */
 	bool made;
 	/* Of the transaction that net_table_lost() is reading about; the loop's alone. */
@@ -36,9 +39,11 @@ int table_run(const struct net_table *t, const char *text, bool json, char **ret
 
 /*
  * The same for text that only adds and deletes elements of plain sets and maps, much faster (fast.c).
- * -EOPNOTSUPP: it is not of that kind; other errors are the kernel's, and nothing was changed.
+ * -EOPNOTSUPP: it is not of that kind; other errors are the kernel's, and nothing was changed.  With the
+ * mutex held.
  */
-int table_run_plain(const struct net_table *t, const char *text);
+int table_run_plain(struct net_table *t, const char *text);
+void table_plain_close(struct net_table *t);
 
 /* Connections from and to an address are forgotten: its next owner gets none of them.  Best effort. */
 void conntrack_forget(const struct net_addr *addr);
