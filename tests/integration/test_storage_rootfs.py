@@ -12,6 +12,7 @@ import stat
 import subprocess
 import tempfile
 import threading
+import time
 
 import cow
 
@@ -502,6 +503,84 @@ def test_disks():
         p.s.call("container.delete", container="two", force=True)
 
 
+def with_disk(p, disk, script):
+    return spec(p.s.dir / "root", args=["sh", "-c", script], windows={}, mounts=[
+        {"destination": "/proc", "type": "proc", "source": "proc"},
+        {"destination": "/d", "type": "virtual-disk", "source": str(disk)}])
+
+
+def daemons(p):
+    """The qemu-storage-daemons of this test."""
+    found = []
+    for pid, _ in cow.processes():
+        with contextlib.suppress(OSError):
+            words = pathlib.Path("/proc/%d/cmdline" % pid).read_bytes()
+            if words.startswith(b"qemu-storage-daemon\0") and bytes(p.s.dir) in words:
+                found.append(pid)
+    return found
+
+
+def nothing_attached(p):
+    assert daemons(p) == [] and not [x for x in cow.loops() if str(p.s.dir) in x[1]]
+    assert not [m for m in cow.mounts() if m.startswith(str(p.s.dir))]
+    assert sorted(x.name for x in (p.s.root / "storage").glob("*")) == ["lock", "table.json"]
+    assert json.loads((p.s.root / "storage/table.json").read_text())["slots"] == []
+
+
+def test_disk_lost():
+    """The daemon behind a disk dies: that is told, nobody gets what does not work any more, and all can be given back."""
+    with place() as p:
+        cow.make_rootfs(p.s.dir / "root")
+        disk = p.s.dir / "disk.vhdx"
+        p.says("create-scratch", "--destpath", str(disk), "--sizeGB", "1")
+        for restarted in False, True:
+            p.s.call("container.create", id="it", spec=with_disk(p, disk, "echo w > /d/f; sync; exec sleep 1000"))
+            p.s.call("container.start", container="it")
+            cow.wait_for(lambda: p.s.cli("exec", "it", "cat", "/d/f").stdout == b"w\n", "a file on the disk")
+            if restarted:
+                p.again()
+            told = (p.s.dir / "daemon.log").read_text().count("disk.lost it: ")
+            pid, = daemons(p)
+            os.kill(pid, 9)
+            cow.wait_for(lambda: (p.s.dir / "daemon.log").read_text().count("disk.lost it: ") == told + 1, "the loss to be told")
+            assert "%s: the qemu-storage-daemon behind it has ended" % disk in refused(p, with_disk(p, disk, "true"))
+            p.s.call("container.delete", container="it", force=True)
+            nothing_attached(p)
+            # What had been synced is there.
+            assert output(p, "again", with_disk(p, disk, "cat /d/f")) == "w\n"
+            nothing_attached(p)
+        # One that ends because its disk is given back is no loss.
+        assert (p.s.dir / "daemon.log").read_text().count("disk.lost") == 2
+
+
+def test_killed_while_attaching():
+    """SIGKILL between the steps of attaching: the next start leaves no device, daemon or mount."""
+    with place() as p:
+        cow.make_rootfs(p.s.dir / "root")
+        disk = p.s.dir / "disk.vhdx"
+        p.says("create-scratch", "--destpath", str(disk), "--sizeGB", "1")
+        begun = time.monotonic()
+        assert output(p, "it", with_disk(p, disk, "true")) == ""
+        whole, cut = time.monotonic() - begun, 0
+        for i in range(KILLS // 3):
+            def create():
+                with contextlib.suppress(OSError, EOFError, cow.RpcError):
+                    p.s.call("container.create", id="it", spec=with_disk(p, disk, "true"))
+            worker = threading.Thread(target=create)
+            worker.start()
+            threading.Event().wait(random.uniform(0, whole))
+            cut += json.loads((p.s.root / "storage/table.json").read_text())["slots"] != []
+            p.s.kill()
+            worker.join()
+            p.s.start()
+            with contextlib.suppress(cow.RpcError):
+                p.s.call("container.delete", container="it", force=True)
+            cow.wait_for(lambda: p.s.call("container.list", all=True) == [], "the end of what was half made")
+            cow.wait_for(lambda: json.loads((p.s.root / "storage/table.json").read_text())["slots"] == [], "the sweep")
+            nothing_attached(p)
+        print("%d kills, %d of them with a disk attached or about to be: nothing left" % (KILLS // 3, cut))
+
+
 def test_plugin_check():
     """Every failure, death, cancellation and abandonment of the allocators, on real directories."""
     with place() as p:
@@ -561,5 +640,6 @@ def test_killed_anywhere():
 if __name__ == "__main__":
     cow.main([test_image_and_user, test_image_in_use, test_not_there, test_volumes, test_made_ahead, test_read_only_and_limits,
               test_supervisor_dies,
-              test_many_layers, test_configuration, test_layer_folders, test_shares, test_disks,
+              test_many_layers, test_configuration, test_layer_folders, test_shares, test_disks, test_disk_lost,
+              test_killed_while_attaching,
               test_plugin_check, test_killed_anywhere])

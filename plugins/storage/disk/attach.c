@@ -144,7 +144,13 @@ static int slot_undo(const char *dir, const struct st_slot *s)
 
 	if (!*s->token)
 		return 0;
+	one = st_qemu_pidfd(dir, s->token);
+	if (one >= 0)
+		(void)close(one);
 	r = st_loop_detach_named(s->token);
+	/* What a daemon that is dead had not written is lost; the device goes nevertheless. */
+	if (r == -EIO && one == -ESRCH)
+		r = 0;
 	one = st_qemu_release(dir, s->token);
 	return r < 0 ? r : one;
 }
@@ -234,6 +240,18 @@ static int slot_first(struct table *t, const struct st_attach_options *o, struct
 	return r;
 }
 
+/* Nobody gets a device behind which there is nobody any more. */
+static int slot_check(struct table *t, const struct st_slot *s, const struct st_message *m,
+		      const char *path)
+{
+	int fd = st_qemu_pidfd(t->dir, s->token);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return fd == -ESRCH ? st_fail(m, -EIO, "%s: the qemu-storage-daemon behind it has ended", path)
+			    : 0;
+}
+
 int st_attach(const struct st_attach_options *o, struct st_attachment *ret, char *error,
 	      size_t error_size)
 {
@@ -259,8 +277,10 @@ int st_attach(const struct st_attach_options *o, struct st_attachment *ret, char
 	} else {
 		struct st_slot *s = &t.slots->slot[controller][lun];
 
+		if (!first && *s->device)
+			r = slot_check(&t, s, &m, o->path);
 		/* One without a device was begun by a process that is dead. */
-		if (!first && !*s->device)
+		else if (!first)
 			r = slot_undo(o->dir, s);
 		if (r == 0)
 			r = first || !*s->device ? slot_first(&t, o, s, &m) : table_save(&t);
@@ -368,6 +388,57 @@ int st_attached(const char *dir, const char *path, struct st_attachment *ret)
 	}
 	free(real);
 	return r;
+}
+
+static int daemon_fill(struct st_daemon *d, const struct st_slot *s, int pidfd)
+{
+	*d = (struct st_daemon){ .path = strdup(s->path),
+				 .owner = strdup(s->owner_count ? s->owners[0] : ""),
+				 .refs = (unsigned)s->owner_count,
+				 .pidfd = pidfd };
+	memcpy(d->token, s->token, sizeof(d->token));
+	return d->path && d->owner ? 0 : -ENOMEM;
+}
+
+void st_daemons_free(struct st_daemon *daemons, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(daemons[i].path);
+		free(daemons[i].owner);
+		if (daemons[i].pidfd >= 0)
+			(void)close(daemons[i].pidfd);
+	}
+	free(daemons);
+}
+
+int st_attach_daemons(const char *dir, struct st_daemon **ret, size_t *ret_count)
+{
+	struct st_daemon *daemons = NULL;
+	size_t count = 0;
+	struct table t;
+	int r = access(dir, F_OK) < 0 ? -errno : table_open(dir, &t);
+
+	*ret = NULL;
+	*ret_count = 0;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	daemons = calloc(ST_DISK_CONTROLLERS * ST_DISK_LUNS, sizeof(*daemons));
+	r = daemons ? 0 : -ENOMEM;
+	for (unsigned i = 0; r == 0 && i < ST_DISK_CONTROLLERS * ST_DISK_LUNS; i++) {
+		struct st_slot *s = &t.slots->slot[i / ST_DISK_LUNS][i % ST_DISK_LUNS];
+		int fd = s->path && *s->token && *s->device ? st_qemu_pidfd(dir, s->token) : -ENOENT;
+
+		if (fd >= 0 || fd == -ESRCH)
+			r = daemon_fill(&daemons[count++], s, fd >= 0 ? fd : -1);
+	}
+	table_close(&t);
+	if (r < 0) {
+		st_daemons_free(daemons, count);
+		return r;
+	}
+	*ret = daemons;
+	*ret_count = count;
+	return 0;
 }
 
 int st_attach_sweep(const char *dir, char *error, size_t error_size)

@@ -50,6 +50,19 @@ int st_detach_owner(const char *dir, const char *prefix, char *error, size_t err
 /* What the table says of a path: -ENOENT "not attached". */
 int st_attached(const char *dir, const char *path, struct st_attachment *ret);
 
+/* A daemon without which a device of the table does not work. */
+struct st_daemon {
+	char token[40];
+	char *path, *owner; /* the disk, and the first who uses it */
+	unsigned refs;
+	int pidfd; /* -1: it has ended */
+};
+
+/* All of them; waits for whoever attaches or releases. */
+int st_attach_daemons(const char *dir, struct st_daemon **ret, size_t *ret_count);
+/* And closes their pidfds. */
+void st_daemons_free(struct st_daemon *daemons, size_t count);
+
 /* Finds what a dead process left half done (attached, not written down) and undoes it. */
 int st_attach_sweep(const char *dir, char *error, size_t error_size);
 

@@ -198,6 +198,34 @@ static int process_end(pid_t pid, const char *name, const char *token)
 	return r;
 }
 
+int st_qemu_pidfd(const char *dir, const char *token)
+{
+	struct place p;
+	struct dirent *e;
+	DIR *proc;
+	int r = place_of(dir, token, &p), fd = -1;
+
+	if (r < 0)
+		return r;
+	if (access(p.dir, F_OK) < 0)
+		return -errno;
+	proc = opendir("/proc");
+	if (!proc)
+		return -errno;
+	while (fd < 0 && (e = readdir(proc))) {
+		if (!isdigit((unsigned char)e->d_name[0]) || !process_matches(e->d_name, token))
+			continue;
+		fd = (int)syscall(SYS_pidfd_open, (pid_t)atoi(e->d_name), 0);
+		/* Looked at once more, now that the number cannot be somebody else's. */
+		if (fd >= 0 && !process_matches(e->d_name, token)) {
+			(void)close(fd);
+			fd = -1;
+		}
+	}
+	(void)closedir(proc);
+	return fd < 0 ? -ESRCH : fd;
+}
+
 /* Through the export into the image. */
 static void sync_disk(const char *path)
 {

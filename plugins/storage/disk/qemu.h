@@ -14,6 +14,11 @@
  */
 int st_qemu_export(const char *dir, const char *token, const char *path, enum st_disk_kind kind,
 		   bool readonly, int *ret_fd, const struct st_message *m);
+/*
+ * A pidfd of the one that exports under this token.  -ENOENT: nothing is exported under it; -ESRCH: it
+ * has ended, and reads and writes of its disk fail.
+ */
+int st_qemu_pidfd(const char *dir, const char *token);
 /* Ends it, by its token alone: processes whose command line has it, mount, directory. */
 int st_qemu_release(const char *dir, const char *token);
 

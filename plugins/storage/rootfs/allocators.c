@@ -6,6 +6,7 @@
  */
 #include "rootfs/rootfs.h"
 
+#include "disk/watch.h"
 #include "image/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/parts.h"
@@ -80,6 +81,8 @@ static void release_done(void *arg, int result)
 	cowherd_op op = job->op;
 	struct st_error err = job->err;
 
+	if (job->kind == SHARES || job->kind == BASE)
+		st_disk_watch_released();
 	job_free(job);
 	answer(op, result, &err);
 }
@@ -183,6 +186,8 @@ static void acquire_done(void *arg, int result)
 
 	if (result == 0)
 		result = acquired(job);
+	if (job->kind == SHARES || (job->kind == BASE && job->part.plan.root == ST_ROOT_LAYERS))
+		st_disk_watch_look();
 	acquire_leave(job);
 	job_free(job);
 	answer(op, result, &err);
@@ -475,6 +480,7 @@ int st_rootfs_register(const struct cowherd_host *host, struct cowherd_self *sel
 	if (!rootfs.store_dir || !rootfs.disk_dir)
 		return -ENOMEM;
 	st_ready_init(host, self, rootfs.store_dir);
+	st_disk_watch_init(host, self, rootfs.disk_dir);
 	for (size_t i = 0; r == 0 && i < KINDS; i++) {
 		struct cowherd_allocator a = allocators[i];
 
@@ -490,6 +496,7 @@ void st_rootfs_finish(void)
 {
 	st_sync_finish();
 	st_ready_finish();
+	st_disk_watch_finish();
 	st_cache_finish();
 	free(rootfs.store_dir);
 	free(rootfs.disk_dir);
