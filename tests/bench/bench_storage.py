@@ -36,7 +36,7 @@ class Bench:
         self.inputs.mkdir(parents=True, exist_ok=True)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="cowherd-bench-"))
         self.disk = self.build / ("bench-disk-%d.img" % os.getpid())
-        self.figures, self.failed = [], []
+        self.figures, self.failed, self.done = [], [], set()
 
     def program(self, name):
         return str(self.build / "bin" / name)
@@ -138,6 +138,7 @@ class Bench:
                 results[name].append(run(work))
         for name, values in results.items():
             print("   %-8s %s s" % (name, " ".join("%.2f (%.2f)" % v[:2] for v in values)), file=sys.stderr)
+        self.done.add(min(len(values) for values in results.values()))
         return {name: (statistics.median(v[0] for v in values), statistics.median(v[1] for v in values),
                        max(v[2] for v in values)) for name, values in results.items()}
 
@@ -164,7 +165,8 @@ class Bench:
 
     def results(self):
         uname = os.uname()
-        return {"kernel": uname.release, "cores": os.cpu_count(), "rounds": self.rounds, "figures": self.figures}
+        rounds = " to ".join(str(n) for n in sorted({min(self.done), max(self.done)})) if self.done else self.rounds
+        return {"kernel": uname.release, "cores": os.cpu_count(), "rounds": rounds, "figures": self.figures}
 
 
 def main():

@@ -24,7 +24,7 @@ def row(figure):
 
 
 def table(results):
-    lines = ["Linux %s, %d cores, medians of %d interleaved rounds; x: times the other's median." % (
+    lines = ["Linux %s, %d cores, medians of %s interleaved rounds; x: times the other's median." % (
         results["kernel"].split("-")[0], results["cores"], results["rounds"]), "", "| what | measured | target | met |",
         "|---|---:|---:|---|"]
     return "\n".join(lines + [row(figure) for figure in results["figures"]])
