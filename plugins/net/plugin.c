@@ -3,6 +3,7 @@
 #include "plugin.h"
 
 #include "attach/attach.h"
+#include "verbs/port.h"
 #include "verbs/verbs.h"
 
 #include <stddef.h>
@@ -12,7 +13,7 @@ struct net_plugin net_plugin;
 static int net_init(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	net_plugin = (struct net_plugin){ .host = host, .self = self };
-	return net_attach_register(host, self) ?: net_verbs_register();
+	return net_attach_register(host, self) ?: net_verbs_register() ?: net_port_register();
 }
 
 static int net_fini(char *message, size_t size)

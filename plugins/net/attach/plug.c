@@ -82,6 +82,25 @@ static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool fi
 	return r;
 }
 
+/* Routes that are policies (SDNRoute, ROUTE). */
+static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e, struct net_error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < e->policy_count; i++) {
+		const struct net_policy_route *route = &e->policies[i].route;
+
+		if (e->policies[i].kind != NET_POLICY_ROUTE || route->remote)
+			continue;
+		r = net_route_add(inside,
+				  &(struct net_kernel_route){ .link = e->guest_link,
+							      .destination = route->destination,
+							      .next_hop = route->next_hop },
+				  err);
+	}
+	return r;
+}
+
 static int set_up(struct net_rtnl *inside, const struct net_network *n, const struct net_endpoint *e,
 		  bool made, bool first, struct net_error *err)
 {
@@ -94,14 +113,15 @@ static int set_up(struct net_rtnl *inside, const struct net_network *n, const st
 	if (r == 0)
 		r = net_link_set(inside, e->guest_link,
 				 &(struct net_link_change){ .up = 1, .mac = made ? mac.bytes : NULL }, err);
-	return r < 0 ? r : routes(inside, e, first, err);
+	r = r < 0 ? r : routes(inside, e, first, err);
+	return r < 0 ? r : policy_routes(inside, e, err);
 }
 
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
 	     struct net_error *err)
 {
-	bool veth = place->way == NET_WAY_BRIDGE;
+	bool veth = place->way == NET_WAY_BRIDGE, hairpin;
 	int r = 0;
 
 	if (!made)
@@ -110,8 +130,10 @@ int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const st
 	if (r < 0)
 		return r;
 	r = set_up(inside, n, e, made, first, err);
-	if (r == 0 && veth && e->disable_icc)
-		r = net_link_port(host, e->host_link, false, true, err);
+	/* Who asks for its own published port gets frames back where they came from. */
+	hairpin = net_policies_find(e->policies, e->policy_count, NET_POLICY_PORT);
+	if (r == 0 && veth && (hairpin || e->disable_icc))
+		r = net_link_port(host, e->host_link, hairpin, e->disable_icc, err);
 	if (r < 0)
 		(void)net_link_delete(veth ? host : inside, veth ? e->host_link : e->guest_link, NULL);
 	return r;
