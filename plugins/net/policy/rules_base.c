@@ -12,7 +12,8 @@
  * postrouting	whoever reaches a neighbour by a published port, or by the host's loopback, has the bridge's
  *		address, or answers would not come back this way; what leaves for the outside has the host's.
  *
- * A chain is left by return, never by accept, where others still have to look.
+ * A chain is left by return, never by accept, where others still have to look.  What most packets meet comes
+ * first: they belong to connections that were judged before.
  */
 #include "policy/rules_private.h"
 
@@ -110,7 +111,7 @@ static const char chains[] =
 static const char hooks[] =
 	"	chain raw {\n"
 	"		type filter hook prerouting priority raw; policy accept;\n"
-	"		iifname @bridges ip daddr 127.0.0.0/8 drop\n"
+	"		ip daddr 127.0.0.0/8 iifname @bridges drop\n"
 	"	}\n"
 	"	chain prerouting {\n"
 	"		type nat hook prerouting priority dstnat; policy accept;\n"
@@ -140,16 +141,16 @@ static const char hooks[] =
 	"	}\n"
 	"	chain input {\n"
 	"		type filter hook input priority filter; policy accept;\n"
-	"		iifname != @bridges accept\n"
 	"		ct state established,related accept\n"
+	"		iifname != @bridges accept\n"
 	"		iifname @private drop\n"
 	"		meta l4proto 58 icmpv6 type { 133, 134, 135, 136 } accept\n"
 	"		goto sending\n"
 	"	}\n"
 	"	chain filter {\n"
 	"		type filter hook output priority filter; policy accept;\n"
-	"		oifname != @bridges accept\n"
 	"		ct state established,related accept\n"
+	"		oifname != @bridges accept\n"
 	"		oifname @private drop\n"
 	"		meta l4proto 58 icmpv6 type { 133, 134, 135, 136 } accept\n"
 	"		goto arriving\n"
