@@ -64,6 +64,17 @@ def test_itself():
                 assert out.strip().endswith(" me"), (word, kind, end, out, err)
 
 
+def test_tp4():
+    with herd({"plugins": {"net": {"tp4_ports": True}}}) as s:
+        for ports, text in ((["127.0.0.1:8007:7"], "Windows does not support host IP addresses in NAT settings"),
+                            (["8007:7", "8008:7"], "Windows does not support more than one host port in NAT settings"),
+                            (["8007:7/sctp"], "invalid protocol sctp")):
+            message = box.refused(s, box.sh(s, "true"), ports=ports)
+            assert text in message, (ports, message)
+        server(s, 7, ports=["8007:7/tcp"])
+        assert s.world.ask("192.0.2.1", 8007, b"x").endswith(b" x")
+
+
 def test_flushed():
     """Whatever others do to our table, it comes back, and a connection goes on."""
     with herd() as s:
@@ -171,4 +182,4 @@ def test_podman():
 
 
 if __name__ == "__main__":
-    cow.main([test_verb, test_itself, test_flushed, test_others, test_podman])
+    cow.main([test_verb, test_itself, test_tp4, test_flushed, test_others, test_podman])

@@ -244,6 +244,9 @@ static int acquire(void *arg, cowherd_op op, const struct cowherd_request *reque
 		return -ENOMEM;
 	job->op = op;
 	r = net_plan_read(request, &defaults, &job->part.plan, &err);
+	if (r == 0 && net_config()->tp4_ports)
+		r = net_ports_check_tp4((const char *const *)job->part.plan.ports.items,
+					job->part.plan.ports.count, &err);
 	if (r == 0 && job->part.plan.mode == NET_PLAN_NOTHING) {
 		job_free(job);
 		return 0;

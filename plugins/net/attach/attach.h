@@ -14,6 +14,7 @@ void net_attach_finish(void);
 struct net_config {
 	char *network;	/* "default": for containers that ask for none; NULL: loopback only */
 	uint32_t pool;	/* "pool": namespaces made in advance */
+	bool tp4_ports; /* "tp4_ports": published ports by the rules of the first Windows with containers */
 };
 /* On the loop. */
 const struct net_config *net_config(void);

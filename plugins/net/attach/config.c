@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* "plugins": {"net": {"default": "nat", "pool": 4}} */
+/* "plugins": {"net": {"default": "nat", "pool": 4, "tp4_ports": false}} */
 #include "attach/attach.h"
 
 #include "base/util.h"
@@ -27,7 +27,7 @@ static int fail(const struct net_error *err, const char *pointer, char *message,
 
 static int known(struct json_object *o, char *message, size_t size)
 {
-	static const char *const keys[] = { "default", "pool" };
+	static const char *const keys[] = { "default", "pool", "tp4_ports" };
 
 	json_object_object_foreach(o, key, value) {
 		bool found = false;
@@ -63,6 +63,8 @@ static int read_section(const char *json, struct net_config *ret, char *message,
 	}
 	if (net_json_number(o, "pool", POOL_MAX, &pool, &err) < 0)
 		return fail(&err, "/pool", message, size);
+	if (net_json_bool(o, "tp4_ports", &ret->tp4_ports, &err) < 0)
+		return fail(&err, "/tp4_ports", message, size);
 	ret->pool = (uint32_t)pool;
 	ret->network = network && strcmp(network, "none") != 0 ? strdup(network) : NULL;
 	return 0;
