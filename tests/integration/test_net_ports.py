@@ -121,6 +121,17 @@ def test_others():
     nft("flush ruleset")
 
 
+def test_obstacle():
+    """Docker's forward chain drops what others forward: that is said, not worked around."""
+    nft("table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; }; }")
+    with herd() as s:
+        server(s, 7, ports=["8007:7"])
+        cow.wait_for(lambda: "chain FORWARD of table ip filter has the policy drop" in (s.dir / "daemon.log").read_text(),
+                     "the warning")
+        assert not s.world.call(lambda: netbox.reachable("192.0.2.1", 8007))
+    nft("flush ruleset")
+
+
 class Podman:
     """podman with a storage, a network and a cgroup of its own, in the test's namespaces."""
 
@@ -182,4 +193,4 @@ def test_podman():
 
 
 if __name__ == "__main__":
-    cow.main([test_verb, test_itself, test_tp4, test_flushed, test_others, test_podman])
+    cow.main([test_verb, test_itself, test_tp4, test_flushed, test_others, test_obstacle, test_podman])

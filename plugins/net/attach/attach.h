@@ -29,6 +29,8 @@ void net_live_finish(void);
 void net_live_watch(void);
 /* The resolver knows these endpoints from now on.  Negative errno: it cannot listen, err says why. */
 int net_live_add(const struct net_part *part, struct net_error *err);
+/* obstacles.c: a warning where others' rules drop what our networks forward. */
+void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *self, struct net_state *s);
 /* Not any more: endpoints of a record. */
 void net_live_drop(struct json_object *record);
 

@@ -233,6 +233,7 @@ void net_live_watch(void)
 					&live.watch);
 	if (r < 0)
 		live.host->log(live.self, COWHERD_LOG_WARN, NULL, "net.rules", err.text);
+	net_obstacles_look(live.host, live.self, s);
 }
 
 /* ---- the start */
