@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Said once, when a network is first used: what others on this host have that keeps our packets from passing. */
+/* Said once, when a network is first used: what of others keeps our packets from passing. */
 #include "attach/attach.h"
 
 #include "attach/state.h"
@@ -31,7 +31,8 @@ static void look_done(void *arg, int result)
 	free(l);
 }
 
-void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *self, struct net_state *s)
+void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *self,
+			struct net_state *s)
 {
 	struct look *l = calloc(1, sizeof(*l));
 
