@@ -562,7 +562,7 @@ def test_killed_while_attaching():
         begun = time.monotonic()
         assert output(p, "it", with_disk(p, disk, "true")) == ""
         whole, cut = time.monotonic() - begun, 0
-        for i in range(KILLS // 3):
+        for i in range(KILLS // 8):
             def create():
                 with contextlib.suppress(OSError, EOFError, cow.RpcError):
                     p.s.call("container.create", id="it", spec=with_disk(p, disk, "true"))
@@ -578,7 +578,7 @@ def test_killed_while_attaching():
             cow.wait_for(lambda: p.s.call("container.list", all=True) == [], "the end of what was half made")
             cow.wait_for(lambda: json.loads((p.s.root / "storage/table.json").read_text())["slots"] == [], "the sweep")
             nothing_attached(p)
-        print("%d kills, %d of them with a disk attached or about to be: nothing left" % (KILLS // 3, cut))
+        print("%d kills, %d of them with a disk attached or about to be: nothing left" % (KILLS // 8, cut))
 
 
 def test_plugin_check():
