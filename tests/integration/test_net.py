@@ -224,7 +224,10 @@ def test_killed_at_any_time():
             for c in s.connection.call("container.list", all=True):
                 with contextlib.suppress(cow.RpcError):
                     box.delete(s, c["id"])
-            cow.wait_for(lambda: not kept(s), "what was killed to be gone: %s" % kept(s))
+            try:
+                cow.wait_for(lambda: not kept(s), "what was killed to be gone")
+            except AssertionError:
+                raise AssertionError("left behind: %s" % kept(s)) from None
 
 
 def kept(s):

@@ -114,7 +114,7 @@ static int vxlan(struct net_rtnl *r, const struct net_network *n, const char *al
 		link.parent = adapter.index;
 	}
 	result = net_link_create(r, &link, err);
-	return result == -EEXIST ? 0 : result;
+	return result == -EEXIST ? net_error_none(err) : result;
 }
 
 static int find_adapter(struct net_rtnl *r, const struct net_network *n, struct net_link_info *ret,
@@ -176,7 +176,7 @@ static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const 
 	alias_of(owner, n, alias);
 	(void)pthread_mutex_lock(&making);
 	result = net_link_find(r, n->bridge, &info, err);
-	if (result == -ENODEV)
+	if (result == -ENODEV && net_error_none(err) == 0)
 		result = make(r, n, alias, place->mtu, &info, err);
 	else if (result == 0 && strcmp(info.kind, "bridge") != 0)
 		result = net_error_set(err, -EEXIST, "network %s: link %s is not a bridge", n->name,
@@ -291,7 +291,7 @@ int net_bridge_sweep(struct net_rtnl *r, const char *owner, bool (*used)(void *a
 	(void)snprintf(s.mark, sizeof(s.mark), "%08x", net_hash(owner));
 	result = net_link_list(r, sweep_look, &s, err);
 	for (size_t i = 0; i < s.count; i++) {
-		one = net_link_delete(r, s.names[i], err);
+		one = net_link_delete(r, s.names[i], result < 0 ? NULL : err);
 		result = result < 0 ? result : one;
 	}
 	free(s.names);

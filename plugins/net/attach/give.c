@@ -42,7 +42,9 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 		return r;
 	links_of(id, link, ifb);
 	r = net_store_endpoint(s->store, id, &e, err);
-	if (r == 0 || r == -ENOENT)
+	if (r == -ENOENT)
+		r = net_error_none(err);
+	if (r == 0)
 		r = net_trash_add(s, id,
 				  &(struct net_trash){ .link = link, .link2 = ifb, .ns = ns, .endpoint = id,
 						       .network = e ? e->network : NULL },
@@ -60,7 +62,7 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 	bool ours;
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? net_error_none(err) : r;
 	/* Another container's by now, or never ours. */
 	ours = net_strv_has(&e->containers, container);
 	if (ours) {
@@ -83,7 +85,7 @@ static int leave_namespace(struct net_state *s, const char *ref, const char *con
 	int r = net_store_namespace(s->store, ref, &ns, err);
 
 	if (r < 0)
-		return r == -ENOENT ? 0 : r;
+		return r == -ENOENT ? net_error_none(err) : r;
 	if (net_namespace_drop(ns, true, container) == 0)
 		r = net_store_put_namespace(s->store, ns, NET_PUT_CHANGE, err);
 	net_namespace_free(ns);

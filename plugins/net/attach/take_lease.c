@@ -160,5 +160,8 @@ int net_find_network(struct net_state *s, const char *ref, struct net_network **
 {
 	int r = net_store_network(s->store, ref, ret, err);
 
-	return r == -ENOENT && strcmp(ref, NET_FALLBACK_NETWORK) == 0 ? make_fallback(s, ret, err) : r;
+	if (r != -ENOENT || strcmp(ref, NET_FALLBACK_NETWORK) != 0)
+		return r;
+	(void)net_error_none(err);
+	return make_fallback(s, ret, err);
 }

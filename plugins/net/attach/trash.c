@@ -97,7 +97,7 @@ static int free_leases(struct net_state *s, const char *network, const char *own
 		if (leases[i].owner && strcmp(leases[i].owner, owner) == 0)
 			r = net_ipam_free(s->store, network, &leases[i].addr, owner, err);
 	net_leases_free(leases, count);
-	return r == -ENOENT ? 0 : r;
+	return r == -ENOENT ? net_error_none(err) : r;
 }
 
 static int free_all_leases(struct net_state *s, const char *owner, struct net_error *err)

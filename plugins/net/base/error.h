@@ -15,4 +15,12 @@ int net_error_set(struct net_error *err, int code, const char *format, ...)
 int net_error_errno(struct net_error *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What was an error to others is none here: 0, and err is empty. */
+static inline int net_error_none(struct net_error *err)
+{
+	if (err)
+		*err = (struct net_error){ 0 };
+	return 0;
+}
+
 #endif

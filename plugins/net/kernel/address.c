@@ -55,7 +55,7 @@ int net_address_add(struct net_rtnl *r, const char *link, const struct net_addr 
 {
 	int result = address(r, RTM_NEWADDR, link, addr, err);
 
-	return result == -EEXIST ? 0 : result;
+	return result == -EEXIST ? net_error_none(err) : result;
 }
 
 int net_address_delete(struct net_rtnl *r, const char *link, const struct net_addr *addr,
@@ -63,7 +63,7 @@ int net_address_delete(struct net_rtnl *r, const char *link, const struct net_ad
 {
 	int result = address(r, RTM_DELADDR, link, addr, err);
 
-	return result == -EADDRNOTAVAIL || result == -ENODEV ? 0 : result;
+	return result == -EADDRNOTAVAIL || result == -ENODEV ? net_error_none(err) : result;
 }
 
 struct addresses {
@@ -157,14 +157,14 @@ int net_route_add(struct net_rtnl *r, const struct net_kernel_route *route, stru
 {
 	int result = route_call(r, RTM_NEWROUTE, route, err);
 
-	return result == -EEXIST ? 0 : result;
+	return result == -EEXIST ? net_error_none(err) : result;
 }
 
 int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, struct net_error *err)
 {
 	int result = route_call(r, RTM_DELROUTE, route, err);
 
-	return result == -ESRCH || result == -ENODEV ? 0 : result;
+	return result == -ESRCH || result == -ENODEV ? net_error_none(err) : result;
 }
 
 struct routes {

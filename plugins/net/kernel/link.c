@@ -129,7 +129,7 @@ int net_link_delete(struct net_rtnl *r, const char *name, struct net_error *err)
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(m, IFLA_IFNAME, name);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
-	return result == -ENODEV ? 0 : result;
+	return result == -ENODEV ? net_error_none(err) : result;
 }
 
 static void read_info(struct net_link_info *info, const struct nlattr *nest)

@@ -92,5 +92,5 @@ int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const
 	if (dst)
 		mnl_attr_put(m, NDA_DST, dst->family == AF_INET ? 4 : 16, dst->bytes);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "forwarding entry of %s", name);
-	return !add && result == -ENOENT ? 0 : result;
+	return !add && result == -ENOENT ? net_error_none(err) : result;
 }
