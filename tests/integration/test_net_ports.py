@@ -151,15 +151,20 @@ class Podman:
         return self("run", "-d", "--name", name, "--cgroup-parent", self.cgroup, "-p", publish, "--ulimit", "nofile=512:512", "--ulimit", "nproc=512:512",
                     "--security-opt", "seccomp=unconfined", "-v", "/usr:/usr:ro", "--rootfs", self.rootfs, *words)
 
+    def cgroups_gone(self):
+        roots = [controller / self.cgroup[1:] for controller in pathlib.Path("/sys/fs/cgroup").iterdir()]
+        for root in roots:
+            for d in sorted(root.glob("**/"), reverse=True):
+                with contextlib.suppress(OSError):
+                    d.rmdir()
+        return not any(root.exists() for root in roots)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *ignored):
         self("rm", "-f", "-t", "0", "-a")
-        for controller in pathlib.Path("/sys/fs/cgroup").iterdir():
-            for d in sorted((controller / self.cgroup[1:]).glob("**/"), reverse=True):
-                with contextlib.suppress(OSError):
-                    d.rmdir()
+        cow.wait_for(self.cgroups_gone, "podman's cgroups to be gone")  # conmon ends a moment after its container
         subprocess.run(["umount", "-q", self.dir / "root/overlay"])
         subprocess.run(["rm", "-rf", "--one-file-system", self.dir], check=True)
 
