@@ -28,10 +28,8 @@ def herd(config=None):
         s.connection = s.client()
 
 
-def network(s, name, **more):
-    """Makes one by its HNS document."""
-    made = s.cli("network", "create", name, *["--%s=%s" % (k.replace("_", "-"), w)
-                                               for k, v in more.items() for w in (v if isinstance(v, list) else [v])])
+def network(s, name, *options):
+    made = s.cli("network", "create", *options, name)
     assert made.returncode == 0, made.stderr
     return name
 
@@ -184,6 +182,34 @@ def test_restart_with_connections():
         box.delete(s, a)
 
 
+def test_both_families_and_isolation():
+    """IPv6 beside IPv4, out, in and across; networks do not see each other; one container may be in two."""
+    with herd() as s:
+        network(s, "six", "--subnet", "10.60.0.0/24", "--subnet", "fd60::/64")
+        network(s, "other", "--subnet", "10.61.0.0/24", "--subnet", "fd61::/64")
+        a = server(s, 7, network="six", ports=["8006:7"], name="a")
+        v4, v6 = addresses(s, a)
+        assert client(s, v6, 7, "udp", "x", network="six").endswith(" x")
+        assert client(s, v6, 7, "tcp", "x", network="six").startswith("tcp fd60::")
+        assert s.world.ask("2001:db8::1", 8006, b"in") == b"tcp 2001:db8::2 in"
+        for address in v4, v6:
+            assert client(s, address, 7, "tcp", "x", 1, network="other").startswith("error"), address
+            assert client(s, address, 7, "tcp", "x", networks=["other", "six"]).endswith(" x"), address
+        listener = s.world.listen(family=socket.AF_INET6)
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(listener.accept()))
+        thread.start()
+        client(s, "2001:db8::2", listener.getsockname()[1], "tcp", "x", 1, network="six")
+        thread.join()
+        assert seen[0][1][0] == "2001:db8::1", seen
+        seen[0][0].close()
+        listener.close()
+        box.delete(s, a)
+        for name in "six", "other":
+            removed = s.cli("network", "rm", name)
+            assert removed.returncode == 0, removed.stderr
+
+
 def test_stop_and_start():
     """What it has stays its own until it is deleted: each life has the same network."""
     with herd() as s:
@@ -242,4 +268,4 @@ def kept(s):
 if __name__ == "__main__":
     assert errno
     cow.main([test_out_and_across, test_published, test_asked_for, test_modes, test_default_network,
-              test_restart_with_connections, test_stop_and_start, test_killed_at_any_time])
+              test_both_families_and_isolation, test_restart_with_connections, test_stop_and_start, test_killed_at_any_time])
