@@ -6,9 +6,15 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <time.h>
 
 #define STACK (256u << 10)
+/*
+ * The kernel has one lock for all links: what is made or removed meanwhile holds up the container that is
+ * being started.  So work begins when nothing has come for a while, or when it has been put off for long.
+ */
+#define QUIET_MS 60
+#define LATEST_MS 500
 
 static struct {
 	pthread_mutex_t lock;
@@ -29,6 +35,31 @@ static void work(bool last)
 	(void)net_trash_empty(s, &err);
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* With the lock held. */
+static void wait_for_quiet(void)
+{
+	uint64_t latest = now_ms() + LATEST_MS, until;
+	struct timespec t;
+
+	do {
+		worker.wanted = false;
+		until = now_ms() + QUIET_MS;
+		t = (struct timespec){ .tv_sec = (time_t)(until / 1000),
+				       .tv_nsec = (long)(until % 1000) * 1000000 };
+		while (!worker.wanted && !worker.stop &&
+		       pthread_cond_timedwait(&worker.news, &worker.lock, &t) == 0)
+			;
+	} while (worker.wanted && !worker.stop && now_ms() < latest);
+}
+
 static void *run(void *arg)
 {
 	(void)pthread_mutex_lock(&worker.lock);
@@ -39,8 +70,10 @@ static void *run(void *arg)
 			(void)pthread_cond_wait(&worker.news, &worker.lock);
 			continue;
 		}
-		worker.wanted = false;
 		worker.busy = true;
+		if (!last)
+			wait_for_quiet();
+		worker.wanted = false;
 		(void)pthread_mutex_unlock(&worker.lock);
 		work(last);
 		(void)pthread_mutex_lock(&worker.lock);
