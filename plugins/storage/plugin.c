@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The plugin's table, and its store. */
 #include "plugin.h"
+#include "common/words.h"
 #include "disk/disk.h"
 #include "rootfs/rootfs.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -33,7 +34,7 @@ static int directories_make(char *path)
 	}
 }
 
-int st_plugin_store(struct st_store **ret, struct st_error *err)
+int st_plugin_store(struct st_store **ret, struct plug_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	int r = 0;
@@ -43,10 +44,10 @@ int st_plugin_store(struct st_store **ret, struct st_error *err)
 		dir = strdup(st_plugin.host->state_dir);
 		r = dir ? directories_make(dir) : -ENOMEM;
 		if (r < 0)
-			(void)st_error_errno(err, r, "%s", st_plugin.host->state_dir);
+			(void)plug_error_errno(err, r, "%s", st_plugin.host->state_dir);
 		free(dir);
 		if (r == 0 && asprintf(&dir, "%s/storage", st_plugin.host->state_dir) < 0)
-			r = st_error_errno(err, -ENOMEM, "storage");
+			r = plug_error_errno(err, -ENOMEM, "storage");
 		if (r < 0)
 			dir = NULL;
 		else
@@ -62,6 +63,7 @@ static int storage_init(const struct cowherd_host *host, struct cowherd_self *se
 {
 	st_plugin.host = host;
 	st_plugin.self = self;
+	plug_calls_use(host, self);
 	atomic_store(&st_plugin.verify, ST_VERIFY_NONE);
 	st_rootfs_configure(ST_VERIFY_NONE, 0);
 	return st_image_register() ?: st_layer_register() ?: st_rootfs_register(host, self) ?:
@@ -72,7 +74,7 @@ static int storage_fini(char *message, size_t size)
 {
 	(void)message;
 	(void)size;
-	st_image_finish();
+	plug_calls_finish();
 	st_rootfs_finish();
 	st_store_close(store);
 	store = NULL;

@@ -18,13 +18,11 @@ struct st_plugin {
 extern struct st_plugin st_plugin;
 
 /* The store under the host's state directory, opened when it is first needed.  Any thread; blocks. */
-int st_plugin_store(struct st_store **ret, struct st_error *err);
+int st_plugin_store(struct st_store **ret, struct plug_error *err);
 
 /* Each folder registers what it offers: 0 or a negative errno. */
 int st_image_register(void);
 int st_layer_register(void);
 int st_config_register(void);
-/* Ends what is under way in threads of its own. */
-void st_image_finish(void);
 
 #endif

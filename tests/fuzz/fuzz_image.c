@@ -18,7 +18,7 @@ static void require(bool good)
 		abort();
 }
 
-static void refused(const struct st_error *err)
+static void refused(const struct plug_error *err)
 {
 	require(err->code < 0 && *err->text && memchr(err->text, 0, sizeof(err->text)));
 }
@@ -31,7 +31,7 @@ static void descriptor_good(const struct st_descriptor *d)
 
 static void try_manifest(const char *text, size_t size)
 {
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct st_platform host;
 	struct st_manifest m;
 
@@ -52,7 +52,7 @@ static void try_manifest(const char *text, size_t size)
 
 static void try_config(const char *text, size_t size)
 {
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct st_config c;
 
 	if (st_config_parse(text, size, "fuzz", &c, &err)) {
@@ -68,7 +68,7 @@ static void try_config(const char *text, size_t size)
 static void try_docker(const char *text, size_t size)
 {
 	struct st_docker_image *images;
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	size_t count;
 
 	if (st_docker_parse(text, size, &images, &count, &err)) {
@@ -87,7 +87,7 @@ static void try_docker(const char *text, size_t size)
 static void try_name(const char *text)
 {
 	struct st_reference r, again;
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	char file[256], *name;
 
 	st_name_escape(text, file);
@@ -108,7 +108,7 @@ static void try_name(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct st_platform p;
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	char *text;
 
 	if (!size || !(text = malloc(size)))

@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct json_object *o = NULL;
 
-	if (size < 2 || net_json_parse((const char *)data + 1, size - 1, "object", &o, NULL) < 0)
+	if (size < 2 || plug_json_parse((const char *)data + 1, size - 1, "object", &o, NULL) < 0)
 		return 0;
 	switch ((data[0] >> 1) & 3) {
 	case 0:

@@ -37,11 +37,11 @@ static void rules(struct net_policy *policies, size_t count)
 				  .policies = policies,
 				  .policy_count = count };
 	struct net_network n = { .name = (char *)"n", .bridge = "cow1", .type = NET_NAT };
-	struct net_text add = { 0 }, remove = { 0 };
+	struct plug_text add = { 0 }, remove = { 0 };
 
 	(void)net_rules_endpoint("t", &n, &e, &add, &remove, NULL);
-	net_text_finish(&add);
-	net_text_finish(&remove);
+	plug_text_finish(&add);
+	plug_text_finish(&remove);
 }
 
 static void policies_of(struct json_object *list, enum net_policy_shape shape,
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size - 1] = 0;
 	if (data[0] == 'p')
 		ports(text);
-	else if (net_json_parse(text, size - 1, "policies", &list, NULL) == 0)
+	else if (plug_json_parse(text, size - 1, "policies", &list, NULL) == 0)
 		policies_of(list, data[0] & 1, (data[0] >> 1) % 3);
 	json_object_put(list);
 	free(text);

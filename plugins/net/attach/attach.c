@@ -8,7 +8,7 @@
 #include "attach/rootless.h"
 
 #include "attach/worker.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 
 #include <string.h>
@@ -37,7 +37,7 @@ static void job_free(struct job *job)
 	free(job);
 }
 
-static void answer(cowherd_op op, int code, const struct net_error *err)
+static void answer(cowherd_op op, int code, const struct plug_error *err)
 {
 	const char *message = err && err->text[0] ? err->text : NULL;
 
@@ -60,7 +60,7 @@ static void release_done(void *arg, int result)
 {
 	struct job *job = arg;
 	cowherd_op op = job->op;
-	struct net_error err = job->part.err;
+	struct plug_error err = job->part.err;
 
 	job_free(job);
 	answer(op, result, &err);
@@ -132,7 +132,7 @@ static void acquire_leave(struct job *job)
 
 static void acquire_end(struct job *job, int result)
 {
-	struct net_error err = job->part.err;
+	struct plug_error err = job->part.err;
 	cowherd_op op = job->op;
 
 	if (result == 0 && job->part.patch)
@@ -152,7 +152,7 @@ static void files_done(void *arg, int result)
 static void acquire_done(void *arg, int result)
 {
 	struct job *job = arg;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	if (geteuid() == 0)
 		net_live_watch();
@@ -232,7 +232,7 @@ static int acquire(void *arg, cowherd_op op, const struct cowherd_request *reque
 {
 	const struct net_plan_defaults defaults = { .network = net_config()->network,
 						    .fallback = NET_FALLBACK_NETWORK };
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct job *job;
 	int r;
 

@@ -28,7 +28,7 @@ void net_live_finish(void);
 /* The state is open: from now on our rules are watched. */
 void net_live_watch(void);
 /* The resolver knows these endpoints from now on.  Negative errno: it cannot listen, err says why. */
-int net_live_add(const struct net_part *part, struct net_error *err);
+int net_live_add(const struct net_part *part, struct plug_error *err);
 /* obstacles.c: a warning where others' rules drop what our networks forward. */
 void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *self, struct net_state *s);
 /* Not any more: endpoints of a record. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/bridge.h"
 
-#include "base/util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,11 +21,11 @@ static int sysctl(const char *path, const char *value)
 
 	if (fd < 0)
 		return -errno;
-	return net_write_all(fd, value, strlen(value));
+	return plug_write_all(fd, value, strlen(value));
 }
 
 /* Packets pass this host: switched on where it is off, and left so. */
-static int forwarding(uint8_t family, struct net_error *err)
+static int forwarding(uint8_t family, struct plug_error *err)
 {
 	const char *path = family == AF_INET ? "/proc/sys/net/ipv4/ip_forward" :
 					       "/proc/sys/net/ipv6/conf/all/forwarding";
@@ -36,7 +36,7 @@ static int forwarding(uint8_t family, struct net_error *err)
 	if (fd >= 0 && read(fd, &now, 1) == 1 && now == '1')
 		return 0;
 	r = sysctl(path, "1");
-	return r < 0 ? net_error_errno(err, r, "%s", path) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
 }
 
 /* 02 and the first five bytes of the id: it does not change as ports come and go. */
@@ -53,18 +53,18 @@ static void bridge_mac(const struct net_network *n, uint8_t ret[6])
 static void alias_of(const char *owner, const struct net_network *n, char ret[256])
 {
 	/* Before the owner, whose length is unknown, stands what is compared. */
-	(void)snprintf(ret, 256, "cowherd %s %08x", n->id, net_hash(owner));
+	(void)snprintf(ret, 256, "cowherd %s %08x", n->id, plug_hash(owner));
 }
 
 /* What is published is reached by 127.0.0.1, too: of our bridges only, from outside nobody gets there. */
-static int route_localnet(const struct net_network *n, struct net_error *err)
+static int route_localnet(const struct net_network *n, struct plug_error *err)
 {
 	char path[96];
 	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/route_localnet", n->bridge);
 	r = sysctl(path, "1");
-	return r < 0 ? net_error_errno(err, r, "%s", path) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
 }
 
 static bool is_routed(enum net_type type)
@@ -73,7 +73,7 @@ static bool is_routed(enum net_type type)
 }
 
 /* The host's own address in each subnet is what containers know as their gateway. */
-static int gateways(struct net_rtnl *r, const struct net_network *n, struct net_error *err)
+static int gateways(struct net_rtnl *r, const struct net_network *n, struct plug_error *err)
 {
 	int result = 0;
 
@@ -95,7 +95,7 @@ static int gateways(struct net_rtnl *r, const struct net_network *n, struct net_
 
 /* The tunnel of an overlay, a port of its bridge. */
 static int vxlan(struct net_rtnl *r, const struct net_network *n, const char *alias, int bridge,
-		 struct net_error *err)
+		 struct plug_error *err)
 {
 	char name[NET_LINK_SIZE];
 	struct net_link link = { .name = name, .kind = NET_LINK_VXLAN, .master = bridge, .up = true,
@@ -105,7 +105,7 @@ static int vxlan(struct net_rtnl *r, const struct net_network *n, const char *al
 	int result;
 
 	if (!link.vni)
-		return net_error_set(err, -EINVAL, "network %s: an overlay needs a VSID", n->name);
+		return plug_error_set(err, -EINVAL, "network %s: an overlay needs a VSID", n->name);
 	net_link_name(VXLAN_PREFIX, n->id, name);
 	if (n->adapter) {
 		result = net_link_find(r, n->adapter, &adapter, err);
@@ -114,15 +114,15 @@ static int vxlan(struct net_rtnl *r, const struct net_network *n, const char *al
 		link.parent = adapter.index;
 	}
 	result = net_link_create(r, &link, err);
-	return result == -EEXIST ? net_error_none(err) : result;
+	return result == -EEXIST ? plug_error_none(err) : result;
 }
 
 static int find_adapter(struct net_rtnl *r, const struct net_network *n, struct net_link_info *ret,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	if (!n->adapter)
-		return net_error_set(err, -EINVAL, "network %s: %s needs an adapter", n->name,
-				     net_type_name(n->type));
+		return plug_error_set(err, -EINVAL, "network %s: %s needs an adapter", n->name,
+				      net_type_name(n->type));
 	return net_link_find(r, n->adapter, ret, err);
 }
 
@@ -131,7 +131,7 @@ static int find_adapter(struct net_rtnl *r, const struct net_network *n, struct 
  * who was killed before he was done.
  */
 static int complete(struct net_rtnl *r, const struct net_network *n, const char *alias, int index,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	int result = gateways(r, n, err);
 
@@ -146,7 +146,7 @@ static int complete(struct net_rtnl *r, const struct net_network *n, const char 
 
 /* On failure nothing new is left. */
 static int make(struct net_rtnl *r, const struct net_network *n, const char *alias, uint32_t mtu,
-		struct net_link_info *ret, struct net_error *err)
+		struct net_link_info *ret, struct plug_error *err)
 {
 	uint8_t mac[6];
 	int result;
@@ -167,7 +167,7 @@ static int make(struct net_rtnl *r, const struct net_network *n, const char *ali
 }
 
 static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const char *owner,
-			 struct net_place *place, struct net_error *err)
+			 struct net_place *place, struct plug_error *err)
 {
 	struct net_link_info info;
 	char alias[256];
@@ -176,11 +176,11 @@ static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const 
 	alias_of(owner, n, alias);
 	(void)pthread_mutex_lock(&making);
 	result = net_link_find(r, n->bridge, &info, err);
-	if (result == -ENODEV && net_error_none(err) == 0)
+	if (result == -ENODEV && plug_error_none(err) == 0)
 		result = make(r, n, alias, place->mtu, &info, err);
 	else if (result == 0 && strcmp(info.kind, "bridge") != 0)
-		result = net_error_set(err, -EEXIST, "network %s: link %s is not a bridge", n->name,
-				       n->bridge);
+		result = plug_error_set(err, -EEXIST, "network %s: link %s is not a bridge", n->name,
+					n->bridge);
 	else if (result == 0 && !*info.alias)
 		result = complete(r, n, alias, info.index, err);
 	(void)pthread_mutex_unlock(&making);
@@ -191,7 +191,7 @@ static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const 
 
 /* A bridge of somebody else's is used as it is; macvlan where the adapter is a device. */
 static int ensure_adapter(struct net_rtnl *r, const struct net_network *n, struct net_place *place,
-			  bool *ret_done, struct net_error *err)
+			  bool *ret_done, struct plug_error *err)
 {
 	struct net_link_info adapter;
 	int result = find_adapter(r, n, &adapter, err);
@@ -212,7 +212,7 @@ static int ensure_adapter(struct net_rtnl *r, const struct net_network *n, struc
 }
 
 int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const char *owner,
-		      struct net_place *ret, struct net_error *err)
+		      struct net_place *ret, struct plug_error *err)
 {
 	struct net_place place = { .mtu = n->mtu };
 	bool done = false;
@@ -242,7 +242,7 @@ int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const cha
 	return result;
 }
 
-int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct net_error *err)
+int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct plug_error *err)
 {
 	char name[NET_LINK_SIZE];
 	int first = 0, second;
@@ -283,12 +283,12 @@ static int sweep_look(void *arg, const struct net_link_info *link)
 }
 
 int net_bridge_sweep(struct net_rtnl *r, const char *owner, bool (*used)(void *arg, const char *network),
-		     void *arg, struct net_error *err)
+		     void *arg, struct plug_error *err)
 {
 	struct sweep s = { .used = used, .arg = arg };
 	int result, one;
 
-	(void)snprintf(s.mark, sizeof(s.mark), "%08x", net_hash(owner));
+	(void)snprintf(s.mark, sizeof(s.mark), "%08x", plug_hash(owner));
 	result = net_link_list(r, sweep_look, &s, err);
 	for (size_t i = 0; i < s.count; i++) {
 		one = net_link_delete(r, s.names[i], result < 0 ? NULL : err);

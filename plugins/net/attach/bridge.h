@@ -26,11 +26,11 @@ struct net_place {
 
 /* owner: marks the links, the host's run_dir.  -ENODEV: the adapter is not there; -EINVAL: it has none. */
 int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const char *owner,
-		      struct net_place *ret, struct net_error *err);
+		      struct net_place *ret, struct plug_error *err);
 /* Removes what ensure has made.  Gone already is success. */
-int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct net_error *err);
+int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct plug_error *err);
 /* Removes every link of owner whose network is not among those in use (ids). */
 int net_bridge_sweep(struct net_rtnl *r, const char *owner, bool (*used)(void *arg, const char *network),
-		     void *arg, struct net_error *err);
+		     void *arg, struct plug_error *err);
 
 #endif

@@ -2,7 +2,7 @@
 /* "plugins": {"net": {"default": "nat", "pool": 4, "tp4_ports": false}} */
 #include "attach/attach.h"
 
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ const struct net_config *net_config(void)
 	return &config;
 }
 
-static int fail(const struct net_error *err, const char *pointer, char *message, size_t size)
+static int fail(const struct plug_error *err, const char *pointer, char *message, size_t size)
 {
 	(void)snprintf(message, size, "%s: %s", pointer, err->text);
 	return -EINVAL;
@@ -33,7 +33,7 @@ static int known(struct json_object *o, char *message, size_t size)
 		bool found = false;
 
 		(void)value;
-		for (size_t i = 0; i < NET_ELEMENTS(keys) && !found; i++)
+		for (size_t i = 0; i < PLUG_ELEMENTS(keys) && !found; i++)
 			found = strcmp(key, keys[i]) == 0;
 		if (!found) {
 			(void)snprintf(message, size, "/%s: unknown key", key);
@@ -46,11 +46,11 @@ static int known(struct json_object *o, char *message, size_t size)
 static int read_section(const char *json, struct net_config *ret, char *message, size_t size)
 {
 	_cleanup_json_ struct json_object *o = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	const char *network = NULL;
 	uint64_t pool = POOL;
 
-	if (net_json_parse(json, strlen(json), "net", &o, &err) < 0)
+	if (plug_json_parse(json, strlen(json), "net", &o, &err) < 0)
 		return fail(&err, "", message, size);
 	if (known(o, message, size) < 0)
 		return -EINVAL;

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/files.h"
 
-#include "base/util.h"
+#include "common/util.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static int write_text(const char *dir, const char *name, const struct net_text *text, struct net_error *err)
+static int write_text(const char *dir, const char *name, const struct plug_text *text, struct plug_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	int r;
 
 	if (text->failed || asprintf(&path, "%s/%s", dir, name) < 0)
-		return net_error_errno(err, -ENOMEM, "%s", name);
+		return plug_error_errno(err, -ENOMEM, "%s", name);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	/* Whatever the umask: all users of the container read it. */
 	if (fd < 0 || fchmod(fd, 0644) < 0)
-		return net_error_errno(err, -errno, "%s", path);
-	r = net_write_all(fd, text->data ? text->data : "", text->len);
-	return r < 0 ? net_error_errno(err, r, "%s", path) : 0;
+		return plug_error_errno(err, -errno, "%s", path);
+	r = plug_write_all(fd, text->data ? text->data : "", text->len);
+	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
 }
 
 /* A list that ends with NULL, its strings still v's. */
@@ -75,14 +75,14 @@ static int gateways_of(const struct net_files_of *of, struct addresses *ret)
 }
 
 static int write_resolv(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
-			const struct addresses *gateways, struct net_error *err)
+			const struct addresses *gateways, struct plug_error *err)
 {
 	static const struct net_dns none = { 0 };
 	const struct net_dns *dns = of->count ? &of->networks[0]->dns : &none;
 	const char *const *lists[] = { list_of(&plan->dns),    list_of(&plan->search),
 				       list_of(&plan->options), list_of(&dns->servers),
 				       list_of(&dns->search),   list_of(&dns->options) };
-	_cleanup_text_ struct net_text host = { 0 }, text = { 0 };
+	_cleanup_text_ struct plug_text host = { 0 }, text = { 0 };
 	struct net_resolv_request request = {
 		.servers = lists[0], .search = lists[1], .options = lists[2],
 		.net_servers = lists[3], .net_search = lists[4], .net_options = lists[5],
@@ -93,23 +93,23 @@ static int write_resolv(const struct net_plan *plan, const struct net_files_of *
 	int r = net_resolv_read(NULL, NULL, plan->host, &host);
 
 	if (r < 0)
-		(void)net_error_errno(err, r, "/etc/resolv.conf");
+		(void)plug_error_errno(err, r, "/etc/resolv.conf");
 	request.host = host.data;
 	if (r == 0)
 		r = net_resolv_compose(&request, &text, err);
 	if (r == 0)
 		r = write_text(dir, "resolv.conf", &text, err);
-	for (size_t i = 0; i < NET_ELEMENTS(lists); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(lists); i++)
 		free((void *)lists[i]);
 	return r;
 }
 
 static int write_hosts(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
-		       const struct addresses *gateways, struct net_error *err)
+		       const struct addresses *gateways, struct plug_error *err)
 {
 	__attribute__((cleanup(addresses_finish))) struct addresses own = { 0 };
 	_cleanup_free_ const char *const *add = list_of(&plan->hosts);
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 	struct net_hosts_request request = { .hostname = plan->hostname, .domain = plan->domainname,
 					     .add = add, .gateways = gateways->list };
 	size_t most = 0;
@@ -119,7 +119,7 @@ static int write_hosts(const struct net_plan *plan, const struct net_files_of *o
 		most += of->endpoints[i]->ip_count;
 	r = addresses_init(&own, most);
 	if (r < 0)
-		return net_error_errno(err, r, "hosts");
+		return plug_error_errno(err, r, "hosts");
 	for (size_t i = 0; i < of->count; i++)
 		for (size_t n = 0; n < of->endpoints[i]->ip_count; n++) {
 			addresses_add(&own, &of->endpoints[i]->ips[n]);
@@ -131,29 +131,29 @@ static int write_hosts(const struct net_plan *plan, const struct net_files_of *o
 }
 
 int net_files_write(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	__attribute__((cleanup(addresses_finish))) struct addresses gateways = { 0 };
 	int r;
 
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return net_error_errno(err, -errno, "%s", dir);
+		return plug_error_errno(err, -errno, "%s", dir);
 	r = gateways_of(of, &gateways);
 	if (r < 0)
-		return net_error_errno(err, r, "%s", dir);
+		return plug_error_errno(err, r, "%s", dir);
 	r = write_resolv(plan, of, dir, &gateways, err);
 	return r < 0 ? r : write_hosts(plan, of, dir, &gateways, err);
 }
 
-int net_files_remove(const char *dir, struct net_error *err)
+int net_files_remove(const char *dir, struct plug_error *err)
 {
 	static const char *const names[] = { "resolv.conf", "hosts" };
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : net_error_errno(err, -errno, "%s", dir);
-	for (size_t i = 0; i < NET_ELEMENTS(names); i++)
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", dir);
+	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++)
 		if (unlinkat(fd, names[i], 0) < 0 && errno != ENOENT)
-			return net_error_errno(err, -errno, "%s/%s", dir, names[i]);
-	return rmdir(dir) < 0 && errno != ENOENT ? net_error_errno(err, -errno, "%s", dir) : 0;
+			return plug_error_errno(err, -errno, "%s/%s", dir, names[i]);
+	return rmdir(dir) < 0 && errno != ENOENT ? plug_error_errno(err, -errno, "%s", dir) : 0;
 }

@@ -15,8 +15,8 @@ struct net_files_of {
 
 /* Writes DIR/resolv.conf and DIR/hosts; dir is made.  Blocks. */
 int net_files_write(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
-		    struct net_error *err);
+		    struct plug_error *err);
 /* Removes them, and dir.  Gone already is success. */
-int net_files_remove(const char *dir, struct net_error *err);
+int net_files_remove(const char *dir, struct plug_error *err);
 
 #endif

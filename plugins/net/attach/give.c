@@ -4,7 +4,7 @@
 #include "attach/parts.h"
 #include "attach/rootless.h"
 #include "attach/trash.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 #include "policy/qos.h"
 
@@ -19,7 +19,7 @@ static const char *member(struct json_object *o, const char *key)
 }
 
 /* Rules and ports at once: the next container may want them. */
-static int unplug(struct net_state *s, const char *id, struct net_error *err)
+static int unplug(struct net_state *s, const char *id, struct plug_error *err)
 {
 	net_ports_release(s->ports, id);
 	return net_table_remove(s->table, id, err);
@@ -32,7 +32,7 @@ static void links_of(const char *id, char link[NET_LINK_SIZE], char ifb[NET_LINK
 }
 
 /* One that was made for the container.  ns (may be NULL) goes with its link. */
-static int give_endpoint(struct net_state *s, const char *id, const char *ns, struct net_error *err)
+static int give_endpoint(struct net_state *s, const char *id, const char *ns, struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
@@ -43,7 +43,7 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 	links_of(id, link, ifb);
 	r = net_store_endpoint(s->store, id, &e, err);
 	if (r == -ENOENT)
-		r = net_error_none(err);
+		r = plug_error_none(err);
 	if (r == 0)
 		r = net_trash_add(s, id,
 				  &(struct net_trash){ .link = link, .link2 = ifb, .ns = ns, .endpoint = id,
@@ -54,7 +54,7 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 }
 
 /* One that was there before: it stays, plugged in nowhere. */
-static int leave_endpoint(struct net_state *s, const char *ref, const char *container, struct net_error *err)
+static int leave_endpoint(struct net_state *s, const char *ref, const char *container, struct plug_error *err)
 {
 	struct net_endpoint *e;
 	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
@@ -62,7 +62,7 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 	bool ours;
 
 	if (r < 0)
-		return r == -ENOENT ? net_error_none(err) : r;
+		return r == -ENOENT ? plug_error_none(err) : r;
 	/* Another container's by now, or never ours. */
 	ours = net_strv_has(&e->containers, container);
 	if (ours) {
@@ -79,20 +79,21 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 	return r;
 }
 
-static int leave_namespace(struct net_state *s, const char *ref, const char *container, struct net_error *err)
+static int leave_namespace(struct net_state *s, const char *ref, const char *container,
+			   struct plug_error *err)
 {
 	struct net_namespace *ns;
 	int r = net_store_namespace(s->store, ref, &ns, err);
 
 	if (r < 0)
-		return r == -ENOENT ? net_error_none(err) : r;
+		return r == -ENOENT ? plug_error_none(err) : r;
 	if (net_namespace_drop(ns, true, container) == 0)
 		r = net_store_put_namespace(s->store, ns, NET_PUT_CHANGE, err);
 	net_namespace_free(ns);
 	return r;
 }
 
-static int give_namespace(struct net_state *s, const char *ns, bool noted, struct net_error *err)
+static int give_namespace(struct net_state *s, const char *ns, bool noted, struct plug_error *err)
 {
 	int r = noted ? 0 : net_trash_add(s, ns, &(struct net_trash){ .ns = ns }, err);
 
@@ -103,7 +104,7 @@ static int give_namespace(struct net_state *s, const char *ns, bool noted, struc
 }
 
 /* While the namespace is there, the plugins can take back what is in it. */
-static int give_cni(struct net_state *s, const char *container, const char *ns, struct net_error *err)
+static int give_cni(struct net_state *s, const char *container, const char *ns, struct plug_error *err)
 {
 	_cleanup_free_ char *path = ns ? net_state_ns_path(s, ns) : NULL;
 
@@ -116,31 +117,31 @@ static const char *text_at(struct json_object *list, size_t i)
 }
 
 static int give_endpoints(struct net_state *s, struct json_object *record, const char *container,
-			  const char *ns, struct net_error *err)
+			  const char *ns, struct plug_error *err)
 {
 	struct json_object *made = net_json_get(record, "endpoints"),
 			   *existing = net_json_get(record, "existing");
 	int r = 0;
 
-	for (size_t i = net_json_length(existing); r == 0 && i-- > 0;)
+	for (size_t i = plug_json_length(existing); r == 0 && i-- > 0;)
 		r = leave_endpoint(s, text_at(existing, i), container, err);
-	for (size_t i = net_json_length(made); r == 0 && i-- > 0;)
+	for (size_t i = plug_json_length(made); r == 0 && i-- > 0;)
 		r = give_endpoint(s, text_at(made, i), i == 0 ? ns : NULL, err);
 	/* The namespace is noted with the first one's link. */
 	if (r == 0 && ns)
-		r = give_namespace(s, ns, net_json_length(made) > 0, err);
+		r = give_namespace(s, ns, plug_json_length(made) > 0, err);
 	return r;
 }
 
 static int give_all(struct net_state *s, struct json_object *record, const char *container, const char *ns,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	int r = give_cni(s, container, ns, err);
 
 	return r < 0 ? r : give_endpoints(s, record, container, ns, err);
 }
 
-int net_give(struct json_object *record, struct net_error *err)
+int net_give(struct json_object *record, struct plug_error *err)
 {
 	const char *run_dir = member(record, "run_dir"), *ns = member(record, "ns"),
 		   *ref = member(record, "ns_ref"), *container = member(record, "container");
@@ -150,13 +151,13 @@ int net_give(struct json_object *record, struct net_error *err)
 	int r = root ? net_state_get(&s, err) : 0;
 
 	if (r == 0 && (!run_dir || !container))
-		r = net_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
+		r = plug_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
 	if (r == 0)
 		r = root ? give_all(s, record, container, ns, err) : net_rootless_give(run_dir, err);
 	if (r == 0 && root && ref)
 		r = leave_namespace(s, ref, container, err);
 	if (r < 0)
 		return r;
-	return asprintf(&dir, "%s/net", run_dir) < 0 ? net_error_errno(err, -ENOMEM, "%s", run_dir) :
+	return asprintf(&dir, "%s/net", run_dir) < 0 ? plug_error_errno(err, -ENOMEM, "%s", run_dir) :
 						       net_files_remove(dir, err);
 }

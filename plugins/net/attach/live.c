@@ -7,7 +7,7 @@
 
 #include "attach/trash.h"
 #include "attach/worker.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/resolver.h"
 #include "model/json.h"
 
@@ -41,7 +41,7 @@ struct texts {
 
 static void texts_add(struct texts *t, const struct net_addr *a, bool prefix)
 {
-	if (!net_addr_is_set(a) || t->count == NET_ELEMENTS(t->text))
+	if (!net_addr_is_set(a) || t->count == PLUG_ELEMENTS(t->text))
 		return;
 	if (prefix)
 		net_addr_format_prefix(a, t->text[t->count]);
@@ -60,7 +60,7 @@ static const char **list_of(const struct net_strv *v, size_t more)
 	return list;
 }
 
-static int open_network(const struct net_network *n, struct net_error *err)
+static int open_network(const struct net_network *n, struct plug_error *err)
 {
 	struct texts listen = { 0 }, subnets = { 0 };
 	_cleanup_free_ const char **servers = list_of(&n->dns.servers, 0);
@@ -69,7 +69,7 @@ static int open_network(const struct net_network *n, struct net_error *err)
 						      .subnets = subnets.list, .servers = servers };
 
 	if (!servers)
-		return net_error_errno(err, -ENOMEM, "resolver");
+		return plug_error_errno(err, -ENOMEM, "resolver");
 	for (size_t i = 0; i < n->subnet_count; i++) {
 		texts_add(&listen, &n->subnets[i].gateway, false);
 		texts_add(&subnets, &n->subnets[i].prefix, true);
@@ -78,7 +78,7 @@ static int open_network(const struct net_network *n, struct net_error *err)
 }
 
 static int add_member(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct texts addresses = { 0 };
 	_cleanup_free_ const char **names = list_of(&e->aliases, 3), **servers = list_of(dns, 0);
@@ -87,7 +87,7 @@ static int add_member(const struct net_network *n, const struct net_endpoint *e,
 	size_t k = 0;
 
 	if (!names || !servers)
-		return net_error_errno(err, -ENOMEM, "resolver");
+		return plug_error_errno(err, -ENOMEM, "resolver");
 	/* The name first: it is what addresses are answered with. */
 	memmove(names + 1, names, e->aliases.count * sizeof(*names));
 	names[k++] = e->name;
@@ -106,7 +106,7 @@ static int add_member(const struct net_network *n, const struct net_endpoint *e,
 				err);
 }
 
-static int note_member(const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+static int note_member(const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
 {
 	struct member *m = live.members;
 
@@ -116,7 +116,7 @@ static int note_member(const struct net_network *n, const struct net_endpoint *e
 		return 0;
 	m = calloc(1, sizeof(*m));
 	if (!m)
-		return net_error_errno(err, -ENOMEM, "resolver");
+		return plug_error_errno(err, -ENOMEM, "resolver");
 	memcpy(m->endpoint, e->id, sizeof(m->endpoint));
 	memcpy(m->network, n->id, sizeof(m->network));
 	m->next = live.members;
@@ -137,7 +137,7 @@ static void drop_member(const char *endpoint)
 }
 
 static int add_endpoint(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	int r = 0;
 
@@ -146,14 +146,14 @@ static int add_endpoint(const struct net_network *n, const struct net_endpoint *
 	if (!live.resolver)
 		r = net_resolver_create(live.host, live.self, NULL, &live.resolver);
 	if (r < 0)
-		return net_error_errno(err, r, "resolver");
+		return plug_error_errno(err, r, "resolver");
 	r = open_network(n, err);
 	if (r == 0)
 		r = add_member(n, e, dns, err);
 	return r < 0 ? r : note_member(n, e, err);
 }
 
-int net_live_add(const struct net_part *part, struct net_error *err)
+int net_live_add(const struct net_part *part, struct plug_error *err)
 {
 	int r = 0;
 
@@ -166,7 +166,7 @@ void net_live_drop(struct json_object *record)
 {
 	struct json_object *made = net_json_get(record, "endpoints");
 
-	for (size_t i = 0; i < net_json_length(made); i++)
+	for (size_t i = 0; i < plug_json_length(made); i++)
 		drop_member(json_object_get_string(json_object_array_get_idx(made, i)));
 }
 
@@ -174,7 +174,7 @@ void net_live_drop(struct json_object *record)
 
 static int rebuild_work(void *arg)
 {
-	struct net_error *err = arg;
+	struct plug_error *err = arg;
 	struct net_state *s = net_state_peek();
 
 	return s ? net_table_rebuild(s->table, err) : 0;
@@ -184,7 +184,7 @@ static void rebuild_done(void *arg, int result);
 
 static void rebuild(void)
 {
-	struct net_error *err = calloc(1, sizeof(*err));
+	struct plug_error *err = calloc(1, sizeof(*err));
 
 	if (!err || live.host->offload(live.self, rebuild_work, rebuild_done, err) < 0)
 		free(err);
@@ -194,7 +194,7 @@ static void rebuild(void)
 
 static void rebuild_done(void *arg, int result)
 {
-	struct net_error *err = arg;
+	struct plug_error *err = arg;
 	bool again = live.again;
 
 	live.host->log(live.self, result < 0 ? COWHERD_LOG_ERROR : COWHERD_LOG_WARN, NULL, "net.rules",
@@ -222,7 +222,7 @@ static void watch_readable(void *arg, int fd, uint32_t events)
 void net_live_watch(void)
 {
 	struct net_state *s = net_state_peek();
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	int r;
 
 	if (live.watch_fd >= 0 || !s)
@@ -264,7 +264,7 @@ static int begin_work(void *arg)
 	struct beginning **list = arg;
 	struct net_entry *entries = NULL;
 	struct net_state *s;
-	struct net_error err;
+	struct plug_error err;
 	size_t count = 0;
 	int r = net_state_get(&s, &err);
 
@@ -284,7 +284,7 @@ static void begin_done(void *arg, int result)
 	if (result != -ECANCELED)
 		net_live_watch();
 	for (struct beginning *b = *list; b; b = next) {
-		struct net_error err;
+		struct plug_error err;
 
 		next = b->next;
 		if (result == 0 && b->part.count && *b->part.endpoints[0]->guest_link)

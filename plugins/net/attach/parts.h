@@ -18,7 +18,7 @@ struct net_part {
 	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" */
 	struct net_pooled *pooled;  /* or NULL */
 	atomic_bool stop;
-	struct net_error err;
+	struct plug_error err;
 	/* What came of it: */
 	struct net_network *networks[NET_WANTS_MAX];
 	struct net_endpoint *endpoints[NET_WANTS_MAX];
@@ -34,17 +34,17 @@ int net_take(struct net_part *part);
 /* Once more the files, without our resolver in them. */
 int net_take_files(struct net_part *part, bool resolver);
 /* Gives back what a record names; any process, any number of times. */
-int net_give(struct json_object *record, struct net_error *err);
+int net_give(struct json_object *record, struct plug_error *err);
 
 /* take_lease.c: addresses of both families for e, as far as n has subnets of them. */
 int net_take_addresses(struct net_state *s, const struct net_network *n, const struct net_want *w,
-		       struct net_endpoint *e, struct net_error *err);
+		       struct net_endpoint *e, struct plug_error *err);
 /* take_cni.c: the chain of n for e; its addresses are e's then.  And all that a container has of them. */
 int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
-		 struct net_network *n, struct net_endpoint *e, const char *netns, struct net_error *err);
-int net_give_cni(struct net_state *s, const char *container, const char *netns, struct net_error *err);
+		 struct net_network *n, struct net_endpoint *e, const char *netns, struct plug_error *err);
+int net_give_cni(struct net_state *s, const char *container, const char *netns, struct plug_error *err);
 /* take_lease.c: the network by name or id; the default one is made where it is missing. */
-int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct net_error *err);
+int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct plug_error *err);
 
 /* Whether there is a resolver of ours on the addresses of its gateways. */
 bool net_network_resolves(const struct net_network *n);

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/plan.h"
 
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* Members of the options that are lists of strings, checked by the host already. */
-static int take_strings(struct json_object *o, const char *key, struct net_strv *ret, struct net_error *err)
+static int take_strings(struct json_object *o, const char *key, struct net_strv *ret, struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r = net_json_array(o, key, &list, err);
 
-	for (size_t i = 0; r == 0 && i < net_json_length(list); i++) {
+	for (size_t i = 0; r == 0 && i < plug_json_length(list); i++) {
 		struct json_object *one = json_object_array_get_idx(list, i);
 
 		if (!json_object_is_type(one, json_type_string))
-			r = net_error_set(err, -EINVAL, "%s[%zu]: not a string", key, i);
+			r = plug_error_set(err, -EINVAL, "%s[%zu]: not a string", key, i);
 		else if (net_strv_add(ret, json_object_get_string(one)) < 0)
-			r = net_error_errno(err, -ENOMEM, "%s", key);
+			r = plug_error_errno(err, -ENOMEM, "%s", key);
 	}
 	return r;
 }
@@ -33,12 +33,12 @@ static int take_text(const char *text, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int bad(struct net_error *err, const char *key, const char *value, const char *what)
+static int bad(struct plug_error *err, const char *key, const char *value, const char *what)
 {
-	return net_error_set(err, -EINVAL, "network: %s=%s: %s", key, value, what);
+	return plug_error_set(err, -EINVAL, "network: %s=%s: %s", key, value, what);
 }
 
-static int take_ip(struct net_want *w, const char *key, const char *value, struct net_error *err)
+static int take_ip(struct net_want *w, const char *key, const char *value, struct plug_error *err)
 {
 	struct net_addr a;
 
@@ -52,12 +52,12 @@ static int take_ip(struct net_want *w, const char *key, const char *value, struc
 }
 
 /* KEY=VALUE behind a network's name. */
-static int take_key(struct net_want *w, char *word, struct net_error *err)
+static int take_key(struct net_want *w, char *word, struct plug_error *err)
 {
 	char *value = strchr(word, '=');
 
 	if (!value)
-		return net_error_set(err, -EINVAL, "network: \"%s\" is not KEY=VALUE", word);
+		return plug_error_set(err, -EINVAL, "network: \"%s\" is not KEY=VALUE", word);
 	*value++ = '\0';
 	if (strcmp(word, "ip") == 0 || strcmp(word, "ip6") == 0)
 		return take_ip(w, word, value, err);
@@ -66,29 +66,29 @@ static int take_key(struct net_want *w, char *word, struct net_error *err)
 	if (strcmp(word, "alias") == 0) {
 		if (!net_name_valid(value))
 			return bad(err, word, value, "not a name");
-		return net_strv_add(&w->aliases, value) < 0 ? net_error_errno(err, -ENOMEM, "network") : 0;
+		return net_strv_add(&w->aliases, value) < 0 ? plug_error_errno(err, -ENOMEM, "network") : 0;
 	}
-	return net_error_set(err, -EINVAL, "network: %s: not one of ip, ip6, mac, alias", word);
+	return plug_error_set(err, -EINVAL, "network: %s: not one of ip, ip6, mac, alias", word);
 }
 
-static struct net_want *add_want(struct net_plan *p, const char *network, struct net_error *err)
+static struct net_want *add_want(struct net_plan *p, const char *network, struct plug_error *err)
 {
 	struct net_want *w;
 
 	if (p->want_count == NET_WANTS_MAX) {
-		(void)net_error_set(err, -E2BIG, "networks: more than %d", NET_WANTS_MAX);
+		(void)plug_error_set(err, -E2BIG, "networks: more than %d", NET_WANTS_MAX);
 		return NULL;
 	}
 	w = &p->wants[p->want_count++];
 	w->network = strdup(network);
 	if (!w->network)
-		(void)net_error_errno(err, -ENOMEM, "network");
+		(void)plug_error_errno(err, -ENOMEM, "network");
 	p->mode = NET_PLAN_NETWORKS;
 	return w->network ? w : NULL;
 }
 
 /* "NAME[:KEY=VALUE,…]" */
-static int take_network(struct net_plan *p, const char *text, struct net_error *err)
+static int take_network(struct net_plan *p, const char *text, struct plug_error *err)
 {
 	struct net_want *w = add_want(p, text, err);
 	char *rest, *word;
@@ -100,15 +100,15 @@ static int take_network(struct net_plan *p, const char *text, struct net_error *
 	for (size_t i = 0; i + 1 < p->want_count; i++)
 		if (strncmp(p->wants[i].network, text, strcspn(text, ":")) == 0 &&
 		    !p->wants[i].network[strcspn(text, ":")])
-			return net_error_set(err, -EINVAL, "network %s: is asked for twice",
-					     p->wants[i].network);
+			return plug_error_set(err, -EINVAL, "network %s: is asked for twice",
+					      p->wants[i].network);
 	rest = strchr(w->network, ':');
 	if (!rest)
 		return 0;
 	*rest++ = '\0';
 	copy = strdup(rest);
 	if (!copy)
-		return net_error_errno(err, -ENOMEM, "network");
+		return plug_error_errno(err, -ENOMEM, "network");
 	for (rest = copy; r == 0 && (word = strsep(&rest, ","));)
 		r = take_key(w, word, err);
 	return r;
@@ -122,7 +122,7 @@ static bool is_own(const char *network)
 
 /* What the option `network` or `networks` says; *ret_said: anything. */
 static int take_networks(struct net_plan *p, struct json_object *options, bool *ret_said,
-			 struct net_error *err)
+			 struct plug_error *err)
 {
 	__attribute__((cleanup(net_strv_finish))) struct net_strv list = { 0 };
 	const char *one = NULL;
@@ -143,7 +143,7 @@ static int take_networks(struct net_plan *p, struct json_object *options, bool *
 
 /* ---- windows.network of the spec */
 
-static int take_existing(struct net_plan *p, const struct net_strv *endpoints, struct net_error *err)
+static int take_existing(struct net_plan *p, const struct net_strv *endpoints, struct plug_error *err)
 {
 	for (size_t i = 0; i < endpoints->count; i++) {
 		struct net_want *w = add_want(p, endpoints->items[i], err);
@@ -155,7 +155,7 @@ static int take_existing(struct net_plan *p, const struct net_strv *endpoints, s
 	return 0;
 }
 
-static int take_windows(struct net_plan *p, struct json_object *windows, struct net_error *err)
+static int take_windows(struct net_plan *p, struct json_object *windows, struct plug_error *err)
 {
 	__attribute__((cleanup(net_strv_finish))) struct net_strv endpoints = { 0 };
 	struct json_object *unqualified = net_json_get(windows, "allowUnqualifiedDNSQuery");
@@ -170,7 +170,7 @@ static int take_windows(struct net_plan *p, struct json_object *windows, struct 
 		r = net_json_string(windows, "networkNamespace", &text, err);
 	/* The shared container's comes before a namespace by name (hcs-behaviour.md §6.5). */
 	if (r == 0 && !(shared && *shared) && text && *text && take_text(text, &p->namespace_ref) < 0)
-		r = net_error_errno(err, -ENOMEM, "networkNamespace");
+		r = plug_error_errno(err, -ENOMEM, "networkNamespace");
 	if (r < 0)
 		return r;
 	if (unqualified)
@@ -184,7 +184,7 @@ static int take_windows(struct net_plan *p, struct json_object *windows, struct 
 /* ---- ports, names */
 
 /* Each port that the image exposes, on a free one of the host. */
-static int take_exposed(struct net_plan *p, struct json_object *options, struct net_error *err)
+static int take_exposed(struct net_plan *p, struct json_object *options, struct plug_error *err)
 {
 	struct json_object *config = net_json_get(net_json_get(options, "resolved"), "config");
 	struct json_object *exposed = net_json_get(net_json_get(config, "config"), "ExposedPorts");
@@ -194,12 +194,12 @@ static int take_exposed(struct net_plan *p, struct json_object *options, struct 
 	json_object_object_foreach(exposed, port, value) {
 		(void)value;
 		if (net_strv_add(&p->ports, port) < 0)
-			return net_error_errno(err, -ENOMEM, "ports");
+			return plug_error_errno(err, -ENOMEM, "ports");
 	}
 	return 0;
 }
 
-static int take_lists(struct net_plan *p, struct json_object *options, struct net_error *err)
+static int take_lists(struct net_plan *p, struct json_object *options, struct plug_error *err)
 {
 	bool all = false;
 	int r = take_strings(options, "ports", &p->ports, err);
@@ -221,13 +221,13 @@ static int take_lists(struct net_plan *p, struct json_object *options, struct ne
 }
 
 /* ip, ip6, mac_address and network_alias are the first endpoint's. */
-static int take_first(struct net_plan *p, struct json_object *options, struct net_error *err)
+static int take_first(struct net_plan *p, struct json_object *options, struct plug_error *err)
 {
 	static const char *const keys[][2] = { { "ip", "ip" }, { "ip6", "ip6" }, { "mac_address", "mac" } };
 	struct net_want *w = &p->wants[0];
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < NET_ELEMENTS(keys); i++) {
+	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(keys); i++) {
 		_cleanup_free_ char *word = NULL;
 		const char *text = NULL;
 
@@ -236,7 +236,7 @@ static int take_first(struct net_plan *p, struct json_object *options, struct ne
 			continue;
 		word = malloc(strlen(text) + 8);
 		if (!word)
-			return net_error_errno(err, -ENOMEM, "network");
+			return plug_error_errno(err, -ENOMEM, "network");
 		(void)stpcpy(stpcpy(stpcpy(word, keys[i][1]), "="), text);
 		r = take_key(w, word, err);
 	}
@@ -250,7 +250,7 @@ static bool has_own_namespace(struct json_object *spec)
 {
 	struct json_object *list = net_json_get(net_json_get(spec, "linux"), "namespaces");
 
-	for (size_t i = 0; i < net_json_length(list); i++) {
+	for (size_t i = 0; i < plug_json_length(list); i++) {
 		struct json_object *one = json_object_array_get_idx(list, i);
 		struct json_object *type = net_json_get(one, "type"), *path = net_json_get(one, "path");
 
@@ -260,7 +260,7 @@ static bool has_own_namespace(struct json_object *spec)
 	return false;
 }
 
-static int take_names(struct net_plan *p, const struct cowherd_request *request, struct net_error *err)
+static int take_names(struct net_plan *p, const struct cowherd_request *request, struct plug_error *err)
 {
 	const char *hostname = NULL, *domainname = NULL;
 	int r = net_json_string(p->spec, "hostname", &hostname, err);
@@ -276,11 +276,11 @@ static int take_names(struct net_plan *p, const struct cowherd_request *request,
 		r = take_text(hostname, &p->hostname);
 	if (r == 0)
 		r = take_text(domainname, &p->domainname);
-	return r < 0 ? net_error_errno(err, r, "container %s", request->container) : 0;
+	return r < 0 ? plug_error_errno(err, r, "container %s", request->container) : 0;
 }
 
 /* Where nobody has named a network: the spec's, else the default one. */
-static int take_default(struct net_plan *p, const struct net_plan_defaults *defaults, struct net_error *err)
+static int take_default(struct net_plan *p, const struct net_plan_defaults *defaults, struct plug_error *err)
 {
 	struct json_object *windows = net_json_get(net_json_get(p->spec, "windows"), "network");
 	const char *network = p->ports.count && !defaults->network ? defaults->fallback : defaults->network;
@@ -292,7 +292,7 @@ static int take_default(struct net_plan *p, const struct net_plan_defaults *defa
 }
 
 static int read_plan(struct net_plan *p, struct json_object *options,
-		     const struct net_plan_defaults *defaults, struct net_error *err)
+		     const struct net_plan_defaults *defaults, struct plug_error *err)
 {
 	bool said = false;
 	int r = take_networks(p, options, &said, err);
@@ -306,7 +306,7 @@ static int read_plan(struct net_plan *p, struct json_object *options,
 	if (r == 0 && p->mode == NET_PLAN_NOTHING && p->own_files)
 		p->mode = NET_PLAN_FILES;
 	if (r == 0 && p->ports.count && p->mode != NET_PLAN_NETWORKS)
-		r = net_error_set(err, -EINVAL, "ports: the container has no network of its own");
+		r = plug_error_set(err, -EINVAL, "ports: the container has no network of its own");
 	return r;
 }
 
@@ -315,21 +315,21 @@ bool net_plan_may_want(const struct cowherd_request *request, const struct net_p
 	static const char *const words[] = { "\"network", "\"ports\"", "\"publish_all\"", "\"dns",
 					     "\"add_host\"" };
 
-	for (size_t i = 0; i < NET_ELEMENTS(words); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(words); i++)
 		if (strstr(request->options, words[i]))
 			return true;
 	return defaults->network || strstr(request->spec, "\"windows\"");
 }
 
 int net_plan_read(const struct cowherd_request *request, const struct net_plan_defaults *defaults,
-		  struct net_plan *ret, struct net_error *err)
+		  struct net_plan *ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *options = NULL;
 	struct net_plan plan = { 0 };
-	int r = net_json_parse(request->options, strlen(request->options), "options", &options, err);
+	int r = plug_json_parse(request->options, strlen(request->options), "options", &options, err);
 
 	if (r == 0)
-		r = net_json_parse(request->spec, strlen(request->spec), "spec", &plan.spec, err);
+		r = plug_json_parse(request->spec, strlen(request->spec), "spec", &plan.spec, err);
 	if (r == 0)
 		r = read_plan(&plan, options, defaults, err);
 	if (r == 0)
@@ -371,7 +371,7 @@ static struct json_object *namespaces(struct json_object *old, const char *path)
 	net_json_add_string(&own, "type", "network");
 	net_json_add_string(&own, "path", path);
 	net_json_append(&list, own);
-	for (size_t i = 0; i < net_json_length(old); i++) {
+	for (size_t i = 0; i < plug_json_length(old); i++) {
 		struct json_object *one = json_object_array_get_idx(old, i);
 		struct json_object *type = net_json_get(one, "type");
 
@@ -383,7 +383,7 @@ static struct json_object *namespaces(struct json_object *old, const char *path)
 
 static bool is_mounted(struct json_object *mounts, const char *where)
 {
-	for (size_t i = 0; i < net_json_length(mounts); i++) {
+	for (size_t i = 0; i < plug_json_length(mounts); i++) {
 		struct json_object *to = net_json_get(json_object_array_get_idx(mounts, i), "destination");
 
 		if (to && strcmp(json_object_get_string(to), where) == 0)
@@ -416,7 +416,7 @@ struct json_object *net_plan_patch(const struct net_plan *plan, const char *path
 	struct json_object *patch = json_object_new_object(), *linux_ = json_object_new_object();
 	struct json_object *old = net_json_get(plan->spec, "mounts"), *mounts = json_object_new_array();
 
-	for (size_t i = 0; i < net_json_length(old); i++)
+	for (size_t i = 0; i < plug_json_length(old); i++)
 		net_json_append(&mounts, json_object_get(json_object_array_get_idx(old, i)));
 	add_mount(&mounts, resolv_conf, "/etc/resolv.conf");
 	add_mount(&mounts, hosts, "/etc/hosts");

@@ -7,7 +7,7 @@
 #ifndef NET_PLAN_H
 #define NET_PLAN_H
 
-#include "base/error.h"
+#include "common/error.h"
 #include "cowherd/plugin.h"
 #include "dns/files.h"
 #include "model/object.h"
@@ -52,7 +52,7 @@ struct net_plan_defaults {
 
 /* -EINVAL with "object: cause".  *ret is the caller's on success: net_plan_finish(). */
 int net_plan_read(const struct cowherd_request *request, const struct net_plan_defaults *defaults,
-		  struct net_plan *ret, struct net_error *err);
+		  struct net_plan *ret, struct plug_error *err);
 void net_plan_finish(struct net_plan *plan);
 /* Whether net_plan_read() has anything to do at all: cheap. */
 bool net_plan_may_want(const struct cowherd_request *request, const struct net_plan_defaults *defaults);

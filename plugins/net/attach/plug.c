@@ -29,7 +29,7 @@ static uint32_t mtu_of(const struct net_place *place, const struct net_network *
 }
 
 int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
-		  const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+		  const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_mac mac = net_endpoint_mac(n, e);
 
@@ -43,7 +43,7 @@ int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *plac
 }
 
 static int macvlan(struct net_rtnl *host, int netns, const struct net_place *place,
-		   const struct net_network *n, const struct net_endpoint *e, struct net_error *err)
+		   const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_mac mac = net_endpoint_mac(n, e);
 
@@ -56,7 +56,7 @@ static int macvlan(struct net_rtnl *host, int netns, const struct net_place *pla
 }
 
 static int default_route(struct net_rtnl *inside, const struct net_endpoint *e,
-			 const struct net_addr *gateway, struct net_error *err)
+			 const struct net_addr *gateway, struct plug_error *err)
 {
 	struct net_kernel_route route = { .link = e->guest_link, .next_hop = *gateway, .onlink = true };
 
@@ -66,7 +66,7 @@ static int default_route(struct net_rtnl *inside, const struct net_endpoint *e,
 	return net_route_add(inside, &route, err);
 }
 
-static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool first, struct net_error *err)
+static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool first, struct plug_error *err)
 {
 	int r = first ? default_route(inside, e, &e->gateway, err) : 0;
 
@@ -83,7 +83,7 @@ static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool fi
 }
 
 /* Routes that are policies (SDNRoute, ROUTE). */
-static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e, struct net_error *err)
+static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e, struct plug_error *err)
 {
 	int r = 0;
 
@@ -102,7 +102,7 @@ static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e, 
 }
 
 static int set_up(struct net_rtnl *inside, const struct net_network *n, const struct net_endpoint *e,
-		  bool made, bool first, struct net_error *err)
+		  bool made, bool first, struct plug_error *err)
 {
 	struct net_mac mac = net_endpoint_mac(n, e);
 	int r = 0;
@@ -119,7 +119,7 @@ static int set_up(struct net_rtnl *inside, const struct net_network *n, const st
 
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
-	     struct net_error *err)
+	     struct plug_error *err)
 {
 	bool veth = place->way == NET_WAY_BRIDGE, hairpin;
 	int r = 0;

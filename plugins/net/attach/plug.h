@@ -12,9 +12,9 @@
  */
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
-	     struct net_error *err);
+	     struct plug_error *err);
 /* Only the pair, for the pool: name, MAC and MTU, nothing set up inside. */
 int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
-		  const struct net_network *n, const struct net_endpoint *e, struct net_error *err);
+		  const struct net_network *n, const struct net_endpoint *e, struct plug_error *err);
 
 #endif

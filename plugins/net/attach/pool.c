@@ -5,7 +5,7 @@
 #include "attach/plug.h"
 #include "attach/trash.h"
 #include "attach/worker.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/netns.h"
 
 #include <fcntl.h>
@@ -38,13 +38,13 @@ static char *pool_path(const struct net_state *s, const char *ns)
 	return asprintf(&path, "%s/pool/%s", s->net_dir, ns) < 0 ? NULL : path;
 }
 
-int net_pool_announced(const struct net_state *s, const char *ns, struct net_error *err)
+int net_pool_announced(const struct net_state *s, const char *ns, struct plug_error *err)
 {
 	_cleanup_free_ char *path = pool_path(s, ns);
 
 	if (!path)
-		return net_error_errno(err, -ENOMEM, "pool");
-	return unlink(path) < 0 && errno != ENOENT ? net_error_errno(err, -errno, "%s", path) : 0;
+		return plug_error_errno(err, -ENOMEM, "pool");
+	return unlink(path) < 0 && errno != ENOENT ? plug_error_errno(err, -errno, "%s", path) : 0;
 }
 
 static void links_of(const char *endpoint, char link[NET_LINK_SIZE])
@@ -55,7 +55,7 @@ static void links_of(const char *endpoint, char link[NET_LINK_SIZE])
 }
 
 /* Noted in the trash first, then no longer in the pool. */
-static int discard(struct net_state *s, const char *ns, const char *endpoint, struct net_error *err)
+static int discard(struct net_state *s, const char *ns, const char *endpoint, struct plug_error *err)
 {
 	_cleanup_free_ char *path = pool_path(s, ns);
 	char link[NET_LINK_SIZE];
@@ -131,23 +131,23 @@ void net_pool_prefer(const char *network)
 /* ---- making them */
 
 /* Named in the pool before anything of it is there. */
-static int note(struct net_state *s, const struct net_pooled *p, struct net_error *err)
+static int note(struct net_state *s, const struct net_pooled *p, struct plug_error *err)
 {
 	_cleanup_free_ char *path = pool_path(s, p->ns), *dir = NULL;
 	_cleanup_close_ int fd = -1;
 
 	if (!path || asprintf(&dir, "%s/pool", s->net_dir) < 0)
-		return net_error_errno(err, -ENOMEM, "pool");
+		return plug_error_errno(err, -ENOMEM, "pool");
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return net_error_errno(err, -errno, "%s", dir);
+		return plug_error_errno(err, -errno, "%s", dir);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0 || net_write_all(fd, p->endpoint, strlen(p->endpoint)) < 0)
-		return net_error_errno(err, -errno, "%s", path);
+	if (fd < 0 || plug_write_all(fd, p->endpoint, strlen(p->endpoint)) < 0)
+		return plug_error_errno(err, -errno, "%s", path);
 	return 0;
 }
 
 static int make_pair(struct net_state *s, struct net_pooled *p, const struct net_network *n,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_endpoint e = { .guest_link = "eth0" };
@@ -169,21 +169,21 @@ static int make_pair(struct net_state *s, struct net_pooled *p, const struct net
 }
 
 static int make(struct net_state *s, const struct net_network *n, struct net_pooled **ret,
-		struct net_error *err)
+		struct plug_error *err)
 {
 	struct net_pooled *p = calloc(1, sizeof(*p));
 	_cleanup_free_ char *path = NULL;
 	int r;
 
 	if (!p)
-		return net_error_errno(err, -ENOMEM, "pool");
+		return plug_error_errno(err, -ENOMEM, "pool");
 	p->fd = -1;
 	r = net_id_make(p->ns) ?: net_id_make(p->endpoint);
 	if (r < 0)
-		(void)net_error_errno(err, r, "pool");
+		(void)plug_error_errno(err, r, "pool");
 	path = r == 0 ? net_state_ns_path(s, p->ns) : NULL;
 	if (r == 0)
-		r = path ? note(s, p, err) : net_error_errno(err, -ENOMEM, "pool");
+		r = path ? note(s, p, err) : plug_error_errno(err, -ENOMEM, "pool");
 	if (r == 0)
 		r = net_ns_make(path, &p->fd, err);
 	if (r == 0)
@@ -226,7 +226,7 @@ static void weed(struct net_state *s, const char *network)
 	discard_all(s, old);
 }
 
-int net_pool_fill(struct net_state *s, struct net_error *err)
+int net_pool_fill(struct net_state *s, struct plug_error *err)
 {
 	int r = 0;
 
@@ -274,17 +274,17 @@ void net_pool_drain(struct net_state *s)
 	discard_all(s, all);
 }
 
-int net_pool_sweep(struct net_state *s, struct net_error *err)
+int net_pool_sweep(struct net_state *s, struct plug_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_closedir_ DIR *dir = NULL;
 	int r = 0;
 
 	if (asprintf(&path, "%s/pool", s->net_dir) < 0)
-		return net_error_errno(err, -ENOMEM, "pool");
+		return plug_error_errno(err, -ENOMEM, "pool");
 	dir = opendir(path);
 	if (!dir)
-		return errno == ENOENT ? 0 : net_error_errno(err, -errno, "%s", path);
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", path);
 	for (struct dirent *d; r == 0 && (d = readdir(dir));) {
 		char endpoint[NET_ID_SIZE] = "";
 		_cleanup_close_ int fd = -1;

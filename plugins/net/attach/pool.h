@@ -25,7 +25,7 @@ struct net_pooled {
  */
 struct net_pooled *net_pool_take(const char *network);
 /* The file of a namespace goes: a ledger knows it.  None is success.  Blocks. */
-int net_pool_announced(const struct net_state *s, const char *ns, struct net_error *err);
+int net_pool_announced(const struct net_state *s, const char *ns, struct plug_error *err);
 /* Memory and descriptors only. */
 void net_pooled_free(struct net_pooled *p);
 /* Into the trash, with all of it. */
@@ -36,10 +36,10 @@ void net_pool_resize(uint32_t size);
 /* The network for the next ones; the worker is woken.  Does not block. */
 void net_pool_prefer(const char *network);
 /* Makes what is missing, throws away what is not wanted any more.  The worker's; blocks. */
-int net_pool_fill(struct net_state *s, struct net_error *err);
+int net_pool_fill(struct net_state *s, struct plug_error *err);
 /* All of it into the trash; none is made again until net_pool_prefer().  Blocks. */
 void net_pool_drain(struct net_state *s);
 /* What an earlier life left: into the trash.  Blocks. */
-int net_pool_sweep(struct net_state *s, struct net_error *err);
+int net_pool_sweep(struct net_state *s, struct plug_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "attach/pool.h"
 #include "attach/state.h"
 #include "attach/trash.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "model/ipam.h"
 
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static bool network_used(void *arg, const char *network)
 
 /* Those that bear our mark; and of the networks that are known, those whose maker was killed before that. */
 int net_state_sweep_bridges(struct net_state *s, struct net_rtnl *r,
-			    bool (*used)(void *arg, const char *network), void *arg, struct net_error *err)
+			    bool (*used)(void *arg, const char *network), void *arg, struct plug_error *err)
 {
 	struct net_entry *networks = NULL;
 	size_t count = 0;
@@ -104,7 +104,7 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 }
 
 /* A load balancer, with those of its endpoints that are plugged in. */
-static int take_up_balancer(struct net_state *s, const char *id, struct net_error *err)
+static int take_up_balancer(struct net_state *s, const char *id, struct plug_error *err)
 {
 	struct net_endpoint **list = NULL;
 	struct net_balancer *b = NULL;
@@ -124,7 +124,7 @@ static int take_up_balancer(struct net_state *s, const char *id, struct net_erro
 			net_endpoint_free(list[count]);
 	}
 	r = list ? net_table_put_balancer(s->table, b, (const struct net_endpoint *const *)list, count, err)
-		 : net_error_errno(err, -ENOMEM, "load balancer %s", id);
+		 : plug_error_errno(err, -ENOMEM, "load balancer %s", id);
 	for (size_t i = 0; i < count; i++)
 		net_endpoint_free(list[i]);
 	free(list);
@@ -132,7 +132,7 @@ static int take_up_balancer(struct net_state *s, const char *id, struct net_erro
 	return r;
 }
 
-static int take_up_balancers(struct net_state *s, struct net_error *err)
+static int take_up_balancers(struct net_state *s, struct plug_error *err)
 {
 	struct net_entry *entries;
 	size_t count;
@@ -146,7 +146,8 @@ static int take_up_balancers(struct net_state *s, struct net_error *err)
 	return r;
 }
 
-static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct living *l, struct net_error *err)
+static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct living *l,
+		       struct plug_error *err)
 {
 	if (!l->count)
 		return net_table_drop(s->table, err);
@@ -156,7 +157,7 @@ static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct liv
 	return take_up_balancers(s, err) ?: net_table_commit(s->table, err);
 }
 
-int net_state_restore(struct net_state *s, struct net_error *err)
+int net_state_restore(struct net_state *s, struct plug_error *err)
 {
 	struct living living = { .state = s };
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;

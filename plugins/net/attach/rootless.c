@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/rootless.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 #include "policy/ports.h"
 #include "rootless/rootless.h"
@@ -24,19 +24,19 @@ struct request {
 };
 
 static int port_add(struct request *r, const struct net_policy_port *p, const char *text,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
-		return net_error_set(err, -EOPNOTSUPP, "port %s: without root only tcp and udp", text);
+		return plug_error_set(err, -EOPNOTSUPP, "port %s: without root only tcp and udp", text);
 	if (!p->external)
-		return net_error_set(err, -EOPNOTSUPP, "port %s: without root, the host's port is named",
-				     text);
+		return plug_error_set(err, -EOPNOTSUPP, "port %s: without root, the host's port is named",
+				      text);
 	for (uint16_t i = 0; i < p->count; i++) {
 		size_t n = r->q.port_count;
 
 		if (n == PORTS_MAX)
-			return net_error_set(err, -E2BIG, "port %s: without root there are at most %d", text,
-					     PORTS_MAX);
+			return plug_error_set(err, -E2BIG, "port %s: without root there are at most %d", text,
+					      PORTS_MAX);
 		if (net_addr_is_set(&p->host))
 			net_addr_format(&p->host, r->hosts[n]);
 		r->ports[n] = (struct net_rootless_port){
@@ -50,7 +50,7 @@ static int port_add(struct request *r, const struct net_policy_port *p, const ch
 	return 0;
 }
 
-static int ports_add(struct request *q, const struct net_part *part, struct net_error *err)
+static int ports_add(struct request *q, const struct net_part *part, struct plug_error *err)
 {
 	int r = 0;
 
@@ -67,21 +67,21 @@ static int ports_add(struct request *q, const struct net_part *part, struct net_
 	return r;
 }
 
-static int wants_check(const struct net_part *part, struct net_error *err)
+static int wants_check(const struct net_part *part, struct plug_error *err)
 {
 	const struct net_want *w = &part->plan.wants[0];
 
 	if (part->plan.namespace_ref || w->existing || part->plan.want_count > 1 ||
 	    strcmp(w->network, NET_FALLBACK_NETWORK) != 0)
-		return net_error_set(err, -EPERM, "network %s: only root has others than \"%s\"",
-				     part->plan.namespace_ref ? part->plan.namespace_ref : w->network,
-				     NET_FALLBACK_NETWORK);
+		return plug_error_set(err, -EPERM, "network %s: only root has others than \"%s\"",
+				      part->plan.namespace_ref ? part->plan.namespace_ref : w->network,
+				      NET_FALLBACK_NETWORK);
 	if (net_addr_is_set(&w->ip) || net_addr_is_set(&w->ip6) || w->mac.set)
-		return net_error_set(err, -EPERM, "network %s: only root chooses addresses", w->network);
+		return plug_error_set(err, -EPERM, "network %s: only root chooses addresses", w->network);
 	return 0;
 }
 
-static int request_make(struct request *q, const struct net_part *part, struct net_error *err)
+static int request_make(struct request *q, const struct net_part *part, struct plug_error *err)
 {
 	int r = wants_check(part, err);
 
@@ -92,7 +92,7 @@ static int request_make(struct request *q, const struct net_part *part, struct n
 		return r;
 	if (asprintf(&q->dir, "%s/rootless", part->run_dir) < 0) {
 		q->dir = NULL;
-		return net_error_errno(err, -ENOMEM, "network");
+		return plug_error_errno(err, -ENOMEM, "network");
 	}
 	q->q.dir = q->dir;
 	q->q.userns = q->userns;
@@ -119,7 +119,7 @@ static int patch_user(struct json_object *patch, const char *path)
 	struct json_object *linux_ = net_json_get(patch, "linux");
 	struct json_object *list = net_json_get(linux_, "namespaces"), *user = NULL;
 
-	for (size_t i = 0; i < net_json_length(list); i++) {
+	for (size_t i = 0; i < plug_json_length(list); i++) {
 		struct json_object *ns = json_object_array_get_idx(list, i), *type = net_json_get(ns, "type");
 
 		if (type && !strcmp(json_object_get_string(type), "user"))
@@ -152,7 +152,7 @@ static int patch_make(struct net_part *part, const struct request *q)
 	if (resolv && hosts)
 		part->patch = net_plan_patch(&part->plan, q->netns, resolv, hosts);
 	if (!part->patch || patch_user(part->patch, q->userns) < 0)
-		return net_error_errno(&part->err, -ENOMEM, "spec");
+		return plug_error_errno(&part->err, -ENOMEM, "spec");
 	return 0;
 }
 
@@ -173,13 +173,13 @@ int net_rootless_take(struct net_part *part)
 	return r < 0 ? r : patch_make(part, &q);
 }
 
-int net_rootless_give(const char *run_dir, struct net_error *err)
+int net_rootless_give(const char *run_dir, struct plug_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 
 	if (asprintf(&dir, "%s/rootless", run_dir) < 0) {
 		dir = NULL;
-		return net_error_errno(err, -ENOMEM, "%s", run_dir);
+		return plug_error_errno(err, -ENOMEM, "%s", run_dir);
 	}
 	return net_rootless_stop(dir, err);
 }
@@ -192,7 +192,7 @@ struct guard {
 	struct cowherd_self *self;
 	char *container, *run_dir;
 	struct request q;
-	struct net_error err;
+	struct plug_error err;
 	int pidfd;
 	uint64_t watch;
 	unsigned restarts;
@@ -205,7 +205,7 @@ static void guard_free(struct guard *g)
 {
 	if (g->watch)
 		g->host->unwatch_fd(g->self, g->watch);
-	net_closep(&g->pidfd);
+	plug_closep(&g->pidfd);
 	request_finish(&g->q);
 	free(g->container);
 	free(g->run_dir);
@@ -264,7 +264,7 @@ static void guard_cb(void *arg, int fd, uint32_t events)
 	g->host->unwatch_fd(g->self, g->watch);
 	g->watch = 0;
 	(void)waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-	net_closep(&g->pidfd);
+	plug_closep(&g->pidfd);
 	g->pidfd = -1;
 	if (g->restarts++ < RESTARTS_MAX && g->host->offload(g->self, guard_work, guard_done, g) == 0)
 		g->working = true;
@@ -281,19 +281,19 @@ static void guard_watch(struct guard *g, pid_t pid)
 }
 
 int net_rootless_guard(const struct cowherd_host *host, struct cowherd_self *self,
-		       const struct net_part *part, struct net_error *err)
+		       const struct net_part *part, struct plug_error *err)
 {
 	struct guard *g = calloc(1, sizeof(*g));
 	pid_t holder, pid;
 	int r = g ? 0 : -ENOMEM;
 
 	if (r < 0)
-		return net_error_errno(err, r, "network");
+		return plug_error_errno(err, r, "network");
 	*g = (struct guard){ .host = host, .self = self, .pidfd = -1 };
 	g->container = strdup(part->plan.container);
 	g->run_dir = strdup(part->run_dir);
 	r = g->container && g->run_dir ? request_make(&g->q, part, err)
-				       : net_error_errno(err, -ENOMEM, "network");
+				       : plug_error_errno(err, -ENOMEM, "network");
 	if (r == 0)
 		r = net_rootless_find(g->q.dir, &pid);
 	if (r == 0)

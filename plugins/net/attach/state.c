@@ -2,7 +2,7 @@
 #include "attach/state.h"
 
 #include "attach/bridge.h"
-#include "base/util.h"
+#include "common/util.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,12 +25,12 @@ int net_state_set_up(const char *state_path, const char *run_path)
 	return state_dir && run_dir ? 0 : -ENOMEM;
 }
 
-int net_state_make_dir(const char *path, struct net_error *err)
+int net_state_make_dir(const char *path, struct plug_error *err)
 {
 	_cleanup_free_ char *copy = strdup(path);
 
 	if (!copy)
-		return net_error_errno(err, -ENOMEM, "%s", path);
+		return plug_error_errno(err, -ENOMEM, "%s", path);
 	for (char *p = copy + 1;; p++) {
 		char c = *p;
 
@@ -38,7 +38,7 @@ int net_state_make_dir(const char *path, struct net_error *err)
 			continue;
 		*p = 0;
 		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return net_error_errno(err, -errno, "%s", copy);
+			return plug_error_errno(err, -errno, "%s", copy);
 		*p = c;
 		if (!c)
 			return 0;
@@ -58,7 +58,7 @@ static void state_free(struct net_state *s)
 	free(s);
 }
 
-static int state_open(struct net_state **ret, struct net_error *err)
+static int state_open(struct net_state **ret, struct plug_error *err)
 {
 	struct net_state *s = calloc(1, sizeof(*s));
 	int r = -ENOMEM;
@@ -67,13 +67,13 @@ static int state_open(struct net_state **ret, struct net_error *err)
 	    asprintf(&s->ns_dir, "%s/netns", run_dir) > 0)
 		r = net_state_make_dir(s->net_dir, err) ?: net_state_make_dir(s->ns_dir, err);
 	else
-		(void)net_error_errno(err, r, "network");
+		(void)plug_error_errno(err, r, "network");
 	if (r == 0)
 		r = net_store_open(state_dir, run_dir, &s->store, err);
 	if (r == 0)
 		r = net_table_open(TABLE, &s->table, err);
 	if (r == 0 && net_ports_create(&s->ports) < 0)
-		r = net_error_errno(err, -ENOMEM, "ports");
+		r = plug_error_errno(err, -ENOMEM, "ports");
 	if (r == 0)
 		r = net_state_restore(s, err);
 	if (r < 0)
@@ -83,7 +83,7 @@ static int state_open(struct net_state **ret, struct net_error *err)
 	return r;
 }
 
-int net_state_get(struct net_state **ret, struct net_error *err)
+int net_state_get(struct net_state **ret, struct plug_error *err)
 {
 	struct net_state *s = atomic_load(&state);
 	int r = 0;

@@ -22,7 +22,7 @@ struct net_state {
 };
 
 /* Any thread but the loop's; blocks the first time.  The state stays until net_state_close(). */
-int net_state_get(struct net_state **ret, struct net_error *err);
+int net_state_get(struct net_state **ret, struct plug_error *err);
 /* The state if somebody has asked for it, else NULL; does not block. */
 struct net_state *net_state_peek(void);
 /* On the loop, before and after everything else: directories from the host's, and the end. */
@@ -34,15 +34,15 @@ int net_state_set_up(const char *state_dir, const char *run_dir);
 void net_state_close(void);
 
 /* restore.c: after the store is open.  Blocks. */
-int net_state_restore(struct net_state *s, struct net_error *err);
+int net_state_restore(struct net_state *s, struct plug_error *err);
 
 /* Bridges of networks that are not used go, whoever of ours made them.  Blocks. */
 int net_state_sweep_bridges(struct net_state *s, struct net_rtnl *r,
-			    bool (*used)(void *arg, const char *network), void *arg, struct net_error *err);
+			    bool (*used)(void *arg, const char *network), void *arg, struct plug_error *err);
 
 /* "RUN_DIR/netns/ID", to be freed; NULL: out of memory. */
 char *net_state_ns_path(const struct net_state *s, const char *id);
 /* Every missing directory of an absolute path. */
-int net_state_make_dir(const char *path, struct net_error *err);
+int net_state_make_dir(const char *path, struct plug_error *err);
 
 #endif

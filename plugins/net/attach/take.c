@@ -4,7 +4,7 @@
 #include "attach/parts.h"
 #include "attach/plug.h"
 #include "attach/rootless.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/netns.h"
 #include "model/json.h"
 #include "policy/guest.h"
@@ -97,7 +97,7 @@ static int fill_endpoint(const struct net_part *part, size_t i, const struct net
 }
 
 static int take_ports(struct net_state *s, const struct net_part *part, struct net_endpoint *e,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	int r = 0;
 
@@ -117,7 +117,7 @@ static int prepare(struct net_state *s, struct net_part *part, size_t i)
 	if (w->existing) {
 		r = net_store_endpoint(s->store, w->network, &e, &part->err);
 		if (r == 0 && *e->guest_link)
-			r = net_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
+			r = plug_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
 		if (r == 0)
 			r = net_store_network(s->store, e->network, &n, &part->err);
 		if (r == 0) {
@@ -133,7 +133,7 @@ static int prepare(struct net_state *s, struct net_part *part, size_t i)
 			r = e ? fill_endpoint(part, i, n, e) : -ENOMEM;
 	}
 	if (r == -ENOMEM)
-		(void)net_error_errno(&part->err, r, "network %s", w->network);
+		(void)plug_error_errno(&part->err, r, "network %s", w->network);
 	if (r == 0)
 		r = i == 0 ? take_ports(s, part, e, &part->err) :
 			     net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count,
@@ -159,7 +159,7 @@ static int take_namespace(struct taking *t)
 
 	t->path = net_state_ns_path(t->state, part->ns);
 	if (!t->path)
-		return net_error_errno(&part->err, -ENOMEM, "network namespace");
+		return plug_error_errno(&part->err, -ENOMEM, "network namespace");
 	if (p) {
 		t->inside = p->inside;
 		t->netns = p->fd;
@@ -182,7 +182,7 @@ static int join_namespace(struct taking *t)
 	t->own_inside = true;
 	t->path = ns->path ? strdup(ns->path) : NULL;
 	if (!t->path)
-		r = net_error_set(&part->err, -ENOENT, "namespace %s: has no network namespace", ns->id);
+		r = plug_error_set(&part->err, -ENOENT, "namespace %s: has no network namespace", ns->id);
 	if (r == 0)
 		t->netns = r = net_ns_open(t->path, &part->err);
 	if (r >= 0)
@@ -195,7 +195,7 @@ static int join_namespace(struct taking *t)
 		}
 		r = r == 0 || r == -EEXIST ?
 			    net_store_put_namespace(t->state->store, ns, NET_PUT_CHANGE, &part->err) :
-			    net_error_errno(&part->err, r, "namespace %s", ns->id);
+			    plug_error_errno(&part->err, r, "namespace %s", ns->id);
 	}
 	net_namespace_free(ns);
 	return r;
@@ -212,7 +212,7 @@ static int store_namespace(struct taking *t)
 	for (size_t i = 0; r == 0 && i < part->count; i++)
 		r = net_namespace_add(&ns, false, part->endpoints[i]->id);
 	if (r < 0)
-		(void)net_error_errno(&part->err, r, "network namespace %s", ns.id);
+		(void)plug_error_errno(&part->err, r, "network namespace %s", ns.id);
 	else
 		r = net_store_put_namespace(t->state->store, &ns, NET_PUT_ANY, &part->err);
 	for (size_t i = 0; i < ns.resource_count; i++)
@@ -240,7 +240,7 @@ static bool has_way_out(const struct net_network *n)
 	return n->type != NET_PRIVATE && n->type != NET_INTERNAL;
 }
 
-static int shape(const struct net_endpoint *e, struct net_error *err)
+static int shape(const struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_policy_qos qos = net_qos_of(e);
 	char ifb[NET_LINK_SIZE];
@@ -254,7 +254,7 @@ static int shape(const struct net_endpoint *e, struct net_error *err)
 static int apply_policies(struct taking *t, const struct net_network *n, const struct net_endpoint *e,
 			  const struct net_place *place)
 {
-	struct net_error *err = &t->part->err;
+	struct plug_error *err = &t->part->err;
 	int r = net_table_put_network(t->state->table, n, err);
 
 	if (r == 0)
@@ -338,7 +338,7 @@ int net_take_files(struct net_part *part, bool resolver)
 	_cleanup_free_ char *dir = NULL;
 
 	if (asprintf(&dir, "%s/net", part->run_dir) < 0)
-		return net_error_errno(&part->err, -ENOMEM, "%s", part->run_dir);
+		return plug_error_errno(&part->err, -ENOMEM, "%s", part->run_dir);
 	return net_files_write(&part->plan, &of, dir, &part->err);
 }
 
@@ -348,9 +348,9 @@ static int make_patch(struct net_part *part, const char *path)
 
 	if (asprintf(&resolv, "%s/net/resolv.conf", part->run_dir) < 0 ||
 	    asprintf(&hosts, "%s/net/hosts", part->run_dir) < 0)
-		return net_error_errno(&part->err, -ENOMEM, "spec");
+		return plug_error_errno(&part->err, -ENOMEM, "spec");
 	part->patch = net_plan_patch(&part->plan, path, resolv, hosts);
-	return part->patch ? 0 : net_error_errno(&part->err, -ENOMEM, "spec");
+	return part->patch ? 0 : plug_error_errno(&part->err, -ENOMEM, "spec");
 }
 
 /* The first network's answers for all of them. */

@@ -2,7 +2,7 @@
 /* Endpoints of networks that CNI plugins make: the chain does everything, we remember what came of it. */
 #include "attach/parts.h"
 
-#include "base/util.h"
+#include "common/util.h"
 #include "cni/cni.h"
 #include "policy/policy.h"
 #include "policy/qos.h"
@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static int cache_dir(const struct net_state *s, char **ret, struct net_error *err)
+static int cache_dir(const struct net_state *s, char **ret, struct plug_error *err)
 {
 	if (asprintf(ret, "%s/cni", s->net_dir) >= 0)
 		return 0;
 	*ret = NULL;
-	return net_error_errno(err, -ENOMEM, "cni");
+	return plug_error_errno(err, -ENOMEM, "cni");
 }
 
 /* ---- what the plugins are told */
@@ -89,12 +89,12 @@ static struct json_object *capabilities(const struct net_plan *plan, const struc
 	char text[NET_ADDR_TEXT];
 
 	net_json_add(&o, "portMappings", port_mappings(e));
-	for (size_t i = 0; i < NET_ELEMENTS(wanted); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(wanted); i++)
 		if (net_addr_is_set(wanted[i])) {
 			net_addr_format(wanted[i], text);
 			net_json_append(&ips, json_object_new_string(text));
 		}
-	if (net_json_length(ips))
+	if (plug_json_length(ips))
 		net_json_add(&o, "ips", ips);
 	else
 		json_object_put(ips);
@@ -160,7 +160,7 @@ static int keep(struct net_network *n, struct net_endpoint *e, const struct net_
 }
 
 int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
-		 struct net_network *n, struct net_endpoint *e, const char *netns, struct net_error *err)
+		 struct net_network *n, struct net_endpoint *e, const char *netns, struct plug_error *err)
 {
 	_cleanup_free_ char *cache = NULL;
 	_cleanup_json_ struct json_object *told = capabilities(&part->plan, w, e);
@@ -169,7 +169,7 @@ int net_take_cni(struct net_state *s, const struct net_part *part, const struct 
 	struct net_cni_result *result = NULL;
 	struct net_cni_attachment attachment = { .container = part->plan.container, .ifname = e->guest_link,
 						 .netns = netns, .capabilities = told };
-	int r = told ? cache_dir(s, &cache, err) : net_error_errno(err, -ENOMEM, "cni");
+	int r = told ? cache_dir(s, &cache, err) : plug_error_errno(err, -ENOMEM, "cni");
 
 	paths.cache = cache;
 	if (r == 0)
@@ -182,14 +182,14 @@ int net_take_cni(struct net_state *s, const struct net_part *part, const struct 
 	if (r == 0) {
 		r = keep(n, e, result);
 		if (r < 0)
-			(void)net_error_errno(err, r, "network %s", n->name);
+			(void)plug_error_errno(err, r, "network %s", n->name);
 	}
 	net_cni_result_free(result);
 	net_cni_list_free(list);
 	return r;
 }
 
-int net_give_cni(struct net_state *s, const char *container, const char *netns, struct net_error *err)
+int net_give_cni(struct net_state *s, const char *container, const char *netns, struct plug_error *err)
 {
 	_cleanup_free_ char *cache = NULL;
 	struct net_cni_paths paths = { 0 };

@@ -2,7 +2,7 @@
 /* Addresses for an endpoint; and the network they are from. */
 #include "attach/parts.h"
 
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/rtnl.h"
 #include "model/ipam.h"
 
@@ -46,7 +46,7 @@ static int take_routes(struct net_endpoint *e, const struct net_subnet *subnet)
 }
 
 static int take_one(struct net_state *s, const struct net_network *n, size_t subnet,
-		    const struct net_addr *wanted, struct net_endpoint *e, struct net_error *err)
+		    const struct net_addr *wanted, struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_addr ip;
 	int r = net_ipam_take(s->store, n, subnet, wanted, e->id, &ip, err);
@@ -55,12 +55,12 @@ static int take_one(struct net_state *s, const struct net_network *n, size_t sub
 		return r;
 	ip.prefix = n->subnets[subnet].prefix.prefix;
 	r = add_ip(e, &ip) ?: take_routes(e, &n->subnets[subnet]);
-	return r < 0 ? net_error_errno(err, r, "network %s", n->name) : 0;
+	return r < 0 ? plug_error_errno(err, r, "network %s", n->name) : 0;
 }
 
 /* From the first subnet of the family that has one, or the one that `wanted` lies in. */
 static int take_family(struct net_state *s, const struct net_network *n, uint8_t family,
-		       const struct net_addr *wanted, struct net_endpoint *e, struct net_error *err)
+		       const struct net_addr *wanted, struct net_endpoint *e, struct plug_error *err)
 {
 	bool want = net_addr_is_set(wanted);
 	char text[NET_ADDR_TEXT];
@@ -76,12 +76,12 @@ static int take_family(struct net_state *s, const struct net_network *n, uint8_t
 	if (r != -ENOENT || !want)
 		return r == -ENOENT ? 0 : r;
 	net_addr_format(wanted, text);
-	return net_error_set(err, -EINVAL, "network %s: address %s lies in none of its subnets", n->name,
-			     text);
+	return plug_error_set(err, -EINVAL, "network %s: address %s lies in none of its subnets", n->name,
+			      text);
 }
 
 int net_take_addresses(struct net_state *s, const struct net_network *n, const struct net_want *w,
-		       struct net_endpoint *e, struct net_error *err)
+		       struct net_endpoint *e, struct plug_error *err)
 {
 	int r = take_family(s, n, AF_INET, &w->ip, e, err);
 
@@ -112,7 +112,7 @@ static int taken_add(void *arg, const struct net_addr *destination, int link)
 }
 
 /* Where nobody has made one: a NAT network like any other, on disk, to be changed or removed. */
-static int make_fallback(struct net_state *s, struct net_network **ret, struct net_error *err)
+static int make_fallback(struct net_state *s, struct net_network **ret, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	struct net_network *n = calloc(1, sizeof(*n));
@@ -127,7 +127,7 @@ static int make_fallback(struct net_state *s, struct net_network **ret, struct n
 		result = n->name && n->subnets ? 0 : -ENOMEM;
 	}
 	if (result < 0)
-		(void)net_error_errno(err, result, "network " NET_FALLBACK_NETWORK);
+		(void)plug_error_errno(err, result, "network " NET_FALLBACK_NETWORK);
 	if (result == 0)
 		result = net_rtnl_open(-1, &r, err);
 	if (result == 0)
@@ -156,12 +156,12 @@ bool net_network_resolves(const struct net_network *n)
 	return false;
 }
 
-int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct net_error *err)
+int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct plug_error *err)
 {
 	int r = net_store_network(s->store, ref, ret, err);
 
 	if (r != -ENOENT || strcmp(ref, NET_FALLBACK_NETWORK) != 0)
 		return r;
-	(void)net_error_none(err);
+	(void)plug_error_none(err);
 	return make_fallback(s, ret, err);
 }

@@ -2,8 +2,8 @@
 #include "attach/trash.h"
 
 #include "attach/worker.h"
-#include "base/text.h"
-#include "base/util.h"
+#include "common/text.h"
+#include "common/util.h"
 #include "kernel/netns.h"
 #include "kernel/rtnl.h"
 #include "model/ipam.h"
@@ -18,13 +18,13 @@
 /* Who empties it: one at a time, so that nothing is done twice at once. */
 static pthread_mutex_t emptying = PTHREAD_MUTEX_INITIALIZER;
 
-static int trash_dir(const struct net_state *s, char **ret, struct net_error *err)
+static int trash_dir(const struct net_state *s, char **ret, struct plug_error *err)
 {
 	if (asprintf(ret, "%s/trash", s->net_dir) < 0) {
 		*ret = NULL;
-		return net_error_errno(err, -ENOMEM, "trash");
+		return plug_error_errno(err, -ENOMEM, "trash");
 	}
-	return mkdir(*ret, 0700) < 0 && errno != EEXIST ? net_error_errno(err, -errno, "%s", *ret) : 0;
+	return mkdir(*ret, 0700) < 0 && errno != EEXIST ? plug_error_errno(err, -errno, "%s", *ret) : 0;
 }
 
 static char *trash_text(const struct net_trash *t)
@@ -37,7 +37,7 @@ static char *trash_text(const struct net_trash *t)
 	net_json_add_string(&o, "ns", t->ns);
 	net_json_add_string(&o, "endpoint", t->endpoint);
 	net_json_add_string(&o, "network", t->network);
-	text = o ? net_json_print(o) : NULL;
+	text = o ? plug_json_print(o) : NULL;
 	json_object_put(o);
 	return text;
 }
@@ -52,7 +52,7 @@ static int write_file(int dir, const char *name, const char *text)
 	{
 		_cleanup_close_ int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-		r = fd < 0 ? -errno : net_write_all(fd, text, strlen(text));
+		r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
 	}
 	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
 		r = -errno;
@@ -61,7 +61,7 @@ static int write_file(int dir, const char *name, const char *text)
 	return r;
 }
 
-int net_trash_add(struct net_state *s, const char *name, const struct net_trash *t, struct net_error *err)
+int net_trash_add(struct net_state *s, const char *name, const struct net_trash *t, struct plug_error *err)
 {
 	_cleanup_free_ char *path = NULL, *text = NULL;
 	_cleanup_close_ int dir = -1;
@@ -73,7 +73,7 @@ int net_trash_add(struct net_state *s, const char *name, const struct net_trash 
 	text = trash_text(t);
 	r = dir < 0 ? -errno : text ? write_file(dir, name, text) : -ENOMEM;
 	if (r < 0)
-		return net_error_errno(err, r, "%s/%s", path, name);
+		return plug_error_errno(err, r, "%s/%s", path, name);
 	net_worker_wake();
 	return 0;
 }
@@ -87,7 +87,7 @@ bool net_trash_has(const struct net_state *s, const char *name)
 
 /* ---- doing it */
 
-static int free_leases(struct net_state *s, const char *network, const char *owner, struct net_error *err)
+static int free_leases(struct net_state *s, const char *network, const char *owner, struct plug_error *err)
 {
 	struct net_lease *leases = NULL;
 	size_t count = 0;
@@ -97,10 +97,10 @@ static int free_leases(struct net_state *s, const char *network, const char *own
 		if (leases[i].owner && strcmp(leases[i].owner, owner) == 0)
 			r = net_ipam_free(s->store, network, &leases[i].addr, owner, err);
 	net_leases_free(leases, count);
-	return r == -ENOENT ? net_error_none(err) : r;
+	return r == -ENOENT ? plug_error_none(err) : r;
 }
 
-static int free_all_leases(struct net_state *s, const char *owner, struct net_error *err)
+static int free_all_leases(struct net_state *s, const char *owner, struct plug_error *err)
 {
 	struct net_entry *networks = NULL;
 	size_t count = 0;
@@ -112,12 +112,12 @@ static int free_all_leases(struct net_state *s, const char *owner, struct net_er
 	return r;
 }
 
-static int drop_ns(struct net_state *s, const char *id, struct net_error *err)
+static int drop_ns(struct net_state *s, const char *id, struct plug_error *err)
 {
 	_cleanup_free_ char *path = net_state_ns_path(s, id);
 
 	if (!path)
-		return net_error_errno(err, -ENOMEM, "network namespace %s", id);
+		return plug_error_errno(err, -ENOMEM, "network namespace %s", id);
 	return net_ns_delete(path, err);
 }
 
@@ -128,7 +128,7 @@ static const char *member(struct json_object *o, const char *key)
 	return v ? json_object_get_string(v) : NULL;
 }
 
-static int throw_away(struct net_state *s, struct net_rtnl *r, struct json_object *o, struct net_error *err)
+static int throw_away(struct net_state *s, struct net_rtnl *r, struct json_object *o, struct plug_error *err)
 {
 	const char *link = member(o, "link"), *link2 = member(o, "link2"), *ns = member(o, "ns"),
 		   *endpoint = member(o, "endpoint"), *network = member(o, "network");
@@ -146,7 +146,7 @@ static int throw_away(struct net_state *s, struct net_rtnl *r, struct json_objec
 
 /* A file that is damaged says nothing: it goes, as its writer had not been told that it is there. */
 static int empty_one(struct net_state *s, struct net_rtnl *r, int dir, const char *name,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_json_ struct json_object *o = NULL;
@@ -154,14 +154,14 @@ static int empty_one(struct net_state *s, struct net_rtnl *r, int dir, const cha
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	int result = 0;
 
-	if (n > 0 && net_json_parse(text, (size_t)n, name, &o, NULL) == 0)
+	if (n > 0 && plug_json_parse(text, (size_t)n, name, &o, NULL) == 0)
 		result = throw_away(s, r, o, err);
 	if (result == 0 && unlinkat(dir, name, 0) < 0 && errno != ENOENT)
-		result = net_error_errno(err, -errno, "trash %s", name);
+		result = plug_error_errno(err, -errno, "trash %s", name);
 	return result;
 }
 
-int net_trash_empty(struct net_state *s, struct net_error *err)
+int net_trash_empty(struct net_state *s, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	_cleanup_free_ char *path = NULL;
@@ -172,7 +172,7 @@ int net_trash_empty(struct net_state *s, struct net_error *err)
 		return result;
 	dir = opendir(path);
 	if (!dir)
-		return net_error_errno(err, -errno, "%s", path);
+		return plug_error_errno(err, -errno, "%s", path);
 	(void)pthread_mutex_lock(&emptying);
 	for (struct dirent *d; (d = readdir(dir));) {
 		if (d->d_name[0] == '.')

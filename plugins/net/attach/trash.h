@@ -18,9 +18,9 @@ struct net_trash {
 };
 
 /* Notes it; after success it will be done.  name: of the file, an id.  Any thread. */
-int net_trash_add(struct net_state *s, const char *name, const struct net_trash *t, struct net_error *err);
+int net_trash_add(struct net_state *s, const char *name, const struct net_trash *t, struct plug_error *err);
 /* Does all that is noted, in the calling thread; the first error, after all were tried. */
-int net_trash_empty(struct net_state *s, struct net_error *err);
+int net_trash_empty(struct net_state *s, struct plug_error *err);
 /* Whether something for this endpoint is noted: its leases are not free yet. */
 bool net_trash_has(const struct net_state *s, const char *name);
 

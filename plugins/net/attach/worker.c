@@ -25,7 +25,7 @@ static struct {
 
 static void work(bool last)
 {
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_state *s;
 
 	if (net_state_get(&s, &err) < 0)

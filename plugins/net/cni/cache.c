@@ -38,27 +38,27 @@ int cni_directories_make(const char *path)
 }
 
 /* The names make a file name; of an interface, a kernel takes any that is short and has none of these. */
-static int attachment_check(const struct net_cni_attachment *a, struct net_error *err)
+static int attachment_check(const struct net_cni_attachment *a, struct plug_error *err)
 {
 	size_t len = strlen(a->ifname);
 
 	if (cni_check_name(a->container) < 0)
-		return net_error_set(err, -EINVAL, "cni: %.120s is not a name of a container", a->container);
+		return plug_error_set(err, -EINVAL, "cni: %.120s is not a name of a container", a->container);
 	if (cni_check_name(a->network) < 0)
-		return net_error_set(err, -EINVAL, "cni: %.120s is not a name of a network", a->network);
+		return plug_error_set(err, -EINVAL, "cni: %.120s is not a name of a network", a->network);
 	if (!len || len > 15 || strpbrk(a->ifname, "/: \t\n") || !strcmp(a->ifname, ".") ||
 	    !strcmp(a->ifname, ".."))
-		return net_error_set(err, -EINVAL, "cni %s: %.60s is not a name of an interface", a->network,
-				     a->ifname);
+		return plug_error_set(err, -EINVAL, "cni %s: %.60s is not a name of an interface", a->network,
+				      a->ifname);
 	return 0;
 }
 
-static int file_name(const struct net_cni_attachment *a, char **ret, struct net_error *err)
+static int file_name(const struct net_cni_attachment *a, char **ret, struct plug_error *err)
 {
 	int r = attachment_check(a, err);
 
 	if (r == 0 && asprintf(ret, "%s:%s:%s.json", a->container, a->ifname, a->network) < 0)
-		r = net_error_errno(err, -ENOMEM, "cni %s", a->network);
+		r = plug_error_errno(err, -ENOMEM, "cni %s", a->network);
 	return r;
 }
 
@@ -78,7 +78,7 @@ static int entry_compose(const struct net_cni_list *list, const struct net_cni_a
 	    (a->capabilities && cni_put(o, "capabilities", json_object_get(a->capabilities)) < 0) ||
 	    (result && cni_put(o, "result", json_object_get(result)) < 0))
 		return -ENOMEM;
-	*ret = net_take_ptr(o);
+	*ret = plug_take_ptr(o);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ static int text_write(const char *dir, const char *name, const char *text, bool 
 	fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	r = net_write_all(fd, text, strlen(text));
+	r = plug_write_all(fd, text, strlen(text));
 	if (r == 0 && fresh && linkat(at, tmp, at, name, 0) < 0)
 		r = -errno;
 	if (r == 0 && !fresh && renameat(at, tmp, at, name) < 0)
@@ -110,7 +110,7 @@ static int text_write(const char *dir, const char *name, const char *text, bool 
 
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
 		    const struct net_cni_attachment *a, struct json_object *result, bool fresh,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_free_ char *name = NULL;
@@ -125,13 +125,13 @@ int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list
 	if (r == 0)
 		r = text_write(paths->cache, name, text, fresh);
 	if (r == -EEXIST)
-		return net_error_set(err, r, "cni %s: %s has %s there already", a->network, a->container,
-				     a->ifname);
-	return r < 0 ? net_error_errno(err, r, "%s/%s", paths->cache, name) : 0;
+		return plug_error_set(err, r, "cni %s: %s has %s there already", a->network, a->container,
+				      a->ifname);
+	return r < 0 ? plug_error_errno(err, r, "%s/%s", paths->cache, name) : 0;
 }
 
 static int entry_read(int dir, const char *name, const char *cache, struct cni_entry *ret,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	_cleanup_entry_ struct cni_entry e = { 0 };
 	_cleanup_free_ char *text = NULL, *where = NULL;
@@ -142,11 +142,11 @@ static int entry_read(int dir, const char *name, const char *cache, struct cni_e
 		return r;
 	if (asprintf(&where, "%s/%s", cache, name) < 0) {
 		where = NULL;
-		return net_error_errno(err, -ENOMEM, "%s", cache);
+		return plug_error_errno(err, -ENOMEM, "%s", cache);
 	}
 	r = r ?: cni_parse(text, size, &e.json);
 	if (r < 0)
-		return net_error_errno(err, r, "%s", where);
+		return plug_error_errno(err, r, "%s", where);
 	e.attachment = (struct net_cni_attachment){
 		.container = cni_string(e.json, "container"),
 		.network = cni_string(e.json, "network"),
@@ -157,7 +157,7 @@ static int entry_read(int dir, const char *name, const char *cache, struct cni_e
 	};
 	e.result = cni_get(e.json, "result", json_type_object);
 	if (!e.attachment.container || !e.attachment.network || !e.attachment.ifname)
-		return net_error_set(err, -EBADMSG, "%s: not an attachment", where);
+		return plug_error_set(err, -EBADMSG, "%s: not an attachment", where);
 	r = cni_list_make(cni_get(e.json, "list", json_type_object), where, &e.list, err);
 	if (r < 0)
 		return r;
@@ -167,7 +167,7 @@ static int entry_read(int dir, const char *name, const char *cache, struct cni_e
 }
 
 int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attachment *a,
-		   struct cni_entry *ret, struct net_error *err)
+		   struct cni_entry *ret, struct plug_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *name = NULL;
@@ -176,12 +176,12 @@ int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attac
 	if (r < 0)
 		return r;
 	if (dir < 0)
-		return errno == ENOENT ? -ENOENT : net_error_errno(err, -errno, "%s", paths->cache);
+		return errno == ENOENT ? -ENOENT : plug_error_errno(err, -errno, "%s", paths->cache);
 	return entry_read(dir, name, paths->cache, ret, err);
 }
 
 int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *a,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ char *name = NULL;
@@ -190,7 +190,7 @@ int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_att
 	if (r < 0)
 		return r;
 	if ((dir < 0 || unlinkat(dir, name, 0) < 0) && errno != ENOENT)
-		return net_error_errno(err, -errno, "%s/%s", paths->cache, name);
+		return plug_error_errno(err, -errno, "%s/%s", paths->cache, name);
 	return 0;
 }
 
@@ -201,7 +201,7 @@ static int entry_wanted(const struct dirent *entry)
 
 int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;

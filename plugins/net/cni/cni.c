@@ -33,7 +33,7 @@ static int runtime_config(struct json_object *plugin, struct json_object *args, 
 			return -ENOMEM;
 	}
 	if (json_object_object_length(config))
-		*ret = net_take_ptr(config);
+		*ret = plug_take_ptr(config);
 	return 0;
 }
 
@@ -61,7 +61,7 @@ static int plugin_conf(const struct work *w, struct json_object *plugin, struct 
 		r = cni_put(conf, "runtimeConfig", runtime);
 	if (r < 0)
 		return r;
-	*ret = net_take_ptr(conf);
+	*ret = plug_take_ptr(conf);
 	return 0;
 }
 
@@ -74,7 +74,7 @@ static const char *netns_of(const struct work *w, const char *command)
 }
 
 static int plugin_run(const struct work *w, size_t index, const char *command, struct json_object **ret,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct json_object *plugin = json_object_array_get_idx(cni_list_plugins(w->list), index);
 	_cleanup_json_ struct json_object *conf = NULL;
@@ -91,7 +91,7 @@ static int plugin_run(const struct work *w, size_t index, const char *command, s
 
 	run.conf = r == 0 ? json_object_to_json_string_ext(conf, JSON_C_TO_STRING_PLAIN) : NULL;
 	if (!run.conf)
-		return net_error_errno(err, -ENOMEM, "cni %s", w->list->name);
+		return plug_error_errno(err, -ENOMEM, "cni %s", w->list->name);
 	return cni_run(&run, ret, err);
 }
 
@@ -101,7 +101,7 @@ static size_t plugin_count(const struct work *w)
 }
 
 /* Backwards through all of them, whatever one says; the first error. */
-static int del_all(const struct work *w, struct net_error *err)
+static int del_all(const struct work *w, struct plug_error *err)
 {
 	int first = 0;
 
@@ -114,7 +114,7 @@ static int del_all(const struct work *w, struct net_error *err)
 }
 
 /* Each result is in the cache before the next plugin runs: some plugins' DEL does nothing without one. */
-static int add_all(struct work *w, struct net_cni_result **ret, struct net_error *err)
+static int add_all(struct work *w, struct net_cni_result **ret, struct plug_error *err)
 {
 	int r = 0;
 
@@ -132,27 +132,27 @@ static int add_all(struct work *w, struct net_cni_result **ret, struct net_error
 		return r;
 	r = cni_result_make(w->result, ret, err);
 	if (r == -EBADMSG && err) {
-		struct net_error why = *err;
+		struct plug_error why = *err;
 
-		(void)net_error_set(err, r, "cni %s: the result is none: %.300s", w->list->name, why.text);
+		(void)plug_error_set(err, r, "cni %s: the result is none: %.300s", w->list->name, why.text);
 	}
 	return r;
 }
 
 int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *list,
 		const struct net_cni_attachment *attachment, const struct net_cni_limits *limits,
-		struct net_cni_result **ret, struct net_error *err)
+		struct net_cni_result **ret, struct plug_error *err)
 {
 	struct work w = { .paths = paths, .list = list, .attachment = attachment, .limits = limits };
 	struct net_cni_limits unasked = { .timeout_ms = limits ? limits->timeout_ms : 0, .cancel_fd = -1 };
-	struct net_error undo = { 0 }, own = { 0 };
+	struct plug_error undo = { 0 }, own = { 0 };
 	int r, undone;
 
 	if (!err)
 		err = &own;
 	if (strcmp(attachment->network, list->name) != 0 || !attachment->netns)
-		return net_error_set(err, -EINVAL, "cni %s: not the network, or no namespace, to attach to",
-				     list->name);
+		return plug_error_set(err, -EINVAL, "cni %s: not the network, or no namespace, to attach to",
+				      list->name);
 	r = cni_cache_write(paths, list, attachment, NULL, true, err);
 	if (r < 0)
 		return r;
@@ -164,7 +164,7 @@ int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *li
 			undone = cni_cache_remove(paths, attachment, &undo);
 		if (undone < 0) {
 			own = *err;
-			(void)net_error_set(err, r, "%.300s; undoing it: %.150s", own.text, undo.text);
+			(void)plug_error_set(err, r, "%.300s; undoing it: %.150s", own.text, undo.text);
 		}
 	}
 	json_object_put(w.result);
@@ -173,7 +173,7 @@ int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *li
 
 /* The cached one, in a namespace that the caller knows better. */
 static int work_read(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		     struct cni_entry *entry, struct work *w, struct net_error *err)
+		     struct cni_entry *entry, struct work *w, struct plug_error *err)
 {
 	int r = cni_cache_read(paths, attachment, entry, err);
 
@@ -188,7 +188,7 @@ static int work_read(const struct net_cni_paths *paths, const struct net_cni_att
 }
 
 int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		  const struct net_cni_limits *limits, struct net_error *err)
+		  const struct net_cni_limits *limits, struct plug_error *err)
 {
 	_cleanup_entry_ struct cni_entry entry = { 0 };
 	struct work w = { .paths = paths, .limits = limits };
@@ -196,13 +196,14 @@ int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attach
 	int r = work_read(paths, attachment, &entry, &w, err);
 
 	if (r == -ENOENT)
-		return net_error_set(err, r, "cni %s: %s has no %s there", attachment->network,
-				     attachment->container, attachment->ifname);
+		return plug_error_set(err, r, "cni %s: %s has no %s there", attachment->network,
+				      attachment->container, attachment->ifname);
 	if (r < 0)
 		return r;
 	if (!cni_list_since(w.list, 0, 4))
-		return net_error_set(err, -ENOTSUP, "cni %s: CHECK came with 0.4.0, this is %s", w.list->name,
-				     w.list->version);
+		return plug_error_set(err, -ENOTSUP, "cni %s: CHECK came with 0.4.0, this is %s",
+				      w.list->name,
+				      w.list->version);
 	disabled = cni_get(w.list->json, "disableCheck", json_type_boolean);
 	if (disabled && json_object_get_boolean(disabled))
 		return 0;
@@ -212,7 +213,7 @@ int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attach
 }
 
 int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		const struct net_cni_limits *limits, struct net_error *err)
+		const struct net_cni_limits *limits, struct plug_error *err)
 {
 	_cleanup_entry_ struct cni_entry entry = { 0 };
 	struct work w = { .paths = paths, .limits = limits };
@@ -226,14 +227,14 @@ int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachme
 }
 
 int net_cni_cached(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		   struct net_cni_result **ret, struct net_error *err)
+		   struct net_cni_result **ret, struct plug_error *err)
 {
 	_cleanup_entry_ struct cni_entry entry = { 0 };
 	int r = cni_cache_read(paths, attachment, &entry, err);
 
 	if (r == -ENOENT || (r == 0 && !entry.result))
-		return net_error_set(err, -ENOENT, "cni %s: %s has no %s there", attachment->network,
-				     attachment->container, attachment->ifname);
+		return plug_error_set(err, -ENOENT, "cni %s: %s has no %s there", attachment->network,
+				      attachment->container, attachment->ifname);
 	return r < 0 ? r : cni_result_make(entry.result, ret, err);
 }
 
@@ -242,7 +243,7 @@ struct sweep {
 	const struct net_cni_limits *limits;
 	bool (*keep)(void *arg, const struct net_cni_attachment *attachment);
 	void *arg;
-	struct net_error *err;
+	struct plug_error *err;
 	bool failed;
 };
 
@@ -259,7 +260,7 @@ static int sweep_one(void *arg, const struct net_cni_attachment *attachment)
 
 int net_cni_sweep(const struct net_cni_paths *paths, const struct net_cni_limits *limits,
 		  bool (*keep)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	struct sweep s = { paths, limits, keep, arg, err, false };
 
@@ -270,7 +271,7 @@ struct del_each {
 	const struct net_cni_paths *paths;
 	const struct net_cni_limits *limits;
 	const char *netns;
-	struct net_error *err;
+	struct plug_error *err;
 	bool failed;
 };
 
@@ -287,7 +288,7 @@ static int del_one(void *arg, const struct net_cni_attachment *attachment)
 }
 
 int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
-		    const struct net_cni_limits *limits, struct net_error *err)
+		    const struct net_cni_limits *limits, struct plug_error *err)
 {
 	struct del_each d = { paths, limits, netns, err, false };
 

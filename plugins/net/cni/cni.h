@@ -12,7 +12,7 @@
 #ifndef NET_CNI_H
 #define NET_CNI_H
 
-#include "base/error.h"
+#include "common/error.h"
 
 #include <json-c/json.h>
 #include <stdatomic.h>
@@ -35,7 +35,7 @@ struct net_cni_list;
  * "FILE: cause"; -ENOENT, -EBADMSG, -EINVAL, -ENOTSUP: a cniVersion that is not spoken here.
  */
 int net_cni_load(const struct net_cni_paths *paths, const char *name, struct net_cni_list **ret,
-		 struct net_error *err);
+		 struct plug_error *err);
 void net_cni_list_free(struct net_cni_list *list); /* NULL is fine */
 const char *net_cni_list_name(const struct net_cni_list *list);
 const char *net_cni_list_version(const struct net_cni_list *list);
@@ -91,10 +91,10 @@ void net_cni_result_free(struct net_cni_result *result); /* NULL is fine */
  */
 int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *list,
 		const struct net_cni_attachment *attachment, const struct net_cni_limits *limits,
-		struct net_cni_result **ret, struct net_error *err);
+		struct net_cni_result **ret, struct plug_error *err);
 /* CHECK, by the cache (0.4.0 on; before: -ENOTSUP).  -ENOENT: there is no such attachment. */
 int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		  const struct net_cni_limits *limits, struct net_error *err);
+		  const struct net_cni_limits *limits, struct plug_error *err);
 /*
  * DEL, by the cache: container, network and ifname are looked at, and netns where the ADD's is gone ("" or a
  * path that does not exist: the plugins are told of none).  Better is a DEL before its namespace goes: bridge
@@ -102,20 +102,20 @@ int net_cni_check(const struct net_cni_paths *paths, const struct net_cni_attach
  * is tried; the first error is told, and the cache then stays.
  */
 int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		const struct net_cni_limits *limits, struct net_error *err);
+		const struct net_cni_limits *limits, struct plug_error *err);
 /* DEL of all that a container has; netns (or NULL) as above.  The first error; all are tried. */
 int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
-		    const struct net_cni_limits *limits, struct net_error *err);
+		    const struct net_cni_limits *limits, struct plug_error *err);
 /* The cached result of an attachment; -ENOENT. */
 int net_cni_cached(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		   struct net_cni_result **ret, struct net_error *err);
+		   struct net_cni_result **ret, struct plug_error *err);
 /*
  * DEL of every cached attachment that `keep` does not want: after a start, for what no ledger names.
  * The first error; all are tried.
  */
 int net_cni_sweep(const struct net_cni_paths *paths, const struct net_cni_limits *limits,
 		  bool (*keep)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		  struct net_error *err);
+		  struct plug_error *err);
 
 /*
  * The persisted configuration of a namespace: which container of which virtual machine a sandbox's
@@ -132,12 +132,12 @@ struct net_cni_namespace {
  * "invalid containerHostUniqueID 'empy'".
  */
 int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns, bool update,
-			    struct net_error *err);
+			    struct plug_error *err);
 /* -ENOENT: "ID 'NAMESPACE' was not found". */
 int net_cni_namespace_load(const char *dir, const char *namespace_id, struct net_cni_namespace *ret,
-			   struct net_error *err);
+			   struct plug_error *err);
 void net_cni_namespace_free(struct net_cni_namespace *ns);
 /* Not there: success. */
-int net_cni_namespace_remove(const char *dir, const char *namespace_id, struct net_error *err);
+int net_cni_namespace_remove(const char *dir, const char *namespace_id, struct plug_error *err);
 
 #endif

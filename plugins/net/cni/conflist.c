@@ -50,7 +50,7 @@ int cni_parse(const char *text, size_t size, struct json_object **ret)
 	json_tokener_free(tokener);
 	if (!whole || !json_object_is_type(o, json_type_object))
 		return -EBADMSG;
-	*ret = net_take_ptr(o);
+	*ret = plug_take_ptr(o);
 	return 0;
 }
 
@@ -80,7 +80,7 @@ int cni_file_read(int dir, const char *name, char **ret, size_t *ret_size)
 		got += (size_t)n;
 	}
 	text[got] = 0;
-	*ret = net_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	*ret_size = got;
 	return 0;
 }
@@ -101,7 +101,7 @@ static bool version_spoken(const char *version)
 {
 	static const char *const spoken[] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0" };
 
-	for (size_t i = 0; i < NET_ELEMENTS(spoken); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(spoken); i++) {
 		if (!strcmp(version, spoken[i]))
 			return true;
 	}
@@ -121,22 +121,22 @@ struct json_object *cni_list_plugins(const struct net_cni_list *list)
 	return cni_get(list->json, "plugins", json_type_array);
 }
 
-static int plugins_check(struct json_object *plugins, const char *where, struct net_error *err)
+static int plugins_check(struct json_object *plugins, const char *where, struct plug_error *err)
 {
 	size_t n = plugins ? json_object_array_length(plugins) : 0;
 
 	if (!n)
-		return net_error_set(err, -EINVAL, "%s: plugins: an array of at least one is needed", where);
+		return plug_error_set(err, -EINVAL, "%s: plugins: an array of at least one is needed", where);
 	if (n > CNI_PLUGINS_MAX)
-		return net_error_set(err, -EINVAL, "%s: plugins: more than %d", where, CNI_PLUGINS_MAX);
+		return plug_error_set(err, -EINVAL, "%s: plugins: more than %d", where, CNI_PLUGINS_MAX);
 	for (size_t i = 0; i < n; i++) {
 		const char *type = cni_string(json_object_array_get_idx(plugins, i), "type");
 
 		if (!type || !*type)
-			return net_error_set(err, -EINVAL, "%s: plugins/%zu: type is missing", where, i);
+			return plug_error_set(err, -EINVAL, "%s: plugins/%zu: type is missing", where, i);
 		if (strchr(type, '/') || *type == '.')
-			return net_error_set(err, -EINVAL, "%s: plugins/%zu: type %.100s is not a file name",
-					     where, i, type);
+			return plug_error_set(err, -EINVAL, "%s: plugins/%zu: type %.100s is not a file name",
+					      where, i, type);
 	}
 	return 0;
 }
@@ -152,22 +152,22 @@ void net_cni_list_free(struct net_cni_list *list)
 }
 
 int cni_list_make(struct json_object *json, const char *where, struct net_cni_list **ret,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	const char *name = cni_string(json, "name"), *version = cni_string(json, "cniVersion");
 	_cleanup_list_ struct net_cni_list *list = NULL;
 	int r;
 
 	if (!name)
-		return net_error_set(err, -EINVAL, "%s: name is missing", where);
+		return plug_error_set(err, -EINVAL, "%s: name is missing", where);
 	if (cni_check_name(name) < 0)
-		return net_error_set(err, -EINVAL, "%s: %.120s is not a name of a network", where, name);
+		return plug_error_set(err, -EINVAL, "%s: %.120s is not a name of a network", where, name);
 	if (!version)
-		return net_error_set(err, -ENOTSUP, "%s: cniVersion is missing: 0.3.0 to 1.0.0 are spoken",
-				     where);
+		return plug_error_set(err, -ENOTSUP, "%s: cniVersion is missing: 0.3.0 to 1.0.0 are spoken",
+				      where);
 	if (!version_spoken(version))
-		return net_error_set(err, -ENOTSUP, "%s: cniVersion %.20s: only 0.3.0 to 1.0.0 are spoken",
-				     where, version);
+		return plug_error_set(err, -ENOTSUP, "%s: cniVersion %.20s: only 0.3.0 to 1.0.0 are spoken",
+				      where, version);
 	r = plugins_check(cni_get(json, "plugins", json_type_array), where, err);
 	if (r < 0)
 		return r;
@@ -178,8 +178,8 @@ int cni_list_make(struct json_object *json, const char *where, struct net_cni_li
 		list->json = json_object_get(json);
 	}
 	if (!list || !list->name || !list->version)
-		return net_error_errno(err, -ENOMEM, "%s", where);
-	*ret = net_take_ptr(list);
+		return plug_error_errno(err, -ENOMEM, "%s", where);
+	*ret = plug_take_ptr(list);
 	return 0;
 }
 
@@ -204,13 +204,13 @@ static int list_wrap(struct json_object **json)
 	if (r < 0)
 		return -ENOMEM;
 	json_object_put(*json);
-	*json = net_take_ptr(list);
+	*json = plug_take_ptr(list);
 	return 0;
 }
 
 /* 1: it is another network's. */
 static int list_read(int dir, const char *file, const char *where, const char *name,
-		     struct net_cni_list **ret, struct net_error *err)
+		     struct net_cni_list **ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *json = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -219,13 +219,13 @@ static int list_read(int dir, const char *file, const char *where, const char *n
 	int r = cni_file_read(dir, file, &text, &size);
 
 	if (r < 0)
-		return net_error_errno(err, r, "%s", where);
+		return plug_error_errno(err, r, "%s", where);
 	r = cni_parse(text, size, &json);
 	if (r < 0)
-		return net_error_set(err, r, "%s: not a JSON object", where);
+		return plug_error_set(err, r, "%s: not a JSON object", where);
 	r = list_wrap(&json);
 	if (r < 0)
-		return net_error_errno(err, r, "%s", where);
+		return plug_error_errno(err, r, "%s", where);
 	own = cni_string(json, "name");
 	if (name && (!own || strcmp(own, name) != 0))
 		return 1;
@@ -241,11 +241,11 @@ static int file_wanted(const struct dirent *entry)
 }
 
 /* In the order of their names, as everybody who reads that directory does. */
-static int list_find(const char *dir, const char *name, struct net_cni_list **ret, struct net_error *err)
+static int list_find(const char *dir, const char *name, struct net_cni_list **ret, struct plug_error *err)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
-	struct net_error damaged = { 0 };
+	struct plug_error damaged = { 0 };
 	int n = fd < 0 ? 0 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 1;
 
 	for (int i = 0; i < n; i++) {
@@ -253,7 +253,7 @@ static int list_find(const char *dir, const char *name, struct net_cni_list **re
 
 		if (r > 0 && asprintf(&where, "%s/%s", dir, entries[i]->d_name) < 0) {
 			where = NULL;
-			r = net_error_errno(err, -ENOMEM, "%s", dir);
+			r = plug_error_errno(err, -ENOMEM, "%s", dir);
 		} else if (r > 0) {
 			r = list_read(fd, entries[i]->d_name, where, name, ret, err ? err : &damaged);
 			if (r == -EBADMSG) { /* of some network; told if nobody else is the one */
@@ -268,18 +268,18 @@ static int list_find(const char *dir, const char *name, struct net_cni_list **re
 	if (r <= 0)
 		return r;
 	if (damaged.code)
-		return net_error_set(err, -ENOENT, "CNI network %s: not in %s; and %.300s", name, dir,
-				     damaged.text);
-	return net_error_set(err, -ENOENT, "CNI network %s: no file in %s is of that name", name, dir);
+		return plug_error_set(err, -ENOENT, "CNI network %s: not in %s; and %.300s", name, dir,
+				      damaged.text);
+	return plug_error_set(err, -ENOENT, "CNI network %s: no file in %s is of that name", name, dir);
 }
 
 int net_cni_load(const struct net_cni_paths *paths, const char *name, struct net_cni_list **ret,
-		 struct net_error *err)
+		 struct plug_error *err)
 {
 	if (*name == '/')
 		return list_read(AT_FDCWD, name, name, NULL, ret, err);
 	if (cni_check_name(name) < 0)
-		return net_error_set(err, -EINVAL, "CNI network %.120s: not a name", name);
+		return plug_error_set(err, -EINVAL, "CNI network %.120s: not a name", name);
 	return list_find(paths->conf ? paths->conf : "/etc/cni/net.d", name, ret, err);
 }
 

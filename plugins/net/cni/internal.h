@@ -3,9 +3,9 @@
 #ifndef NET_CNI_INTERNAL_H
 #define NET_CNI_INTERNAL_H
 
-#include "base/error.h"
-#include "base/text.h"
-#include "base/util.h"
+#include "common/error.h"
+#include "common/text.h"
+#include "common/util.h"
 #include "cni/cni.h"
 
 struct net_cni_list {
@@ -40,7 +40,7 @@ int cni_put(struct json_object *o, const char *key, struct json_object *value);
 
 /* The list inside a JSON object, taken over by a reference; where: named in errors. */
 int cni_list_make(struct json_object *json, const char *where, struct net_cni_list **ret,
-		  struct net_error *err);
+		  struct plug_error *err);
 struct json_object *cni_list_plugins(const struct net_cni_list *list);
 /* The version is at least that. */
 bool cni_list_since(const struct net_cni_list *list, int major, int minor);
@@ -61,7 +61,7 @@ struct cni_run {
  * Runs it to its end.  ret, where not NULL: what it said, an object (-EBADMSG: it is none).  A failure of its
  * own is told by its code, message and details; one without any by how it ended and the end of its stderr.
  */
-int cni_run(const struct cni_run *run, struct json_object **ret, struct net_error *err);
+int cni_run(const struct cni_run *run, struct json_object **ret, struct plug_error *err);
 
 /* What the cache knows of an attachment. */
 struct cni_entry {
@@ -76,20 +76,20 @@ void cni_entry_finish(struct cni_entry *entry);
 /* Writes it, whole or not at all.  result: NULL: none yet.  `fresh`: -EEXIST where there is one. */
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
 		    const struct net_cni_attachment *attachment, struct json_object *result, bool fresh,
-		    struct net_error *err);
+		    struct plug_error *err);
 /* -ENOENT without words: there is none. */
 int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		   struct cni_entry *ret, struct net_error *err);
+		   struct cni_entry *ret, struct plug_error *err);
 int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
-		     struct net_error *err);
+		     struct plug_error *err);
 /* Calls cb with each entry (of one container, or NULL) that can be read; what cannot is an error, at last. */
 int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		   struct net_error *err);
+		   struct plug_error *err);
 /* Directories of a path, where missing. */
 int cni_directories_make(const char *path);
 
 /* The result as a struct; takes a reference of json. */
-int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct net_error *err);
+int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct plug_error *err);
 
 #endif

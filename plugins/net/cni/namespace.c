@@ -19,16 +19,16 @@ static int id_check(const char *id)
 	return 0;
 }
 
-static int namespace_check(const struct net_cni_namespace *ns, struct net_error *err)
+static int namespace_check(const struct net_cni_namespace *ns, struct plug_error *err)
 {
 	if (!ns->namespace_id || !*ns->namespace_id)
-		return net_error_set(err, -EINVAL, "invalid namespaceID ''");
+		return plug_error_set(err, -EINVAL, "invalid namespaceID ''");
 	if (!ns->container_id || !*ns->container_id)
-		return net_error_set(err, -EINVAL, "invalid containerID ''");
+		return plug_error_set(err, -EINVAL, "invalid containerID ''");
 	if (!ns->host_id || !*ns->host_id)
-		return net_error_set(err, -EINVAL, "invalid containerHostUniqueID 'empy'");
+		return plug_error_set(err, -EINVAL, "invalid containerHostUniqueID 'empy'");
 	if (id_check(ns->namespace_id) < 0)
-		return net_error_set(err, -EINVAL, "invalid namespaceID '%.200s'", ns->namespace_id);
+		return plug_error_set(err, -EINVAL, "invalid namespaceID '%.200s'", ns->namespace_id);
 	return 0;
 }
 
@@ -45,7 +45,7 @@ static int namespace_write(int at, const struct net_cni_namespace *ns, const cha
 	fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	r = net_write_all(fd, text, strlen(text));
+	r = plug_write_all(fd, text, strlen(text));
 	if (r == 0 && (update ? renameat(at, tmp, at, ns->namespace_id)
 			      : linkat(at, tmp, at, ns->namespace_id, 0)) < 0)
 		r = -errno;
@@ -54,7 +54,7 @@ static int namespace_write(int at, const struct net_cni_namespace *ns, const cha
 }
 
 int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns, bool update,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 	_cleanup_close_ int at = -1;
@@ -65,7 +65,7 @@ int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns,
 		return r;
 	if (!o || cni_put(o, "ContainerID", json_object_new_string(ns->container_id)) < 0 ||
 	    cni_put(o, "HostUniqueID", json_object_new_string(ns->host_id)) < 0)
-		return net_error_errno(err, -ENOMEM, "namespace %s", ns->namespace_id);
+		return plug_error_errno(err, -ENOMEM, "namespace %s", ns->namespace_id);
 	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 	r = text ? cni_directories_make(dir) : -ENOMEM;
 	if (r == 0) {
@@ -73,12 +73,12 @@ int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns,
 		r = at < 0 ? -errno : namespace_write(at, ns, text, update);
 	}
 	if (r == -EEXIST)
-		return net_error_set(err, r, "container %s already exists", ns->namespace_id);
-	return r < 0 ? net_error_errno(err, r, "%s/%s", dir, ns->namespace_id) : 0;
+		return plug_error_set(err, r, "container %s already exists", ns->namespace_id);
+	return r < 0 ? plug_error_errno(err, r, "%s/%s", dir, ns->namespace_id) : 0;
 }
 
 int net_cni_namespace_load(const char *dir, const char *namespace_id, struct net_cni_namespace *ret,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_json_ struct json_object *o = NULL;
@@ -89,18 +89,18 @@ int net_cni_namespace_load(const char *dir, const char *namespace_id, struct net
 	if (r == 0)
 		r = at < 0 ? -errno : cni_file_read(at, namespace_id, &text, &size);
 	if (r == -ENOENT)
-		return net_error_set(err, r, "ID '%.200s' was not found", namespace_id);
+		return plug_error_set(err, r, "ID '%.200s' was not found", namespace_id);
 	r = r ?: cni_parse(text, size, &o);
 	if (r < 0)
-		return net_error_errno(err, r, "%s/%s", dir, namespace_id);
+		return plug_error_errno(err, r, "%s/%s", dir, namespace_id);
 	if (!cni_string(o, "ContainerID") || !cni_string(o, "HostUniqueID"))
-		return net_error_errno(err, -EBADMSG, "%s/%s", dir, namespace_id);
+		return plug_error_errno(err, -EBADMSG, "%s/%s", dir, namespace_id);
 	if (cni_put(o, "NamespaceID", json_object_new_string(namespace_id)) < 0)
-		return net_error_errno(err, -ENOMEM, "%s/%s", dir, namespace_id);
+		return plug_error_errno(err, -ENOMEM, "%s/%s", dir, namespace_id);
 	*ret = (struct net_cni_namespace){ .namespace_id = cni_string(o, "NamespaceID"),
 					   .container_id = cni_string(o, "ContainerID"),
 					   .host_id = cni_string(o, "HostUniqueID") };
-	ret->owned = net_take_ptr(o);
+	ret->owned = plug_take_ptr(o);
 	return 0;
 }
 
@@ -110,13 +110,13 @@ void net_cni_namespace_free(struct net_cni_namespace *ns)
 	*ns = (struct net_cni_namespace){ 0 };
 }
 
-int net_cni_namespace_remove(const char *dir, const char *namespace_id, struct net_error *err)
+int net_cni_namespace_remove(const char *dir, const char *namespace_id, struct plug_error *err)
 {
 	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (!*namespace_id || id_check(namespace_id) < 0)
 		return 0;
 	if ((at < 0 || unlinkat(at, namespace_id, 0) < 0) && errno != ENOENT)
-		return net_error_errno(err, -errno, "%s/%s", dir, namespace_id);
+		return plug_error_errno(err, -errno, "%s/%s", dir, namespace_id);
 	return 0;
 }

@@ -18,14 +18,14 @@ static const char **strings_of(struct json_object *array)
 	return strings;
 }
 
-static int interfaces_read(struct net_cni_result *result, struct net_error *err)
+static int interfaces_read(struct net_cni_result *result, struct plug_error *err)
 {
 	struct json_object *array = cni_get(result->json, "interfaces", json_type_array);
 	size_t n = array ? json_object_array_length(array) : 0;
 
 	result->interfaces = calloc(n + 1, sizeof(*result->interfaces));
 	if (!result->interfaces)
-		return net_error_errno(err, -ENOMEM, "cni");
+		return plug_error_errno(err, -ENOMEM, "cni");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_array_get_idx(array, i);
 		const char *sandbox = cni_string(o, "sandbox");
@@ -36,20 +36,20 @@ static int interfaces_read(struct net_cni_result *result, struct net_error *err)
 			.sandbox = sandbox && *sandbox ? sandbox : NULL,
 		};
 		if (!result->interfaces[i].name)
-			return net_error_set(err, -EBADMSG, "interfaces/%zu: name is missing", i);
+			return plug_error_set(err, -EBADMSG, "interfaces/%zu: name is missing", i);
 	}
 	result->interface_count = n;
 	return 0;
 }
 
-static int ips_read(struct net_cni_result *result, struct net_error *err)
+static int ips_read(struct net_cni_result *result, struct plug_error *err)
 {
 	struct json_object *array = cni_get(result->json, "ips", json_type_array);
 	size_t n = array ? json_object_array_length(array) : 0;
 
 	result->ips = calloc(n + 1, sizeof(*result->ips));
 	if (!result->ips)
-		return net_error_errno(err, -ENOMEM, "cni");
+		return plug_error_errno(err, -ENOMEM, "cni");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_array_get_idx(array, i);
 		struct json_object *index = cni_get(o, "interface", json_type_int);
@@ -59,9 +59,9 @@ static int ips_read(struct net_cni_result *result, struct net_error *err)
 						      .gateway = cni_string(o, "gateway"),
 						      .interface = at };
 		if (!result->ips[i].address)
-			return net_error_set(err, -EBADMSG, "ips/%zu: address is missing", i);
+			return plug_error_set(err, -EBADMSG, "ips/%zu: address is missing", i);
 		if (index && (at < 0 || (size_t)at >= result->interface_count))
-			return net_error_set(err, -EBADMSG, "ips/%zu: there is no interface %d", i, at);
+			return plug_error_set(err, -EBADMSG, "ips/%zu: there is no interface %d", i, at);
 	}
 	result->ip_count = n;
 	return 0;
@@ -80,14 +80,14 @@ void net_cni_result_free(struct net_cni_result *result)
 	free(result);
 }
 
-int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct net_error *err)
+int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct plug_error *err)
 {
 	struct net_cni_result *result = calloc(1, sizeof(*result));
 	struct json_object *dns = cni_get(json, "dns", json_type_object);
 	int r;
 
 	if (!result)
-		return net_error_errno(err, -ENOMEM, "cni");
+		return plug_error_errno(err, -ENOMEM, "cni");
 	result->json = json_object_get(json);
 	result->servers = strings_of(cni_get(dns, "nameservers", json_type_array));
 	result->search = strings_of(cni_get(dns, "search", json_type_array));
@@ -96,7 +96,7 @@ int cni_result_make(struct json_object *json, struct net_cni_result **ret, struc
 	if (result->domain && !*result->domain)
 		result->domain = NULL;
 	r = result->servers && result->search && result->options ? interfaces_read(result, err)
-								 : net_error_errno(err, -ENOMEM, "cni");
+								 : plug_error_errno(err, -ENOMEM, "cni");
 	if (r == 0)
 		r = ips_read(result, err);
 	if (r < 0) {

@@ -35,11 +35,11 @@ struct spawn {
 
 static void spawn_finish(struct spawn *s)
 {
-	for (size_t i = 0; i < NET_ELEMENTS(s->envp); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(s->envp); i++)
 		free(s->envp[i]);
-	net_closep(&s->in);
-	net_closep(&s->out);
-	net_closep(&s->err);
+	plug_closep(&s->in);
+	plug_closep(&s->out);
+	plug_closep(&s->err);
 }
 
 static int memory_file(const char *text)
@@ -50,7 +50,7 @@ static int memory_file(const char *text)
 	if (fd < 0)
 		return -errno;
 	if (text) {
-		r = net_write_all(fd, text, strlen(text));
+		r = plug_write_all(fd, text, strlen(text));
 		if (r < 0)
 			return r;
 		if (lseek(fd, 0, SEEK_SET) < 0)
@@ -58,7 +58,7 @@ static int memory_file(const char *text)
 	} else if (ftruncate(fd, CNI_TEXT_MAX) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) < 0) {
 		return -errno;
 	}
-	return net_take_fd(&fd);
+	return plug_take_fd(&fd);
 }
 
 __attribute__((format(printf, 3, 4))) static int env_add(struct spawn *s, size_t *n, const char *format,
@@ -81,13 +81,13 @@ __attribute__((format(printf, 3, 4))) static int env_add(struct spawn *s, size_t
 static int env_make(struct spawn *s, const struct cni_run *run)
 {
 	const char *const *dirs = run->paths->plugins ? run->paths->plugins : usual_plugins;
-	_cleanup_text_ struct net_text path = { 0 };
+	_cleanup_text_ struct plug_text path = { 0 };
 	const char *own = getenv("PATH");
 	size_t n = 0;
 	int r = 0;
 
 	for (size_t i = 0; dirs[i]; i++)
-		net_text_add(&path, "%s%s", i ? ":" : "", dirs[i]);
+		plug_text_add(&path, "%s%s", i ? ":" : "", dirs[i]);
 	if (path.failed)
 		return path.failed;
 	r = env_add(s, &n, "CNI_COMMAND=%s", run->command);
@@ -214,7 +214,7 @@ static int output_read(int fd, char **ret, size_t *ret_size)
 	if (n < 0)
 		return -errno;
 	text[n] = 0;
-	*ret = net_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	*ret_size = (size_t)n;
 	return 0;
 }
@@ -241,7 +241,7 @@ static void last_words(int fd, char words[WORDS + 3])
 }
 
 /* The plugin's own error, in its words (section "Error" of the specification). */
-static int verdict_own(const struct cni_run *run, struct json_object *said, struct net_error *err)
+static int verdict_own(const struct cni_run *run, struct json_object *said, struct plug_error *err)
 {
 	const char *msg = cni_string(said, "msg"), *details = cni_string(said, "details");
 	struct json_object *code = cni_get(said, "code", json_type_int);
@@ -249,13 +249,13 @@ static int verdict_own(const struct cni_run *run, struct json_object *said, stru
 
 	if (!msg || !code)
 		return 0;
-	return net_error_set(err, number == AGAIN ? -EAGAIN : -EIO, "cni %s: %s: %.200s%s%.160s (code %d)",
-			     run->network, run->type, msg, details && *details ? ": " : "",
-			     details ? details : "", number);
+	return plug_error_set(err, number == AGAIN ? -EAGAIN : -EIO, "cni %s: %s: %.200s%s%.160s (code %d)",
+			      run->network, run->type, msg, details && *details ? ": " : "",
+			      details ? details : "", number);
 }
 
 static int verdict(const struct cni_run *run, const struct spawn *s, const siginfo_t *info,
-		   struct json_object **ret, struct net_error *err)
+		   struct json_object **ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *said = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -264,45 +264,46 @@ static int verdict(const struct cni_run *run, const struct spawn *s, const sigin
 	int r = output_read(s->out, &text, &size);
 
 	if (r < 0)
-		return net_error_errno(err, r, "cni %s: %s", run->network, run->type);
+		return plug_error_errno(err, r, "cni %s: %s", run->network, run->type);
 	r = cni_parse(text, size, &said);
 	if (info->si_code == CLD_EXITED && info->si_status == 0) {
 		if (ret && r < 0)
-			return net_error_set(err, -EBADMSG, "cni %s: %s: %s gave no result", run->network,
-					     run->type, run->command);
+			return plug_error_set(err, -EBADMSG, "cni %s: %s: %s gave no result", run->network,
+					      run->type, run->command);
 		if (ret)
-			*ret = net_take_ptr(said);
+			*ret = plug_take_ptr(said);
 		return 0;
 	}
 	r = r == 0 ? verdict_own(run, said, err) : 0;
 	if (r < 0)
 		return r;
 	last_words(s->err, words);
-	return net_error_set(err, -EIO, "cni %s: %s: %s %s %d%s", run->network, run->type, run->command,
-			     info->si_code == CLD_EXITED ? "ended with status" : "was ended by signal",
-			     info->si_status, words);
+	return plug_error_set(err, -EIO, "cni %s: %s: %s %s %d%s", run->network, run->type, run->command,
+			      info->si_code == CLD_EXITED ? "ended with status" : "was ended by signal",
+			      info->si_status, words);
 }
 
-static int plugin_find(const struct cni_run *run, char **ret, struct net_error *err)
+static int plugin_find(const struct cni_run *run, char **ret, struct plug_error *err)
 {
 	const char *const *dirs = run->paths->plugins ? run->paths->plugins : usual_plugins;
-	_cleanup_text_ struct net_text looked = { 0 };
+	_cleanup_text_ struct plug_text looked = { 0 };
 
 	for (; *dirs; dirs++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", *dirs, run->type) < 0) {
 			path = NULL;
-			return net_error_errno(err, -ENOMEM, "cni %s", run->network);
+			return plug_error_errno(err, -ENOMEM, "cni %s", run->network);
 		}
 		if (access(path, X_OK) == 0) {
-			*ret = net_take_ptr(path);
+			*ret = plug_take_ptr(path);
 			return 0;
 		}
-		net_text_add(&looked, "%s%s", looked.len ? ", " : "", *dirs);
+		plug_text_add(&looked, "%s%s", looked.len ? ", " : "", *dirs);
 	}
-	return net_error_set(err, -ENOENT, "cni %s: there is no plugin %s in %.300s", run->network, run->type,
-			     looked.data ? looked.data : "no directory");
+	return plug_error_set(err, -ENOENT, "cni %s: there is no plugin %s in %.300s", run->network,
+			      run->type,
+			      looked.data ? looked.data : "no directory");
 }
 
 /* At 3 or above. */
@@ -318,7 +319,7 @@ static int file_above(int fd)
 	return above;
 }
 
-int cni_run(const struct cni_run *run, struct json_object **ret, struct net_error *err)
+int cni_run(const struct cni_run *run, struct json_object **ret, struct plug_error *err)
 {
 	_cleanup_(spawn_finish) struct spawn s = { .in = -1, .out = -1, .err = -1 };
 	_cleanup_free_ char *path = NULL;
@@ -338,13 +339,14 @@ int cni_run(const struct cni_run *run, struct json_object **ret, struct net_erro
 	if (r == 0)
 		r = spawn_start(&s, &pid, &pidfd);
 	if (r < 0)
-		return net_error_errno(err, r, "cni %s: %s", run->network, run->type);
+		return plug_error_errno(err, r, "cni %s: %s", run->network, run->type);
 	r = spawn_wait(pid, pidfd, run->limits, &info);
 	if (r == -ETIMEDOUT)
-		return net_error_set(err, r, "cni %s: %s: %s took longer than %u ms", run->network, run->type,
-				     run->command, timeout_ms(run->limits));
+		return plug_error_set(err, r, "cni %s: %s: %s took longer than %u ms", run->network,
+				      run->type,
+				      run->command, timeout_ms(run->limits));
 	if (r < 0)
-		return net_error_set(err, r, "cni %s: %s: %s was canceled", run->network, run->type,
-				     run->command);
+		return plug_error_set(err, r, "cni %s: %s: %s was canceled", run->network, run->type,
+				      run->command);
 	return verdict(run, &s, &info, ret, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dns/files.h"
-#include "base/util.h"
+#include "common/util.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -189,7 +189,7 @@ int net_resolv_servers(const char *text, bool loopback, char ***ret)
 		r = h.servers ? 0 : -ENOMEM;
 	}
 	if (r == 0)
-		*ret = net_take_ptr(h.servers);
+		*ret = plug_take_ptr(h.servers);
 	return r;
 }
 
@@ -214,7 +214,7 @@ static int file_read(const char *path, char **ret)
 	if (n < 0)
 		return -errno;
 	buffer[len] = 0;
-	*ret = net_take_ptr(buffer);
+	*ret = plug_take_ptr(buffer);
 	return 0;
 }
 
@@ -231,7 +231,7 @@ static int text_local(const char *text, bool *ret)
 	return r;
 }
 
-int net_resolv_read(const char *etc, const char *resolved, bool shares_host, struct net_text *ret)
+int net_resolv_read(const char *etc, const char *resolved, bool shares_host, struct plug_text *ret)
 {
 	_cleanup_free_ char *text = NULL, *other = NULL;
 	bool local = false, other_local = true;
@@ -244,7 +244,7 @@ int net_resolv_read(const char *etc, const char *resolved, bool shares_host, str
 		r = text_local(other, &other_local);
 	if (r < 0)
 		return r;
-	net_text_add(ret, "%s", other_local ? text : other);
+	plug_text_add(ret, "%s", other_local ? text : other);
 	return ret->failed;
 }
 
@@ -276,11 +276,11 @@ static int check_option(const char *text)
 }
 
 static int check_all(const char *const *texts, int (*check)(const char *), const char *what,
-		     const char *cause, struct net_error *err)
+		     const char *cause, struct plug_error *err)
 {
 	for (; texts && *texts; texts++) {
 		if (check(*texts) < 0)
-			return net_error_set(err, -EINVAL, "%s %.200s: %s", what, *texts, cause);
+			return plug_error_set(err, -EINVAL, "%s %.200s: %s", what, *texts, cause);
 	}
 	return 0;
 }
@@ -290,13 +290,13 @@ static int check_domain(const char *text)
 	return strcmp(text, ".") ? net_dns_check_name(text) : 0;
 }
 
-static int request_check(const struct net_resolv_request *q, struct net_error *err)
+static int request_check(const struct net_resolv_request *q, struct plug_error *err)
 {
 	const char *domain[] = { q->net_domain, NULL };
 	const char *const *servers[] = { q->servers, q->net_servers, q->resolver };
 	int r = check_all(domain, net_dns_check_name, "DNS domain", "not a domain name", err);
 
-	for (size_t i = 0; i < NET_ELEMENTS(servers) && r == 0; i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(servers) && r == 0; i++)
 		r = check_all(servers[i], net_dns_check_address, "DNS server", "not an address", err);
 	if (r == 0)
 		r = check_all(q->search, check_domain, "DNS search domain", "not a domain name", err);
@@ -318,7 +318,7 @@ static bool has(const char *const *texts, const char *text)
 	return false;
 }
 
-static void compose_search(const struct net_resolv_request *q, const struct host *h, struct net_text *ret)
+static void compose_search(const struct net_resolv_request *q, const struct host *h, struct plug_text *ret)
 {
 	const char *const *list = first_of(q->search, q->net_search, (const char *const *)h->search);
 	bool asked = q->search && *q->search;
@@ -328,16 +328,16 @@ static void compose_search(const struct net_resolv_request *q, const struct host
 	if (asked && !strcmp(list[0], ".") && !list[1])
 		return;
 	if (first)
-		net_text_add(ret, "%s%s", n++ ? " " : "search ", first);
+		plug_text_add(ret, "%s%s", n++ ? " " : "search ", first);
 	for (; *list; list++) {
 		if (strcmp(*list, ".") && !(first && !strcasecmp(first, *list)))
-			net_text_add(ret, "%s%s", n++ ? " " : "search ", *list);
+			plug_text_add(ret, "%s%s", n++ ? " " : "search ", *list);
 	}
 	if (n)
-		net_text_add(ret, "\n");
+		plug_text_add(ret, "\n");
 }
 
-static void compose_options(const struct net_resolv_request *q, const struct host *h, struct net_text *ret)
+static void compose_options(const struct net_resolv_request *q, const struct host *h, struct plug_text *ret)
 {
 	const char *const *list = first_of(q->options, q->net_options, (const char *const *)h->options);
 	bool deny = q->unqualified == NET_UNQUALIFIED_DENY && !has(list, "no-tld-query");
@@ -346,15 +346,15 @@ static void compose_options(const struct net_resolv_request *q, const struct hos
 	for (; *list; list++) {
 		if (q->unqualified == NET_UNQUALIFIED_ALLOW && !strcasecmp(*list, "no-tld-query"))
 			continue;
-		net_text_add(ret, "%s%s", n++ ? " " : "options ", *list);
+		plug_text_add(ret, "%s%s", n++ ? " " : "options ", *list);
 	}
 	if (deny)
-		net_text_add(ret, "%sno-tld-query", n++ ? " " : "options ");
+		plug_text_add(ret, "%sno-tld-query", n++ ? " " : "options ");
 	if (n)
-		net_text_add(ret, "\n");
+		plug_text_add(ret, "\n");
 }
 
-int net_resolv_compose(const struct net_resolv_request *q, struct net_text *ret, struct net_error *err)
+int net_resolv_compose(const struct net_resolv_request *q, struct plug_text *ret, struct plug_error *err)
 {
 	_cleanup_(host_finish) struct host h = { 0 };
 	const char *const *servers;
@@ -364,11 +364,11 @@ int net_resolv_compose(const struct net_resolv_request *q, struct net_text *ret,
 		return r;
 	r = q->host ? host_parse(q->host, q->shares_host, &h) : 0;
 	if (r < 0)
-		return net_error_errno(err, r, "resolv.conf");
+		return plug_error_errno(err, r, "resolv.conf");
 	servers = first_of(q->servers, q->net_servers, (const char *const *)h.servers);
 	for (servers = first_of(q->resolver, servers, NULL); *servers; servers++)
-		net_text_add(ret, "nameserver %s\n", *servers);
+		plug_text_add(ret, "nameserver %s\n", *servers);
 	compose_search(q, &h, ret);
 	compose_options(q, &h, ret);
-	return ret->failed ? net_error_errno(err, ret->failed, "resolv.conf") : 0;
+	return ret->failed ? plug_error_errno(err, ret->failed, "resolv.conf") : 0;
 }

@@ -6,8 +6,8 @@
 #ifndef NET_DNS_FILES_H
 #define NET_DNS_FILES_H
 
-#include "base/error.h"
-#include "base/text.h"
+#include "common/error.h"
+#include "common/text.h"
 
 #include <stdbool.h>
 
@@ -45,7 +45,8 @@ struct net_resolv_request {
  * Appends the file to ret.  -EINVAL: a server is no address, a domain no name, an option no word;
  * ret is then as before.  A file without servers is possible: libc then asks 127.0.0.1.
  */
-int net_resolv_compose(const struct net_resolv_request *request, struct net_text *ret, struct net_error *err);
+int net_resolv_compose(const struct net_resolv_request *request, struct plug_text *ret,
+		       struct plug_error *err);
 
 /*
  * Appends the text of the host's resolv.conf.  Where all its servers are on loopback (systemd-resolved's
@@ -53,7 +54,7 @@ int net_resolv_compose(const struct net_resolv_request *request, struct net_text
  * paths; NULL: /etc/resolv.conf, /run/systemd/resolve/resolv.conf.  A missing file is empty.  Reads
  * files: in a pool job, or where two small reads do no harm.  0, or a negative errno.
  */
-int net_resolv_read(const char *etc, const char *resolved, bool shares_host, struct net_text *ret);
+int net_resolv_read(const char *etc, const char *resolved, bool shares_host, struct plug_text *ret);
 
 /* The servers of a resolv.conf: an array of strings that the caller gives to net_strings_free(). */
 int net_resolv_servers(const char *text, bool loopback, char ***ret);
@@ -75,6 +76,6 @@ struct net_hosts_request {
 };
 
 /* Appends the file to ret.  -EINVAL with the entry's name and cause; ret is then as before. */
-int net_hosts_compose(const struct net_hosts_request *request, struct net_text *ret, struct net_error *err);
+int net_hosts_compose(const struct net_hosts_request *request, struct plug_text *ret, struct plug_error *err);
 
 #endif

@@ -3,7 +3,7 @@
  * What we do not know, others are asked.  Each try has a socket of its own, so that its source port is
  * the kernel's random choice, connected, so that nobody but the server is heard, and a random id.
  */
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/resolver_internal.h"
 
 #include <ldns/ldns.h>
@@ -64,7 +64,7 @@ static void pending_end(struct pending *p, uint8_t *data, size_t size)
 /* Nobody answered, or nobody would. */
 static void pending_fail(struct pending *p)
 {
-	uint8_t *data = net_take_ptr(p->worst);
+	uint8_t *data = plug_take_ptr(p->worst);
 	size_t size = p->worst_size;
 
 	if (!data &&
@@ -175,7 +175,7 @@ static void tcp_read_cb(void *arg, int fd, uint32_t events)
 	if (p->got < p->want || p->want < 2 + 12)
 		return;
 	memmove(p->in, p->in + 2, p->want - 2);
-	data = net_take_ptr(p->in);
+	data = plug_take_ptr(p->in);
 	p->in = malloc(2); /* for the next, should this one not be for us */
 	p->got = 0;
 	n = (ssize_t)p->want - 2;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/zone.h"
 
 #include <arpa/inet.h>

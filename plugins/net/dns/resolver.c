@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dns/resolver.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/files.h"
 #include "dns/resolver_internal.h"
 
@@ -57,7 +57,7 @@ bool resolver_same_host(const struct sockaddr_storage *a, const struct sockaddr_
 
 static void host_servers_read(struct net_resolver *r)
 {
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 	struct net_zone_server *servers;
 	char **names = NULL;
 	size_t n;
@@ -197,7 +197,7 @@ static int listener_socket(const struct network *n, const struct net_zone_server
 	    bind(fd, (const struct sockaddr *)&address->address, address->len) < 0 ||
 	    (kind == SOCK_STREAM && listen(fd, 16) < 0))
 		return -errno;
-	*ret = net_take_fd(&fd);
+	*ret = plug_take_fd(&fd);
 	return 0;
 }
 
@@ -250,7 +250,7 @@ static int listener_open(struct network *n, const struct network *old, struct li
 }
 
 static int network_listen(struct network *n, const struct network *old,
-			  const struct net_resolver_network *wanted, struct net_error *err)
+			  const struct net_resolver_network *wanted, struct plug_error *err)
 {
 	uint16_t port = wanted->port ? wanted->port : 53;
 	int r = 0;
@@ -260,14 +260,14 @@ static int network_listen(struct network *n, const struct network *old,
 		struct net_zone_server address;
 
 		if (n->listener_count == LISTENERS_MAX)
-			return net_error_set(err, -E2BIG, "network %s: more than %d addresses to listen on",
-					     n->id, LISTENERS_MAX);
+			return plug_error_set(err, -E2BIG, "network %s: more than %d addresses to listen on",
+					      n->id, LISTENERS_MAX);
 		if (net_zone_server_read(*text, port, &address) < 0)
-			return net_error_set(err, -EINVAL, "network %s: %.100s is not an address", n->id,
-					     *text);
+			return plug_error_set(err, -EINVAL, "network %s: %.100s is not an address", n->id,
+					      *text);
 		r = listener_open(n, old, &n->listeners[n->listener_count++], &address);
 		if (r < 0)
-			(void)net_error_errno(err, r, "network %s: DNS on %s port %u", n->id, *text, port);
+			(void)plug_error_errno(err, r, "network %s: DNS on %s port %u", n->id, *text, port);
 	}
 	return r;
 }
@@ -307,14 +307,14 @@ static char *lower(const char *text)
 
 /* All of a network but its sockets and members. */
 static int network_make(struct net_resolver *r, const struct net_resolver_network *wanted,
-			struct network **ret, struct net_error *err)
+			struct network **ret, struct plug_error *err)
 {
 	struct network *n = calloc(1, sizeof(*n));
 	const char *bad = NULL;
 	int e = -ENOMEM;
 
 	if (!n)
-		return net_error_errno(err, e, "network %s", wanted->id);
+		return plug_error_errno(err, e, "network %s", wanted->id);
 	n->resolver = r;
 	n->id = strdup(wanted->id);
 	n->device = wanted->device ? strdup(wanted->device) : NULL;
@@ -332,8 +332,8 @@ static int network_make(struct net_resolver *r, const struct net_resolver_networ
 	}
 	network_free(n);
 	if (bad)
-		return net_error_set(err, e, "network %s: %.100s is not an address", wanted->id, bad);
-	return net_error_errno(err, e, "network %s", wanted->id);
+		return plug_error_set(err, e, "network %s: %.100s is not an address", wanted->id, bad);
+	return plug_error_errno(err, e, "network %s", wanted->id);
 }
 
 /* The rest of what a network is, from new to old. */
@@ -355,7 +355,7 @@ static void network_replace(struct network *n, struct network *new)
 }
 
 int net_resolver_open(struct net_resolver *r, const struct net_resolver_network *wanted,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct network *old = network_find(r, wanted->id), *n = NULL;
 	int e = network_make(r, wanted, &n, err);
@@ -414,7 +414,7 @@ static int member_names(struct net_zone_member *m, const char *const *names)
 }
 
 int net_resolver_set(struct net_resolver *r, const char *network, const struct net_resolver_member *member,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	struct network *n = network_find(r, network);
 	struct net_zone_member *m;
@@ -422,10 +422,10 @@ int net_resolver_set(struct net_resolver *r, const char *network, const struct n
 	int e;
 
 	if (!n)
-		return net_error_set(err, -ENOENT, "network %s: no names are answered there", network);
+		return plug_error_set(err, -ENOENT, "network %s: no names are answered there", network);
 	m = calloc(1, sizeof(*m));
 	if (!m)
-		return net_error_errno(err, -ENOMEM, "endpoint %s", member->owner);
+		return plug_error_errno(err, -ENOMEM, "endpoint %s", member->owner);
 	m->owner = strdup(member->owner);
 	e = m->owner ? member_names(m, member->names) : -ENOMEM;
 	if (e == 0)
@@ -438,8 +438,8 @@ int net_resolver_set(struct net_resolver *r, const char *network, const struct n
 	}
 	net_zone_member_free(m);
 	if (bad)
-		return net_error_set(err, e, "endpoint %s: %.100s is not an address", member->owner, bad);
-	return net_error_errno(err, e, "endpoint %s", member->owner);
+		return plug_error_set(err, e, "endpoint %s: %.100s is not an address", member->owner, bad);
+	return plug_error_errno(err, e, "endpoint %s", member->owner);
 }
 
 void net_resolver_unset(struct net_resolver *r, const char *network, const char *owner)

@@ -11,7 +11,7 @@
 #ifndef NET_DNS_RESOLVER_H
 #define NET_DNS_RESOLVER_H
 
-#include "base/error.h"
+#include "common/error.h"
 #include "cowherd/plugin.h"
 
 #include <stddef.h>
@@ -61,13 +61,13 @@ void net_resolver_destroy(struct net_resolver *r);
  * was is as it was.
  */
 int net_resolver_open(struct net_resolver *r, const struct net_resolver_network *network,
-		      struct net_error *err);
+		      struct plug_error *err);
 /* Its questions under way are dropped.  Not open: nothing happens. */
 void net_resolver_close(struct net_resolver *r, const char *network);
 
 /* Adds a member, or replaces the one with this owner.  -ENOENT: no such network is open; -EINVAL, -ENOMEM. */
 int net_resolver_set(struct net_resolver *r, const char *network, const struct net_resolver_member *member,
-		     struct net_error *err);
+		     struct plug_error *err);
 /* Not there: nothing happens. */
 void net_resolver_unset(struct net_resolver *r, const char *network, const char *owner);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients that come by TCP (RFC 7766): a length of two bytes, a message, as often as they like. */
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/resolver_internal.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dns/zone.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "dns/files.h"
 
 #include <arpa/inet.h>
@@ -82,7 +82,7 @@ int net_zone_servers_read(const char *const *texts, struct net_zone_server **ret
 			*ret_bad = texts[i];
 		return -EINVAL;
 	}
-	*ret = net_take_ptr(servers);
+	*ret = plug_take_ptr(servers);
 	*ret_n = n;
 	return 0;
 }
@@ -102,7 +102,7 @@ int net_zone_addresses_read(const char *const *texts, struct net_zone_address **
 			*ret_bad = texts[i];
 		return -EINVAL;
 	}
-	*ret = net_take_ptr(addresses);
+	*ret = plug_take_ptr(addresses);
 	*ret_n = n;
 	return 0;
 }

@@ -13,7 +13,7 @@ static size_t addr_size(const struct net_addr *a)
 	return a->family == AF_INET ? 4 : 16;
 }
 
-static int index_of(struct net_rtnl *r, const char *link, int *ret, struct net_error *err)
+static int index_of(struct net_rtnl *r, const char *link, int *ret, struct plug_error *err)
 {
 	struct net_link_info info;
 	int result = net_link_find(r, link, &info, err);
@@ -24,7 +24,7 @@ static int index_of(struct net_rtnl *r, const char *link, int *ret, struct net_e
 }
 
 static int address(struct net_rtnl *r, uint16_t type, const char *link, const struct net_addr *addr,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE], text[NET_ADDR_TEXT];
 	struct nlmsghdr *m;
@@ -51,19 +51,19 @@ static int address(struct net_rtnl *r, uint16_t type, const char *link, const st
 	return net_rtnl_call(r, m, NULL, NULL, err, "address %s of %s", text, link);
 }
 
-int net_address_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, struct net_error *err)
+int net_address_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, struct plug_error *err)
 {
 	int result = address(r, RTM_NEWADDR, link, addr, err);
 
-	return result == -EEXIST ? net_error_none(err) : result;
+	return result == -EEXIST ? plug_error_none(err) : result;
 }
 
 int net_address_delete(struct net_rtnl *r, const char *link, const struct net_addr *addr,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	int result = address(r, RTM_DELADDR, link, addr, err);
 
-	return result == -EADDRNOTAVAIL || result == -ENODEV ? net_error_none(err) : result;
+	return result == -EADDRNOTAVAIL || result == -ENODEV ? plug_error_none(err) : result;
 }
 
 struct addresses {
@@ -91,7 +91,7 @@ static int addresses_read(void *arg, const struct nlmsghdr *m)
 }
 
 int net_address_list(struct net_rtnl *r, int (*cb)(void *arg, int index, const struct net_addr *addr),
-		     void *arg, struct net_error *err)
+		     void *arg, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_GETADDR, NLM_F_DUMP);
@@ -122,7 +122,7 @@ static void put_route(struct nlmsghdr *m, const struct net_kernel_route *route, 
 }
 
 static int route_call(struct net_rtnl *r, uint16_t type, const struct net_kernel_route *route,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE], to[NET_ADDR_TEXT], by[NET_ADDR_TEXT] = "";
 	struct nlmsghdr *m;
@@ -153,18 +153,18 @@ static int route_call(struct net_rtnl *r, uint16_t type, const struct net_kernel
 			     route->link ? " on " : "", route->link ? route->link : "");
 }
 
-int net_route_add(struct net_rtnl *r, const struct net_kernel_route *route, struct net_error *err)
+int net_route_add(struct net_rtnl *r, const struct net_kernel_route *route, struct plug_error *err)
 {
 	int result = route_call(r, RTM_NEWROUTE, route, err);
 
-	return result == -EEXIST ? net_error_none(err) : result;
+	return result == -EEXIST ? plug_error_none(err) : result;
 }
 
-int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, struct net_error *err)
+int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, struct plug_error *err)
 {
 	int result = route_call(r, RTM_DELROUTE, route, err);
 
-	return result == -ESRCH || result == -ENODEV ? net_error_none(err) : result;
+	return result == -ESRCH || result == -ENODEV ? plug_error_none(err) : result;
 }
 
 struct routes {
@@ -194,7 +194,7 @@ static int routes_read(void *arg, const struct nlmsghdr *m)
 }
 
 int net_route_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_addr *destination, int link),
-		   void *arg, struct net_error *err)
+		   void *arg, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_GETROUTE, NLM_F_DUMP);
@@ -205,7 +205,7 @@ int net_route_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_add
 }
 
 int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE], text[NET_ADDR_TEXT];
 	struct nlmsghdr *m;

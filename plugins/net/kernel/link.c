@@ -84,7 +84,7 @@ static void put_kind(struct nlmsghdr *m, const struct net_link *link)
 	mnl_attr_nest_end(m, nest);
 }
 
-int net_link_create(struct net_rtnl *r, const struct net_link *link, struct net_error *err)
+int net_link_create(struct net_rtnl *r, const struct net_link *link, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
@@ -92,8 +92,8 @@ int net_link_create(struct net_rtnl *r, const struct net_link *link, struct net_
 	int result;
 
 	if (!link->name || !*link->name || strlen(link->name) >= IFNAMSIZ)
-		return net_error_set(err, -EINVAL, "link %s: a name has 1 to %d bytes",
-				     link->name ? link->name : "", IFNAMSIZ - 1);
+		return plug_error_set(err, -EINVAL, "link %s: a name has 1 to %d bytes",
+				      link->name ? link->name : "", IFNAMSIZ - 1);
 	if (link->up)
 		info->ifi_flags = info->ifi_change = IFF_UP;
 	mnl_attr_put_strz(m, IFLA_IFNAME, link->name);
@@ -109,8 +109,8 @@ int net_link_create(struct net_rtnl *r, const struct net_link *link, struct net_
 	put_kind(m, link);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "link %s (%s)", link->name, kinds[link->kind]);
 	if (result == -EOPNOTSUPP)
-		return net_error_set(err, result, "link %s: this kernel has no %s links", link->name,
-				     kinds[link->kind]);
+		return plug_error_set(err, result, "link %s: this kernel has no %s links", link->name,
+				      kinds[link->kind]);
 	if (result == 0 && link->alias) {
 		result = net_link_set(r, link->name, &(struct net_link_change){ .alias = link->alias },
 				      err);
@@ -120,7 +120,7 @@ int net_link_create(struct net_rtnl *r, const struct net_link *link, struct net_
 	return result;
 }
 
-int net_link_delete(struct net_rtnl *r, const char *name, struct net_error *err)
+int net_link_delete(struct net_rtnl *r, const char *name, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_DELLINK, 0);
@@ -129,7 +129,7 @@ int net_link_delete(struct net_rtnl *r, const char *name, struct net_error *err)
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(m, IFLA_IFNAME, name);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
-	return result == -ENODEV ? net_error_none(err) : result;
+	return result == -ENODEV ? plug_error_none(err) : result;
 }
 
 static void read_info(struct net_link_info *info, const struct nlattr *nest)
@@ -192,7 +192,7 @@ static int found(void *arg, const struct nlmsghdr *m)
 	return 0;
 }
 
-int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *ret, struct net_error *err)
+int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *ret, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_GETLINK, 0);
@@ -201,7 +201,7 @@ int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *re
 
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	if (strlen(name) >= IFNAMSIZ)
-		return net_error_errno(err, -ENODEV, "link %s", name);
+		return plug_error_errno(err, -ENODEV, "link %s", name);
 	mnl_attr_put_strz(m, IFLA_IFNAME, name);
 	result = net_rtnl_call(r, m, found, &info, err, "link %s", name);
 	if (result == 0)
@@ -226,7 +226,7 @@ static int listed(void *arg, const struct nlmsghdr *m)
 }
 
 int net_link_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_link_info *link), void *arg,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_GETLINK, NLM_F_DUMP);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
-		 struct net_error *err)
+		 struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, 0);
@@ -46,7 +46,7 @@ int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_cha
 	return net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
 }
 
-int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct net_error *err)
+int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m;
@@ -69,7 +69,7 @@ int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isola
 }
 
 int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
-		 bool add, struct net_error *err)
+		 bool add, struct plug_error *err)
 {
 	static const uint8_t all[6] = { 0 };
 	char buffer[NET_RTNL_MESSAGE];
@@ -92,5 +92,5 @@ int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const
 	if (dst)
 		mnl_attr_put(m, NDA_DST, dst->family == AF_INET ? 4 : 16, dst->bytes);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "forwarding entry of %s", name);
-	return !add && result == -ENOENT ? net_error_none(err) : result;
+	return !add && result == -ENOENT ? plug_error_none(err) : result;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/netns.h"
 
-#include "base/util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,7 +82,7 @@ static void ports_free(void)
 		open("/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0)
-		(void)net_write_all(fd, "0", 1);
+		(void)plug_write_all(fd, "0", 1);
 }
 
 struct making {
@@ -104,17 +104,17 @@ static int make_inside(void *arg)
 	return m->fd < 0 ? -errno : 0;
 }
 
-static int file_make(const char *path, struct net_error *err)
+static int file_make(const char *path, struct plug_error *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
 
 	if (fd < 0)
-		return net_error_errno(err, -errno, "network namespace %s", path);
+		return plug_error_errno(err, -errno, "network namespace %s", path);
 	(void)close(fd);
 	return 0;
 }
 
-int net_ns_make(const char *path, int *ret_fd, struct net_error *err)
+int net_ns_make(const char *path, int *ret_fd, struct plug_error *err)
 {
 	struct making making = { .path = path, .fd = -1 };
 	struct call call = { .cb = make_inside, .arg = &making, .netns = -1 };
@@ -126,28 +126,28 @@ int net_ns_make(const char *path, int *ret_fd, struct net_error *err)
 	if (r < 0) {
 		(void)umount2(path, MNT_DETACH);
 		(void)unlink(path);
-		return net_error_errno(err, r, "network namespace %s", path);
+		return plug_error_errno(err, r, "network namespace %s", path);
 	}
 	if (ret_fd)
-		*ret_fd = net_take_fd(&making.fd);
+		*ret_fd = plug_take_fd(&making.fd);
 	else
 		(void)close(making.fd);
 	return 0;
 }
 
-int net_ns_open(const char *path, struct net_error *err)
+int net_ns_open(const char *path, struct plug_error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct statfs st;
 
 	if (fd < 0)
-		return net_error_errno(err, -errno, "network namespace %s", path);
+		return plug_error_errno(err, -errno, "network namespace %s", path);
 	if (fstatfs(fd, &st) < 0 || st.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
-		return net_error_set(err, -EINVAL, "%s: is not a network namespace", path);
-	return net_take_fd(&fd);
+		return plug_error_set(err, -EINVAL, "%s: is not a network namespace", path);
+	return plug_take_fd(&fd);
 }
 
-int net_ns_move(const char *from, const char *to, struct net_error *err)
+int net_ns_move(const char *from, const char *to, struct plug_error *err)
 {
 	int r = file_make(to, err);
 
@@ -155,20 +155,20 @@ int net_ns_move(const char *from, const char *to, struct net_error *err)
 		return r;
 	/* Beneath a shared mount nothing can be moved: bind once more, let go of the first. */
 	if (mount(from, to, NULL, MS_BIND, NULL) < 0) {
-		r = net_error_errno(err, -errno, "network namespace %s", to);
+		r = plug_error_errno(err, -errno, "network namespace %s", to);
 		(void)unlink(to);
 		return r;
 	}
 	return net_ns_delete(from, err);
 }
 
-int net_ns_delete(const char *path, struct net_error *err)
+int net_ns_delete(const char *path, struct plug_error *err)
 {
 	/* EINVAL: nothing is bound; the file may be there. */
 	if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL && errno != ENOENT)
-		return net_error_errno(err, -errno, "network namespace %s", path);
+		return plug_error_errno(err, -errno, "network namespace %s", path);
 	if (unlink(path) < 0 && errno != ENOENT)
-		return net_error_errno(err, -errno, "network namespace %s", path);
+		return plug_error_errno(err, -errno, "network namespace %s", path);
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 #ifndef NET_NETNS_H
 #define NET_NETNS_H
 
-#include "base/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,13 +19,13 @@ int net_ns_call(int netns, int (*cb)(void *arg), void *arg);
  * exists, made and bound.  On failure nothing is left.  ret_fd (may be NULL): a descriptor of it, the
  * caller's.  -EEXIST: there is a file.
  */
-int net_ns_make(const char *path, int *ret_fd, struct net_error *err);
+int net_ns_make(const char *path, int *ret_fd, struct plug_error *err);
 /* A descriptor of the namespace at path; -EINVAL: "PATH: is not a network namespace". */
-int net_ns_open(const char *path, struct net_error *err);
+int net_ns_open(const char *path, struct plug_error *err);
 /* Binds the file at `from` to `to` (made) and lets go of `from`: the namespace has moved. */
-int net_ns_move(const char *from, const char *to, struct net_error *err);
+int net_ns_move(const char *from, const char *to, struct plug_error *err);
 /* Unbinds and removes the file; the kernel ends the namespace once nobody is in it.  Gone is success. */
-int net_ns_delete(const char *path, struct net_error *err);
+int net_ns_delete(const char *path, struct plug_error *err);
 /* Whether something is bound there. */
 bool net_ns_is_bound(const char *path);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/rtnl.h"
 
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/netns.h"
 
 #include <errno.h>
@@ -38,17 +38,17 @@ static int socket_open(void *arg)
 	return 0;
 }
 
-int net_rtnl_open(int netns, struct net_rtnl **ret, struct net_error *err)
+int net_rtnl_open(int netns, struct net_rtnl **ret, struct plug_error *err)
 {
 	struct net_rtnl *rtnl = calloc(1, sizeof(*rtnl));
 	int r;
 
 	if (!rtnl)
-		return net_error_errno(err, -ENOMEM, "netlink");
+		return plug_error_errno(err, -ENOMEM, "netlink");
 	r = netns < 0 ? socket_open(&rtnl->socket) : net_ns_call(netns, socket_open, &rtnl->socket);
 	if (r < 0) {
 		free(rtnl);
-		return net_error_errno(err, r, "netlink socket");
+		return plug_error_errno(err, r, "netlink socket");
 	}
 	*ret = rtnl;
 	return 0;
@@ -146,7 +146,7 @@ static int read_answers(struct net_rtnl *r, uint32_t sequence, struct reading *r
 }
 
 int net_rtnl_call(struct net_rtnl *r, struct nlmsghdr *request, net_rtnl_cb cb, void *arg,
-		  struct net_error *err, const char *object, ...)
+		  struct plug_error *err, const char *object, ...)
 {
 	struct reading reading;
 	char what[320];
@@ -165,6 +165,6 @@ int net_rtnl_call(struct net_rtnl *r, struct nlmsghdr *request, net_rtnl_cb cb, 
 	va_start(args, object);
 	(void)vsnprintf(what, sizeof(what), object, args);
 	va_end(args);
-	return reading.why[0] ? net_error_errno(err, result, "%s: %s", what, reading.why) :
-				net_error_errno(err, result, "%s", what);
+	return reading.why[0] ? plug_error_errno(err, result, "%s: %s", what, reading.why) :
+				plug_error_errno(err, result, "%s", what);
 }

@@ -11,7 +11,7 @@
 #define NET_RTNL_H
 
 #include "base/addr.h"
-#include "base/error.h"
+#include "common/error.h"
 
 #include <libmnl/libmnl.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@
 struct net_rtnl;
 
 /* netns: a descriptor of a network namespace, borrowed; -1: the caller's own. */
-int net_rtnl_open(int netns, struct net_rtnl **ret, struct net_error *err);
+int net_rtnl_open(int netns, struct net_rtnl **ret, struct plug_error *err);
 void net_rtnl_close(struct net_rtnl *r); /* NULL is fine */
 
 static inline void net_rtnl_closep(struct net_rtnl **r)
@@ -55,7 +55,7 @@ struct nlmsghdr *net_rtnl_begin(void *buffer, uint16_t type, uint16_t flags);
  * may then see an object twice).  0, or the kernel's error or that of cb, with `object` in err.
  */
 int net_rtnl_call(struct net_rtnl *r, struct nlmsghdr *request, net_rtnl_cb cb, void *arg,
-		  struct net_error *err, const char *object, ...) __attribute__((format(printf, 6, 7)));
+		  struct plug_error *err, const char *object, ...) __attribute__((format(printf, 6, 7)));
 
 /* ---- links */
 
@@ -96,9 +96,9 @@ struct net_link {
 };
 
 /* -EOPNOTSUPP: this kernel has no such links, and err says which.  -EEXIST. */
-int net_link_create(struct net_rtnl *r, const struct net_link *link, struct net_error *err);
+int net_link_create(struct net_rtnl *r, const struct net_link *link, struct plug_error *err);
 /* Gone already is success. */
-int net_link_delete(struct net_rtnl *r, const char *name, struct net_error *err);
+int net_link_delete(struct net_rtnl *r, const char *name, struct plug_error *err);
 
 struct net_link_info {
 	int index, master, parent; /* 0: none */
@@ -108,10 +108,10 @@ struct net_link_info {
 	char alias[64];            /* "": none; cut where it is longer */
 };
 /* -ENODEV: "link NAME: No such device". */
-int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *ret, struct net_error *err);
+int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *ret, struct plug_error *err);
 /* Each link of the namespace: cb's negative errno ends it. */
 int net_link_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_link_info *link), void *arg,
-		  struct net_error *err);
+		  struct plug_error *err);
 
 /* What to change; zeroed members stay as they are. */
 struct net_link_change {
@@ -124,24 +124,25 @@ struct net_link_change {
 	const char *alias;
 };
 int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
-		 struct net_error *err);
+		 struct plug_error *err);
 
 /* A bridge port's: hairpin lets frames out where they came in; isolated ports see only others. */
-int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct net_error *err);
+int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct plug_error *err);
 /* A VXLAN's or bridge's forwarding entry: mac (NULL: all others) is behind the peer dst. */
 int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
-		 bool add, struct net_error *err);
+		 bool add, struct plug_error *err);
 
 /* ---- addresses, routes, neighbours */
 
 /* With its prefix length; IPv6 without duplicate detection, usable at once.  There already is success. */
-int net_address_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, struct net_error *err);
+int net_address_add(struct net_rtnl *r, const char *link, const struct net_addr *addr,
+		    struct plug_error *err);
 /* Not there is success. */
 int net_address_delete(struct net_rtnl *r, const char *link, const struct net_addr *addr,
-		       struct net_error *err);
+		       struct plug_error *err);
 /* Each address of the namespace, link-local ones too; index: of its link. */
 int net_address_list(struct net_rtnl *r, int (*cb)(void *arg, int index, const struct net_addr *addr),
-		     void *arg, struct net_error *err);
+		     void *arg, struct plug_error *err);
 
 struct net_kernel_route {
 	struct net_addr destination; /* with length 0: the default route; its family counts */
@@ -152,15 +153,15 @@ struct net_kernel_route {
 	bool onlink;                 /* next_hop need not lie in a subnet of the link */
 };
 /* There already is success. */
-int net_route_add(struct net_rtnl *r, const struct net_kernel_route *route, struct net_error *err);
+int net_route_add(struct net_rtnl *r, const struct net_kernel_route *route, struct plug_error *err);
 /* Not there is success. */
-int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, struct net_error *err);
+int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, struct plug_error *err);
 /* Destinations of the main table: what a new subnet must not overlap.  link: index. */
 int net_route_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_addr *destination, int link),
-		   void *arg, struct net_error *err);
+		   void *arg, struct plug_error *err);
 
 /* A neighbour that needs no asking for; replaces what is there. */
 int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
-		      struct net_error *err);
+		      struct plug_error *err);
 
 #endif

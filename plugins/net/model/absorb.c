@@ -33,7 +33,7 @@ static bool subnet_take(void *arg, struct net_policy *p)
 }
 
 int net_part_subnet_policies(struct json_object *list, bool hns, struct net_subnet *subnet,
-			     struct net_error *err)
+			     struct plug_error *err)
 {
 	int r = net_policies_parse(list, hns ? NET_POLICY_HNS : NET_POLICY_HCN, NET_POLICY_OF_SUBNET,
 				   &subnet->policies, &subnet->policy_count, err);
@@ -64,7 +64,7 @@ static bool network_take(void *arg, struct net_policy *p)
 	case NET_POLICY_ADAPTER:
 		if (n->adapter)
 			return false;
-		n->adapter = net_take_ptr(p->text);
+		n->adapter = plug_take_ptr(p->text);
 		return true;
 	default:
 		return false;
@@ -72,7 +72,7 @@ static bool network_take(void *arg, struct net_policy *p)
 }
 
 int net_part_network_policies(struct json_object *list, bool hns, struct net_network *n,
-			      struct net_error *err)
+			      struct plug_error *err)
 {
 	int r = net_policies_parse(list, hns ? NET_POLICY_HNS : NET_POLICY_HCN,
 				   NET_POLICY_OF_NETWORK, &n->policies, &n->policy_count, err);
@@ -111,7 +111,7 @@ static void others_add(struct json_object **list, const struct net_policy *polic
 		*list = NULL;
 		return;
 	}
-	for (size_t i = 0; i < net_json_length(others); i++)
+	for (size_t i = 0; i < plug_json_length(others); i++)
 		net_json_append(list, json_object_get(json_object_array_get_idx(others, i)));
 	json_object_put(others);
 }

@@ -35,7 +35,7 @@ int net_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *r
 		size += (size_t)n;
 	}
 	text[size] = 0;
-	*ret = net_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	*ret_size = size;
 	return 0;
 }
@@ -45,7 +45,7 @@ int net_file_write(int dirfd, const char *name, const char *text, bool durable)
 	static const char making[] = ".making";
 	_cleanup_close_ int fd = openat(
 		dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = fd < 0 ? -errno : net_write_all(fd, text, strlen(text));
+	int r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
 
 	if (r == 0 && durable && fsync(fd) < 0)
 		r = -errno;
@@ -93,7 +93,7 @@ static int directories_make(const char *path)
 	}
 }
 
-int net_store_directory(struct net_store *s, int place, const char *name, int *ret, struct net_error *err)
+int net_store_directory(struct net_store *s, int place, const char *name, int *ret, struct plug_error *err)
 {
 	int parent = name ? s->base[place] : AT_FDCWD, fd, r;
 	_cleanup_free_ char *path = NULL;
@@ -101,18 +101,18 @@ int net_store_directory(struct net_store *s, int place, const char *name, int *r
 	if (!name) {
 		if (asprintf(&path, "%s/net", s->dirs[place]) < 0) {
 			path = NULL;
-			return net_error_errno(err, -ENOMEM, "%s", s->dirs[place]);
+			return plug_error_errno(err, -ENOMEM, "%s", s->dirs[place]);
 		}
 		r = directories_make(path);
 		if (r < 0)
-			return net_error_errno(err, r, "%s", path);
+			return plug_error_errno(err, r, "%s", path);
 	} else if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST) {
-		return net_error_errno(err, -errno, "%s/net/%s", s->dirs[place], name);
+		return plug_error_errno(err, -errno, "%s/net/%s", s->dirs[place], name);
 	}
 	fd = openat(parent, name ? name : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return net_error_errno(err, -errno, "%s/net%s%s", s->dirs[place], name ? "/" : "",
-				       name ? name : "");
+		return plug_error_errno(err, -errno, "%s/net%s%s", s->dirs[place], name ? "/" : "",
+					name ? name : "");
 	*ret = fd;
 	return 0;
 }

@@ -8,19 +8,19 @@
 
 #define IPS_MAX 256
 
-static int ips_parse(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int ips_parse(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r = net_json_array(o, "IpConfigurations", &list, err);
-	size_t n = net_json_length(list);
+	size_t n = plug_json_length(list);
 
 	if (r < 0 || !n)
 		return r;
 	if (n > IPS_MAX)
-		return net_error_set(err, -E2BIG, "IpConfigurations: more than %d", IPS_MAX);
+		return plug_error_set(err, -E2BIG, "IpConfigurations: more than %d", IPS_MAX);
 	e->ips = calloc(n, sizeof(*e->ips));
 	if (!e->ips)
-		return net_error_errno(err, -ENOMEM, "IpConfigurations");
+		return plug_error_errno(err, -ENOMEM, "IpConfigurations");
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct json_object *one = json_object_array_get_idx(list, i);
 		struct net_addr *ip = &e->ips[e->ip_count];
@@ -55,7 +55,7 @@ static void gateways_find(struct net_endpoint *e)
 	e->route_count = kept;
 }
 
-static int own_parse(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int own_parse(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct json_object *own = NULL;
 	int r = net_json_object(o, "Cowherd", &own, err);
@@ -80,7 +80,7 @@ static int own_parse(struct json_object *o, struct net_endpoint *e, struct net_e
 	return r < 0 ? net_part_of(err, r, "Cowherd") : 0;
 }
 
-static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct json_object *dns = NULL, *policies = NULL;
 	int r = net_part_id(o, "ID", e->id, err);
@@ -112,10 +112,10 @@ static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct 
 	return r;
 }
 
-int net_hcn_endpoint_parse(struct json_object *o, struct net_endpoint **ret, struct net_error *err)
+int net_hcn_endpoint_parse(struct json_object *o, struct net_endpoint **ret, struct plug_error *err)
 {
 	struct net_endpoint *e = calloc(1, sizeof(*e));
-	int r = e ? endpoint_parse(o, e, err) : net_error_errno(err, -ENOMEM, "endpoint");
+	int r = e ? endpoint_parse(o, e, err) : plug_error_errno(err, -ENOMEM, "endpoint");
 
 	if (r < 0) {
 		net_endpoint_free(e);
@@ -125,7 +125,7 @@ int net_hcn_endpoint_parse(struct json_object *o, struct net_endpoint **ret, str
 	return 0;
 }
 
-int net_hcn_endpoint_check(struct json_object *o, struct net_error *err)
+int net_hcn_endpoint_check(struct json_object *o, struct plug_error *err)
 {
 	const char *namespace = NULL;
 	int r = net_json_string(o, "HostComputeNamespace", &namespace, err);
@@ -133,9 +133,9 @@ int net_hcn_endpoint_check(struct json_object *o, struct net_error *err)
 	if (r < 0)
 		return r;
 	if (namespace && *namespace)
-		return net_error_set(err, -EINVAL,
-				     "endpoint create error, endpoint json HostComputeNamespace is read only "
-				     "and should not be set");
+		return plug_error_set(err, -EINVAL,
+				      "endpoint create error, endpoint json HostComputeNamespace is read "
+				      "only and should not be set");
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static const char *const namespace_types[NET_NS_TYPE_COUNT] = {
 	[NET_NS_GUEST_DEFAULT] = "GuestDefault",
 };
 
-static int namespace_type(struct json_object *o, enum net_namespace_type *ret, struct net_error *err)
+static int namespace_type(struct json_object *o, enum net_namespace_type *ret, struct plug_error *err)
 {
 	const char *type = NULL;
 	int r = net_json_string(o, "Type", &type, err);
@@ -212,24 +212,24 @@ static int namespace_type(struct json_object *o, enum net_namespace_type *ret, s
 			*ret = (enum net_namespace_type)i;
 			return 0;
 		}
-	return net_error_set(err, -EINVAL,
-			     "Type: \"%.64s\" is not Host, HostDefault, Guest or GuestDefault", type);
+	return plug_error_set(err, -EINVAL,
+			      "Type: \"%.64s\" is not Host, HostDefault, Guest or GuestDefault", type);
 }
 
 int net_part_resources(struct json_object *o, const char *key, struct net_namespace *ns,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r = net_json_array(o, key, &list, err);
 
-	if (r == 0 && net_json_length(list) > 4096)
-		return net_error_set(err, -E2BIG, "%s: more than 4096", key);
-	for (size_t i = 0; r == 0 && i < net_json_length(list); i++)
+	if (r == 0 && plug_json_length(list) > 4096)
+		return plug_error_set(err, -E2BIG, "%s: more than 4096", key);
+	for (size_t i = 0; r == 0 && i < plug_json_length(list); i++)
 		r = net_part_resource(json_object_array_get_idx(list, i), ns, err);
 	return r < 0 ? net_part_of(err, r, key) : 0;
 }
 
-static int resource_type(struct json_object *o, bool *ret_container, struct net_error *err)
+static int resource_type(struct json_object *o, bool *ret_container, struct plug_error *err)
 {
 	const char *type = "";
 	int r = net_json_string(o, "Type", &type, err);
@@ -238,12 +238,12 @@ static int resource_type(struct json_object *o, bool *ret_container, struct net_
 		return r;
 	*ret_container = !strcasecmp(type, "Container");
 	if (!*ret_container && strcasecmp(type, "Endpoint") != 0)
-		return net_error_set(err, -EINVAL, "Type: \"%.64s\" is not Container or Endpoint", type);
+		return plug_error_set(err, -EINVAL, "Type: \"%.64s\" is not Container or Endpoint", type);
 	return 0;
 }
 
 /* {"Type": "Endpoint", "Data": {"ID": …}}; a container's id is no GUID here. */
-int net_part_resource(struct json_object *o, struct net_namespace *ns, struct net_error *err)
+int net_part_resource(struct json_object *o, struct net_namespace *ns, struct plug_error *err)
 {
 	struct json_object *data = NULL;
 	char guid[NET_ID_SIZE];
@@ -256,20 +256,20 @@ int net_part_resource(struct json_object *o, struct net_namespace *ns, struct ne
 	if (r < 0)
 		return r;
 	if (!*id || strlen(id) > NET_NAME_MAX)
-		return net_error_set(err, -EINVAL, "Data: ID: missing");
+		return plug_error_set(err, -EINVAL, "Data: ID: missing");
 	if (!container && net_id_parse(id, guid) < 0)
-		return net_error_set(err, -EINVAL, "Data: ID: \"%.64s\" is not a GUID", id);
+		return plug_error_set(err, -EINVAL, "Data: ID: \"%.64s\" is not a GUID", id);
 	r = net_namespace_add(ns, container, container ? id : guid);
 	if (r == -EEXIST)
-		return net_error_set(err, r, "Data: ID: %.64s is there twice", id);
-	return r < 0 ? net_error_errno(err, r, "Data") : 0;
+		return plug_error_set(err, r, "Data: ID: %.64s is there twice", id);
+	return r < 0 ? plug_error_errno(err, r, "Data") : 0;
 }
 
-int net_hcn_namespace_parse(struct json_object *o, struct net_namespace **ret, struct net_error *err)
+int net_hcn_namespace_parse(struct json_object *o, struct net_namespace **ret, struct plug_error *err)
 {
 	struct net_namespace *ns = calloc(1, sizeof(*ns));
 	struct json_object *own = NULL;
-	int r = ns ? net_part_id(o, "ID", ns->id, err) : net_error_errno(err, -ENOMEM, "namespace");
+	int r = ns ? net_part_id(o, "ID", ns->id, err) : plug_error_errno(err, -ENOMEM, "namespace");
 
 	if (r == 0)
 		r = net_part_u32(o, "NamespaceId", &ns->number, err);
@@ -282,7 +282,7 @@ int net_hcn_namespace_parse(struct json_object *o, struct net_namespace **ret, s
 	if (r == 0)
 		r = net_part_copy(own, "Path", &ns->path, err);
 	if (r == 0 && ns->path && *ns->path != '/')
-		r = net_error_set(err, -EINVAL, "Cowherd: Path: not absolute");
+		r = plug_error_set(err, -EINVAL, "Cowherd: Path: not absolute");
 	if (r == 0)
 		r = net_json_bool(own, "Durable", &ns->durable, err);
 	if (r < 0) {

@@ -7,14 +7,14 @@
 #include <strings.h>
 
 /* {"NextHop","DestinationPrefix","Metric"}; without a next hop it is on the link. */
-static int route_parse(struct json_object *o, struct net_route *route, struct net_error *err)
+static int route_parse(struct json_object *o, struct net_route *route, struct plug_error *err)
 {
 	const char *destination = "";
 	int r = net_json_string(o, "DestinationPrefix", &destination, err);
 
 	if (r == 0 && net_addr_parse_prefix(destination, &route->destination) < 0)
-		r = net_error_set(err, -EINVAL, "DestinationPrefix: \"%.64s\" is not a prefix",
-				  destination);
+		r = plug_error_set(err, -EINVAL, "DestinationPrefix: \"%.64s\" is not a prefix",
+				   destination);
 	if (r == 0)
 		r = net_part_addr(o, "NextHop", &route->next_hop, err);
 	if (r == 0)
@@ -22,24 +22,24 @@ static int route_parse(struct json_object *o, struct net_route *route, struct ne
 	if (r == 0)
 		r = net_json_bool(o, "NeedEncap", &route->encap, err);
 	if (r == 0 && route->next_hop.family && route->next_hop.family != route->destination.family)
-		r = net_error_set(err, -EINVAL, "NextHop: not of the family of %.64s", destination);
+		r = plug_error_set(err, -EINVAL, "NextHop: not of the family of %.64s", destination);
 	return r;
 }
 
 int net_part_routes(struct json_object *o, const char *key, struct net_route **ret, size_t *ret_count,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r = net_json_array(o, key, &list, err);
-	size_t n = net_json_length(list);
+	size_t n = plug_json_length(list);
 
 	if (r < 0 || !n)
 		return r;
 	if (n > 4096)
-		return net_error_set(err, -E2BIG, "%s: more than 4096", key);
+		return plug_error_set(err, -E2BIG, "%s: more than 4096", key);
 	*ret = calloc(n, sizeof(**ret));
 	if (!*ret)
-		return net_error_errno(err, -ENOMEM, "%s", key);
+		return plug_error_errno(err, -ENOMEM, "%s", key);
 	*ret_count = n;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = route_parse(json_object_array_get_idx(list, i), &(*ret)[i], err);
@@ -78,7 +78,7 @@ void net_print_gateway(struct json_object **list, const struct net_addr *gateway
 	net_json_append(list, net_print_route(&route, false));
 }
 
-int net_hcn_dns_parse(struct json_object *o, struct net_dns *ret, struct net_error *err)
+int net_hcn_dns_parse(struct json_object *o, struct net_dns *ret, struct plug_error *err)
 {
 	int r = net_part_copy(o, "Domain", &ret->domain, err);
 
@@ -130,7 +130,7 @@ static void gateway_find(struct net_subnet *subnet)
 	subnet->route_count = kept;
 }
 
-static int subnet_parse(struct json_object *o, struct net_network *n, struct net_error *err)
+static int subnet_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
 	struct net_subnet subnet = { 0 };
 	struct json_object *policies = NULL;
@@ -140,7 +140,7 @@ static int subnet_parse(struct json_object *o, struct net_network *n, struct net
 	if (r < 0 || !prefix || !*prefix)
 		return r;
 	if (net_addr_parse_prefix(prefix, &subnet.prefix) < 0)
-		return net_error_set(err, -EINVAL, "IpAddressPrefix: \"%.64s\" is not a prefix", prefix);
+		return plug_error_set(err, -EINVAL, "IpAddressPrefix: \"%.64s\" is not a prefix", prefix);
 	r = net_part_routes(o, "Routes", &subnet.routes, &subnet.route_count, err);
 	if (r == 0)
 		r = net_json_array(o, "Policies", &policies, err);
@@ -151,7 +151,7 @@ static int subnet_parse(struct json_object *o, struct net_network *n, struct net
 	if (r == 0 && range && *range &&
 	    (net_addr_parse_prefix(range, &subnet.range) < 0 ||
 	     !net_addr_contains(&subnet.prefix, &subnet.range)))
-		r = net_error_set(err, -EINVAL, "Range: \"%.64s\" is not a part of %.64s", range, prefix);
+		r = plug_error_set(err, -EINVAL, "Range: \"%.64s\" is not a part of %.64s", range, prefix);
 	if (r == 0) {
 		gateway_find(&subnet);
 		r = net_part_subnet_add(n, &subnet, err);
@@ -163,29 +163,29 @@ static int subnet_parse(struct json_object *o, struct net_network *n, struct net
 	return r;
 }
 
-static int ipams_parse(struct json_object *o, struct net_network *n, struct net_error *err)
+static int ipams_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
 	struct json_object *ipams = NULL;
 	int r = net_json_array(o, "Ipams", &ipams, err);
 
-	for (size_t i = 0; r == 0 && i < net_json_length(ipams); i++) {
+	for (size_t i = 0; r == 0 && i < plug_json_length(ipams); i++) {
 		struct json_object *ipam = json_object_array_get_idx(ipams, i), *subnets = NULL;
 		const char *type = "Static";
 
 		r = net_json_string(ipam, "Type", &type, err);
 		if (r == 0 && strcasecmp(type, "DHCP") && strcasecmp(type, "Static") && *type)
-			r = net_error_set(err, -EINVAL, "Type: \"%.64s\" is not Static or DHCP", type);
+			r = plug_error_set(err, -EINVAL, "Type: \"%.64s\" is not Static or DHCP", type);
 		n->dhcp = n->dhcp || (r == 0 && !strcasecmp(type, "DHCP"));
 		if (r == 0)
 			r = net_json_array(ipam, "Subnets", &subnets, err);
-		for (size_t k = 0; r == 0 && k < net_json_length(subnets); k++)
+		for (size_t k = 0; r == 0 && k < plug_json_length(subnets); k++)
 			r = subnet_parse(json_object_array_get_idx(subnets, k), n, err);
 	}
 	return r < 0 ? net_part_of(err, r, "Ipams") : 0;
 }
 
 /* What no service of Windows has. */
-static int own_parse(struct json_object *o, struct net_network *n, struct net_error *err)
+static int own_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
 	struct json_object *own = NULL;
 	uint64_t created = 0;
@@ -197,7 +197,7 @@ static int own_parse(struct json_object *o, struct net_network *n, struct net_er
 	if (r == 0)
 		r = net_part_u32(own, "Mtu", &n->mtu, err);
 	if (r == 0 && n->mtu && (n->mtu < 68 || n->mtu > 65535))
-		r = net_error_set(err, -EINVAL, "Mtu: %u is not from 68 to 65535", n->mtu);
+		r = plug_error_set(err, -EINVAL, "Mtu: %u is not from 68 to 65535", n->mtu);
 	if (r == 0)
 		r = net_part_copy(own, "Conflist", &n->conflist, err);
 	if (r == 0)
@@ -212,7 +212,7 @@ static int own_parse(struct json_object *o, struct net_network *n, struct net_er
 	return r < 0 ? net_part_of(err, r, "Cowherd") : 0;
 }
 
-int net_part_type(struct json_object *o, enum net_type *ret, struct net_error *err)
+int net_part_type(struct json_object *o, enum net_type *ret, struct plug_error *err)
 {
 	const char *type = NULL;
 	int r = net_json_string(o, "Type", &type, err);
@@ -220,18 +220,18 @@ int net_part_type(struct json_object *o, enum net_type *ret, struct net_error *e
 	if (r < 0 || !type || !*type)
 		return r;
 	if (net_type_parse(type, ret) < 0)
-		return net_error_set(err, -EINVAL,
-				     "Type: \"%.64s\" is not NAT, Transparent, L2Bridge, L2Tunnel, ICS, "
-				     "Private, Internal, Overlay or CNI",
-				     type);
+		return plug_error_set(err, -EINVAL,
+				      "Type: \"%.64s\" is not NAT, Transparent, L2Bridge, L2Tunnel, ICS, "
+				      "Private, Internal, Overlay or CNI",
+				      type);
 	return 0;
 }
 
-int net_hcn_network_parse(struct json_object *o, struct net_network **ret, struct net_error *err)
+int net_hcn_network_parse(struct json_object *o, struct net_network **ret, struct plug_error *err)
 {
 	struct net_network *n = calloc(1, sizeof(*n));
 	struct json_object *pool = NULL, *ranges = NULL, *dns = NULL, *policies = NULL;
-	int r = n ? net_part_id(o, "ID", n->id, err) : net_error_errno(err, -ENOMEM, "network");
+	int r = n ? net_part_id(o, "ID", n->id, err) : plug_error_errno(err, -ENOMEM, "network");
 
 	if (r == 0)
 		r = net_part_name(o, &n->name, err);
@@ -323,7 +323,7 @@ struct json_object *net_hcn_network_print(const struct net_network *n)
 }
 
 /* hcn/hcnnetwork.go, Create. */
-static int subnet_check(struct json_object *subnet, struct net_error *err)
+static int subnet_check(struct json_object *subnet, struct plug_error *err)
 {
 	struct json_object *routes = net_json_get(subnet, "Routes");
 	const char *prefix = NULL, *text;
@@ -332,7 +332,7 @@ static int subnet_check(struct json_object *subnet, struct net_error *err)
 
 	if (r < 0 || !prefix || !*prefix)
 		return r;
-	for (size_t i = 0; i < net_json_length(routes); i++) {
+	for (size_t i = 0; i < plug_json_length(routes); i++) {
 		struct json_object *route = json_object_array_get_idx(routes, i);
 
 		text = NULL;
@@ -340,28 +340,28 @@ static int subnet_check(struct json_object *subnet, struct net_error *err)
 		if (r < 0)
 			return r;
 		if (!text || !*text)
-			return net_error_set(err, -EINVAL,
-					     "network create error, subnet has address prefix but no gateway "
-					     "specified");
+			return plug_error_set(err, -EINVAL,
+					      "network create error, subnet has address prefix but no "
+					      "gateway specified");
 		text = "";
 		r = net_json_string(route, "DestinationPrefix", &text, err);
 		if (r < 0)
 			return r;
 		found = found || !strcmp(text, "0.0.0.0/0") || !strcmp(text, "::/0");
 	}
-	return found ? 0 : net_error_set(err, -EINVAL, "network create error, no default gateway");
+	return found ? 0 : plug_error_set(err, -EINVAL, "network create error, no default gateway");
 }
 
-int net_hcn_network_check(struct json_object *o, struct net_error *err)
+int net_hcn_network_check(struct json_object *o, struct plug_error *err)
 {
 	struct json_object *ipams = net_json_get(o, "Ipams");
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < net_json_length(ipams); i++) {
+	for (size_t i = 0; r == 0 && i < plug_json_length(ipams); i++) {
 		struct json_object *subnets =
 			net_json_get(json_object_array_get_idx(ipams, i), "Subnets");
 
-		for (size_t k = 0; r == 0 && k < net_json_length(subnets); k++)
+		for (size_t k = 0; r == 0 && k < plug_json_length(subnets); k++)
 			r = subnet_check(json_object_array_get_idx(subnets, k), err);
 	}
 	return r;

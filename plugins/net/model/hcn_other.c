@@ -8,7 +8,7 @@
 #include <strings.h>
 
 /* 6, 17, "TCP", "udp": HNS and HCN differ. */
-static int protocol_parse(struct json_object *o, uint8_t *ret, struct net_error *err)
+static int protocol_parse(struct json_object *o, uint8_t *ret, struct plug_error *err)
 {
 	struct json_object *v = net_json_get(o, "Protocol");
 	const char *text = json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
@@ -21,12 +21,12 @@ static int protocol_parse(struct json_object *o, uint8_t *ret, struct net_error 
 	else if (net_json_number(o, "Protocol", 255, &n, err) < 0)
 		return -EINVAL;
 	if (n != IPPROTO_TCP && n != IPPROTO_UDP)
-		return net_error_set(err, -EINVAL, "Protocol: not 6 (tcp) or 17 (udp)");
+		return plug_error_set(err, -EINVAL, "Protocol: not 6 (tcp) or 17 (udp)");
 	*ret = (uint8_t)n;
 	return 0;
 }
 
-static int port_parse(struct json_object *o, struct net_balancer_port *port, struct net_error *err)
+static int port_parse(struct json_object *o, struct net_balancer_port *port, struct plug_error *err)
 {
 	int r = protocol_parse(o, &port->protocol, err);
 
@@ -35,16 +35,16 @@ static int port_parse(struct json_object *o, struct net_balancer_port *port, str
 	if (r == 0)
 		r = net_part_u16(o, "ExternalPort", &port->external, err);
 	if (r == 0 && (!port->internal || !port->external))
-		r = net_error_set(err, -EINVAL, "%s: not a number from 1 to 65535",
-				  port->internal ? "ExternalPort" : "InternalPort");
+		r = plug_error_set(err, -EINVAL, "%s: not a number from 1 to 65535",
+				   port->internal ? "ExternalPort" : "InternalPort");
 	if (r == 0)
 		r = net_part_u32(o, "DistributionType", &port->distribution, err);
 	if (r == 0 && port->distribution > 2)
-		r = net_error_set(err, -EINVAL, "DistributionType: not 0, 1 or 2");
+		r = plug_error_set(err, -EINVAL, "DistributionType: not 0, 1 or 2");
 	return r ?: net_part_u32(o, "Flags", &port->flags, err);
 }
 
-int net_part_balancer_port(struct json_object *o, struct net_balancer *b, struct net_error *err)
+int net_part_balancer_port(struct json_object *o, struct net_balancer *b, struct plug_error *err)
 {
 	struct net_balancer_port port = { 0 }, *grown;
 	int r = port_parse(o, &port, err);
@@ -53,17 +53,17 @@ int net_part_balancer_port(struct json_object *o, struct net_balancer *b, struct
 		return r;
 	for (size_t i = 0; i < b->port_count; i++)
 		if (b->ports[i].protocol == port.protocol && b->ports[i].external == port.external)
-			return net_error_set(err, -EEXIST, "ExternalPort: %u is there twice",
-					     port.external);
+			return plug_error_set(err, -EEXIST, "ExternalPort: %u is there twice",
+					      port.external);
 	grown = reallocarray(b->ports, b->port_count + 1, sizeof(*grown));
 	if (!grown)
-		return net_error_errno(err, -ENOMEM, "PortMappings");
+		return plug_error_errno(err, -ENOMEM, "PortMappings");
 	b->ports = grown;
 	b->ports[b->port_count++] = port;
 	return 0;
 }
 
-int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b, struct net_error *err)
+int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b, struct plug_error *err)
 {
 	struct net_strv texts = { 0 };
 	int r = net_part_strings(o, key, &texts, err);
@@ -72,8 +72,8 @@ int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b
 		struct net_addr vip, *grown;
 
 		if (net_addr_parse(texts.items[i], &vip) < 0) {
-			r = net_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key,
-					  texts.items[i]);
+			r = plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key,
+					   texts.items[i]);
 			break;
 		}
 		for (size_t k = 0; k < b->vip_count && vip.family; k++)
@@ -83,7 +83,7 @@ int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b
 			continue;
 		grown = reallocarray(b->vips, b->vip_count + 1, sizeof(*grown));
 		if (!grown) {
-			r = net_error_errno(err, -ENOMEM, "%s", key);
+			r = plug_error_errno(err, -ENOMEM, "%s", key);
 			break;
 		}
 		b->vips = grown;
@@ -93,7 +93,7 @@ int net_part_vips(struct json_object *o, const char *key, struct net_balancer *b
 	return r;
 }
 
-static int balancer_parse(struct json_object *o, struct net_balancer *b, struct net_error *err)
+static int balancer_parse(struct json_object *o, struct net_balancer *b, struct plug_error *err)
 {
 	struct json_object *ports = NULL;
 	int r = net_part_id(o, "ID", b->id, err);
@@ -106,9 +106,9 @@ static int balancer_parse(struct json_object *o, struct net_balancer *b, struct 
 		r = net_part_vips(o, "FrontendVIPs", b, err);
 	if (r == 0)
 		r = net_json_array(o, "PortMappings", &ports, err);
-	if (r == 0 && net_json_length(ports) > 4096)
-		r = net_error_set(err, -E2BIG, "PortMappings: more than 4096");
-	for (size_t i = 0; r == 0 && i < net_json_length(ports); i++) {
+	if (r == 0 && plug_json_length(ports) > 4096)
+		r = plug_error_set(err, -E2BIG, "PortMappings: more than 4096");
+	for (size_t i = 0; r == 0 && i < plug_json_length(ports); i++) {
 		r = net_part_balancer_port(json_object_array_get_idx(ports, i), b, err);
 		if (r < 0)
 			(void)net_part_of(err, r, "PortMappings");
@@ -116,10 +116,10 @@ static int balancer_parse(struct json_object *o, struct net_balancer *b, struct 
 	return r ?: net_part_u32(o, "Flags", &b->flags, err);
 }
 
-int net_hcn_balancer_parse(struct json_object *o, struct net_balancer **ret, struct net_error *err)
+int net_hcn_balancer_parse(struct json_object *o, struct net_balancer **ret, struct plug_error *err)
 {
 	struct net_balancer *b = calloc(1, sizeof(*b));
-	int r = b ? balancer_parse(o, b, err) : net_error_errno(err, -ENOMEM, "load balancer");
+	int r = b ? balancer_parse(o, b, err) : plug_error_errno(err, -ENOMEM, "load balancer");
 
 	if (r < 0) {
 		net_balancer_free(b);
@@ -168,11 +168,11 @@ struct json_object *net_hcn_balancer_print(const struct net_balancer *b)
 	return o;
 }
 
-int net_hcn_sdn_route_parse(struct json_object *o, struct net_sdn_route **ret, struct net_error *err)
+int net_hcn_sdn_route_parse(struct json_object *o, struct net_sdn_route **ret, struct plug_error *err)
 {
 	struct net_sdn_route *route = calloc(1, sizeof(*route));
 	int r = route ? net_part_id(o, "ID", route->id, err)
-		      : net_error_errno(err, -ENOMEM, "SDN route");
+		      : plug_error_errno(err, -ENOMEM, "SDN route");
 
 	if (r == 0)
 		r = net_part_ids(o, "HostComputeEndpoints", &route->endpoints, err);

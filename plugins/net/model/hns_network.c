@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int dns_parse(struct json_object *o, struct net_dns *dns, struct net_error *err)
+static int dns_parse(struct json_object *o, struct net_dns *dns, struct plug_error *err)
 {
 	int r = net_part_commas(o, "DNSSuffix", &dns->search, err);
 
@@ -23,7 +23,7 @@ static void dns_print(struct json_object **o, const struct net_dns *dns)
 	net_json_add_string(o, "DNSDomain", dns->domain);
 }
 
-static int subnet_parse(struct json_object *o, struct net_network *n, struct net_error *err)
+static int subnet_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
 	struct net_subnet subnet = { 0 };
 	struct json_object *policies = NULL;
@@ -33,7 +33,7 @@ static int subnet_parse(struct json_object *o, struct net_network *n, struct net
 	if (r < 0 || !prefix || !*prefix)
 		return r;
 	if (net_addr_parse_prefix(prefix, &subnet.prefix) < 0)
-		return net_error_set(err, -EINVAL, "AddressPrefix: \"%.64s\" is not a prefix", prefix);
+		return plug_error_set(err, -EINVAL, "AddressPrefix: \"%.64s\" is not a prefix", prefix);
 	r = net_part_addr(o, "GatewayAddress", &subnet.gateway, err);
 	if (r == 0)
 		r = net_json_array(o, "Policies", &policies, err);
@@ -46,7 +46,7 @@ static int subnet_parse(struct json_object *o, struct net_network *n, struct net
 	return r;
 }
 
-static int network_parse(struct json_object *o, struct net_network *n, struct net_error *err)
+static int network_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
 	struct json_object *policies = NULL, *pools = NULL, *subnets = NULL;
 	int r = net_part_id(o, "ID", n->id, err);
@@ -67,7 +67,7 @@ static int network_parse(struct json_object *o, struct net_network *n, struct ne
 		r = net_json_array(o, "MacPools", &pools, err) ?: net_part_ranges(pools, n, err);
 	if (r == 0)
 		r = net_json_array(o, "Subnets", &subnets, err);
-	for (size_t i = 0; r == 0 && i < net_json_length(subnets); i++)
+	for (size_t i = 0; r == 0 && i < plug_json_length(subnets); i++)
 		r = subnet_parse(json_object_array_get_idx(subnets, i), n, err);
 	if (r == 0)
 		r = dns_parse(o, &n->dns, err);
@@ -76,10 +76,10 @@ static int network_parse(struct json_object *o, struct net_network *n, struct ne
 	return r ?: net_json_bool(o, "AutomaticDNS", &n->automatic_dns, err);
 }
 
-int net_hns_network_parse(struct json_object *o, struct net_network **ret, struct net_error *err)
+int net_hns_network_parse(struct json_object *o, struct net_network **ret, struct plug_error *err)
 {
 	struct net_network *n = calloc(1, sizeof(*n));
-	int r = n ? network_parse(o, n, err) : net_error_errno(err, -ENOMEM, "network");
+	int r = n ? network_parse(o, n, err) : plug_error_errno(err, -ENOMEM, "network");
 
 	if (r < 0) {
 		net_network_free(n);
@@ -117,7 +117,7 @@ struct json_object *net_hns_network_print(const struct net_network *n)
 }
 
 static int ip_parse(struct json_object *o, const char *key, const char *length, struct net_endpoint *e,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	struct net_addr ip = { 0 };
 	uint64_t len = 0;
@@ -126,7 +126,7 @@ static int ip_parse(struct json_object *o, const char *key, const char *length, 
 	if (r < 0 || !ip.family)
 		return r;
 	if (ip.family != (strstr(key, "v6") ? AF_INET6 : AF_INET))
-		return net_error_set(err, -EINVAL, "%s: of the other family", key);
+		return plug_error_set(err, -EINVAL, "%s: of the other family", key);
 	r = net_json_number(o, length, net_addr_bits(&ip), &len, err);
 	ip.prefix = len ? (uint8_t)len : net_addr_bits(&ip);
 	if (r == 0)
@@ -135,7 +135,7 @@ static int ip_parse(struct json_object *o, const char *key, const char *length, 
 }
 
 /* EncapOverhead is a member here and a policy there. */
-static int encap_parse(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int encap_parse(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_policy policy = { .kind = NET_POLICY_ENCAP };
 	uint64_t n = 0;
@@ -145,11 +145,11 @@ static int encap_parse(struct json_object *o, struct net_endpoint *e, struct net
 		return r;
 	policy.number = (uint32_t)n;
 	r = net_policies_add(&e->policies, &e->policy_count, &policy);
-	return r < 0 ? net_error_errno(err, r, "EncapOverhead") : 0;
+	return r < 0 ? plug_error_errno(err, r, "EncapOverhead") : 0;
 }
 
 /* What makes an endpoint what it is. */
-static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct json_object *policies = NULL;
 	int r = net_part_id(o, "ID", e->id, err);
@@ -162,7 +162,7 @@ static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct 
 		r = net_part_mac(o, "MacAddress", &e->mac, err);
 	e->ips = calloc(2, sizeof(*e->ips));
 	if (r == 0 && !e->ips)
-		r = net_error_errno(err, -ENOMEM, "endpoint");
+		r = plug_error_errno(err, -ENOMEM, "endpoint");
 	if (r == 0)
 		r = ip_parse(o, "IPAddress", "PrefixLength", e, err);
 	if (r == 0)
@@ -181,7 +181,7 @@ static int endpoint_parse(struct json_object *o, struct net_endpoint *e, struct 
 	return r ?: encap_parse(o, e, err);
 }
 
-static int endpoint_flags(struct json_object *o, struct net_endpoint *e, struct net_error *err)
+static int endpoint_flags(struct json_object *o, struct net_endpoint *e, struct plug_error *err)
 {
 	struct json_object *namespace = NULL;
 	bool remote = false;
@@ -201,10 +201,10 @@ static int endpoint_flags(struct json_object *o, struct net_endpoint *e, struct 
 	return r ?: net_part_strings(o, "SharedContainers", &e->containers, err);
 }
 
-int net_hns_endpoint_parse(struct json_object *o, struct net_endpoint **ret, struct net_error *err)
+int net_hns_endpoint_parse(struct json_object *o, struct net_endpoint **ret, struct plug_error *err)
 {
 	struct net_endpoint *e = calloc(1, sizeof(*e));
-	int r = e ? endpoint_parse(o, e, err) : net_error_errno(err, -ENOMEM, "endpoint");
+	int r = e ? endpoint_parse(o, e, err) : plug_error_errno(err, -ENOMEM, "endpoint");
 
 	if (r == 0)
 		r = endpoint_flags(o, e, err);

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
-int net_hns_namespace_parse(struct json_object *o, struct net_namespace **ret, struct net_error *err)
+int net_hns_namespace_parse(struct json_object *o, struct net_namespace **ret, struct plug_error *err)
 {
 	struct net_namespace *ns = calloc(1, sizeof(*ns));
 	bool host = false;
-	int r = ns ? net_part_id(o, "ID", ns->id, err) : net_error_errno(err, -ENOMEM, "namespace");
+	int r = ns ? net_part_id(o, "ID", ns->id, err) : plug_error_errno(err, -ENOMEM, "namespace");
 
 	if (r == 0)
 		r = net_json_bool(o, "IsDefault", &host, err);
@@ -44,7 +44,7 @@ struct json_object *net_hns_namespace_print(const struct net_namespace *ns)
 }
 
 /* {"Type":"ELB","SourceVIP","VIPs","ILB","IsDSR","Protocol","InternalPort","ExternalPort"} */
-static int elb_parse(struct json_object *o, struct net_balancer *b, struct net_error *err)
+static int elb_parse(struct json_object *o, struct net_balancer *b, struct plug_error *err)
 {
 	bool internal = false, direct = false;
 	int r = net_part_addr(o, "SourceVIP", &b->source_vip, err);
@@ -60,42 +60,42 @@ static int elb_parse(struct json_object *o, struct net_balancer *b, struct net_e
 }
 
 /* {"Type":"ROUTE","DestinationPrefix","NextHop","NeedEncap"}: HCN's members, too. */
-static int route_parse(struct json_object *policies, struct net_sdn_route *route, struct net_error *err)
+static int route_parse(struct json_object *policies, struct net_sdn_route *route, struct plug_error *err)
 {
 	struct json_object *o = json_object_new_object();
 	int r;
 
 	net_json_add(&o, "Policies", json_object_get(policies));
 	r = o ? net_part_routes(o, "Policies", &route->routes, &route->route_count, err)
-	      : net_error_errno(err, -ENOMEM, "Policies");
+	      : plug_error_errno(err, -ENOMEM, "Policies");
 	json_object_put(o);
 	return r;
 }
 
 /* All of one type, as the service demands; *ret_elb: which. */
-static int list_type(struct json_object *policies, bool *ret_elb, struct net_error *err)
+static int list_type(struct json_object *policies, bool *ret_elb, struct plug_error *err)
 {
-	size_t n = net_json_length(policies), elbs = 0;
+	size_t n = plug_json_length(policies), elbs = 0;
 	int r = 0;
 
 	if (!n || n > 4096)
-		return net_error_set(err, -EINVAL, "Policies: not from 1 to 4096");
+		return plug_error_set(err, -EINVAL, "Policies: not from 1 to 4096");
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const char *type = "";
 
 		r = net_json_string(json_object_array_get_idx(policies, i), "Type", &type, err);
 		if (r == 0 && strcasecmp(type, "ELB") && strcasecmp(type, "ROUTE"))
-			r = net_error_set(err, -EINVAL, "Type: \"%.64s\" is not ELB or ROUTE", type);
+			r = plug_error_set(err, -EINVAL, "Type: \"%.64s\" is not ELB or ROUTE", type);
 		elbs += r == 0 && !strcasecmp(type, "ELB");
 	}
 	if (r == 0 && elbs && elbs != n)
-		r = net_error_set(err, -EINVAL, "Policies: ELB and ROUTE do not go together");
+		r = plug_error_set(err, -EINVAL, "Policies: ELB and ROUTE do not go together");
 	*ret_elb = elbs > 0;
 	return r;
 }
 
 static int list_parse(struct json_object *o, bool elb, struct json_object *policies,
-		      struct net_balancer *b, struct net_sdn_route *route, struct net_error *err)
+		      struct net_balancer *b, struct net_sdn_route *route, struct plug_error *err)
 {
 	int r = net_part_id(o, "ID", elb ? b->id : route->id, err);
 
@@ -103,13 +103,13 @@ static int list_parse(struct json_object *o, bool elb, struct json_object *polic
 		r = net_part_ids(o, "References", elb ? &b->endpoints : &route->endpoints, err);
 	if (r == 0 && !elb)
 		return route_parse(policies, route, err);
-	for (size_t i = 0; r == 0 && i < net_json_length(policies); i++)
+	for (size_t i = 0; r == 0 && i < plug_json_length(policies); i++)
 		r = elb_parse(json_object_array_get_idx(policies, i), b, err);
 	return r;
 }
 
 int net_hns_list_parse(struct json_object *o, struct net_balancer **ret_balancer,
-		       struct net_sdn_route **ret_route, struct net_error *err)
+		       struct net_sdn_route **ret_route, struct plug_error *err)
 {
 	struct json_object *policies = NULL;
 	struct net_balancer *b = NULL;
@@ -121,7 +121,7 @@ int net_hns_list_parse(struct json_object *o, struct net_balancer **ret_balancer
 		b = elb ? calloc(1, sizeof(*b)) : NULL;
 		route = elb ? NULL : calloc(1, sizeof(*route));
 		r = b || route ? list_parse(o, elb, policies, b, route, err)
-			       : net_error_errno(err, -ENOMEM, "policy list");
+			       : plug_error_errno(err, -ENOMEM, "policy list");
 	}
 	if (r < 0) {
 		net_balancer_free(b);

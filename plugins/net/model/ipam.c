@@ -20,18 +20,18 @@ struct book {
 
 static void book_close(struct book *b)
 {
-	net_closep(&b->fds[STORE_RUN]);
-	net_closep(&b->fds[STORE_STATE]);
+	plug_closep(&b->fds[STORE_RUN]);
+	plug_closep(&b->fds[STORE_STATE]);
 }
 #define _cleanup_book_ __attribute__((cleanup(book_close)))
 
-static int book_error(const struct book *b, int place, int code, struct net_error *err)
+static int book_error(const struct book *b, int place, int code, struct plug_error *err)
 {
-	return net_error_errno(err, code, "%s/net/%s/%s", b->store->dirs[place],
-			       place == STORE_RUN ? "leases" : "reserved", b->network);
+	return plug_error_errno(err, code, "%s/net/%s/%s", b->store->dirs[place],
+				place == STORE_RUN ? "leases" : "reserved", b->network);
 }
 
-static int book_open(struct book *b, struct net_store *s, const char *network, struct net_error *err)
+static int book_open(struct book *b, struct net_store *s, const char *network, struct plug_error *err)
 {
 	*b = (struct book){ .store = s, .network = network, .fds = { -1, -1 } };
 	for (int place = 0; place < STORE_PLACES; place++) {
@@ -43,7 +43,7 @@ static int book_open(struct book *b, struct net_store *s, const char *network, s
 	return 0;
 }
 
-static int book_make(struct book *b, int place, struct net_error *err)
+static int book_make(struct book *b, int place, struct plug_error *err)
 {
 	int above = b->store->leases[place];
 
@@ -86,7 +86,7 @@ static int owner_read(const struct book *b, int place, const struct net_addr *ad
 }
 
 static int owner_write(struct book *b, int place, const struct net_addr *addr, const char *owner,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	char name[NET_ADDR_TEXT], text[OWNER_MAX + 2];
 	int r = book_make(b, place, err);
@@ -101,7 +101,7 @@ static int owner_write(struct book *b, int place, const struct net_addr *addr, c
 
 /* Who stands in the way of owner; 0: nobody; 1: it has the lease already; -EADDRINUSE. */
 static int owner_check(const struct book *b, const struct net_addr *addr, const char *owner,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	char other[OWNER_MAX + 1], text[NET_ADDR_TEXT];
 	int r = owner_read(b, STORE_STATE, addr, other);
@@ -110,12 +110,12 @@ static int owner_check(const struct book *b, const struct net_addr *addr, const 
 	if (r < 0)
 		return book_error(b, STORE_STATE, r, err);
 	if (r > 0 && strcmp(other, owner) != 0)
-		return net_error_set(err, -EADDRINUSE, "%s: reserved for %s", text, other);
+		return plug_error_set(err, -EADDRINUSE, "%s: reserved for %s", text, other);
 	r = owner_read(b, STORE_RUN, addr, other);
 	if (r < 0)
 		return book_error(b, STORE_RUN, r, err);
 	if (r > 0 && strcmp(other, owner) != 0)
-		return net_error_set(err, -EADDRINUSE, "%s: in use by %s", text, other);
+		return plug_error_set(err, -EADDRINUSE, "%s: in use by %s", text, other);
 	return r;
 }
 
@@ -266,9 +266,9 @@ static int gap_find(const struct book *b, const struct pool *pool, bool strict, 
 
 static int next_find(struct book *b, const struct net_network *n, size_t subnet,
 		     const struct pool *pool, const char *owner, struct net_addr *ret,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
-	struct net_error why = { 0 };
+	struct plug_error why = { 0 };
 	struct net_addr at;
 	int r = -EADDRINUSE;
 
@@ -285,11 +285,11 @@ static int next_find(struct book *b, const struct net_network *n, size_t subnet,
 		char text[NET_ADDR_TEXT];
 
 		net_addr_format_prefix(&n->subnets[subnet].prefix, text);
-		return net_error_set(err, r, "network %s: no address of %s is free",
-				     n->name ? n->name : n->id, text);
+		return plug_error_set(err, r, "network %s: no address of %s is free",
+				      n->name ? n->name : n->id, text);
 	}
 	if (r < 0)
-		return why.code == r ? net_error_set(err, r, "%s", why.text)
+		return why.code == r ? plug_error_set(err, r, "%s", why.text)
 				     : book_error(b, STORE_RUN, r, err);
 	*ret = at;
 	return 0;
@@ -297,7 +297,7 @@ static int next_find(struct book *b, const struct net_network *n, size_t subnet,
 
 static int take_locked(struct book *b, const struct net_network *n, size_t subnet,
 		       const struct net_addr *wanted, const char *owner, struct net_addr *ret,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct net_addr addr = { 0 };
 	struct pool pool;
@@ -325,7 +325,7 @@ static int take_locked(struct book *b, const struct net_network *n, size_t subne
 
 /* Of the subnet, and not one that is never given: its own, its broadcast, its gateway. */
 static int wanted_check(const struct net_network *n, size_t subnet, const struct net_addr *wanted,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT], prefix[NET_ADDR_TEXT];
 	struct net_subnet whole = { .prefix = n->subnets[subnet].prefix,
@@ -339,28 +339,28 @@ static int wanted_check(const struct net_network *n, size_t subnet, const struct
 	net_addr_format(&host, text);
 	net_addr_format_prefix(&whole.prefix, prefix);
 	if (net_addr_same(&host, &whole.gateway))
-		return net_error_set(err, -EINVAL, "%s: the gateway of %s", text, prefix);
-	return net_error_set(err, -EINVAL, "%s: not an address for a host of %s", text, prefix);
+		return plug_error_set(err, -EINVAL, "%s: the gateway of %s", text, prefix);
+	return plug_error_set(err, -EINVAL, "%s: not an address for a host of %s", text, prefix);
 }
 
-static int owner_valid(const char *owner, struct net_error *err)
+static int owner_valid(const char *owner, struct plug_error *err)
 {
 	size_t len = strlen(owner);
 
 	if (!len || len >= OWNER_MAX || strchr(owner, '\n'))
-		return net_error_set(err, -EINVAL, "%.64s: not an owner's name", owner);
+		return plug_error_set(err, -EINVAL, "%.64s: not an owner's name", owner);
 	return 0;
 }
 
 int net_ipam_take(struct net_store *s, const struct net_network *n, size_t subnet,
 		  const struct net_addr *wanted, const char *owner, struct net_addr *ret,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	_cleanup_book_ struct book b = { .fds = { -1, -1 } };
 	int r = owner_valid(owner, err);
 
 	if (r == 0 && subnet >= n->subnet_count)
-		r = net_error_set(err, -EINVAL, "network %s: has no subnet", n->name ? n->name : n->id);
+		r = plug_error_set(err, -EINVAL, "network %s: has no subnet", n->name ? n->name : n->id);
 	if (r == 0 && wanted)
 		r = wanted_check(n, subnet, wanted, err);
 	if (r == 0)
@@ -375,7 +375,7 @@ int net_ipam_take(struct net_store *s, const struct net_network *n, size_t subne
 }
 
 static int drop(struct net_store *s, int place, const char *network, const struct net_addr *addr,
-		const char *owner, struct net_error *err)
+		const char *owner, struct plug_error *err)
 {
 	_cleanup_book_ struct book b = { .fds = { -1, -1 } };
 	char other[OWNER_MAX + 1] = "", name[NET_ADDR_TEXT];
@@ -401,19 +401,19 @@ static int drop(struct net_store *s, int place, const char *network, const struc
 }
 
 int net_ipam_free(struct net_store *s, const char *network, const struct net_addr *addr,
-		  const char *owner, struct net_error *err)
+		  const char *owner, struct plug_error *err)
 {
 	return drop(s, STORE_RUN, network, addr, owner, err);
 }
 
 int net_ipam_unreserve(struct net_store *s, const char *network, const struct net_addr *addr,
-		       const char *owner, struct net_error *err)
+		       const char *owner, struct plug_error *err)
 {
 	return drop(s, STORE_STATE, network, addr, owner, err);
 }
 
 int net_ipam_reserve(struct net_store *s, const struct net_network *n, const struct net_addr *addr,
-		     const char *owner, struct net_error *err)
+		     const char *owner, struct plug_error *err)
 {
 	_cleanup_book_ struct book b = { .fds = { -1, -1 } };
 	struct net_addr host = net_addr_host(addr);
@@ -425,8 +425,8 @@ int net_ipam_reserve(struct net_store *s, const struct net_network *n, const str
 	while (subnet < n->subnet_count && !net_addr_contains(&n->subnets[subnet].prefix, &host))
 		subnet++;
 	if (r == 0 && subnet == n->subnet_count)
-		r = net_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
-				  n->name ? n->name : n->id);
+		r = plug_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
+				   n->name ? n->name : n->id);
 	if (r == 0)
 		r = wanted_check(n, subnet, &host, err);
 	if (r == 0)

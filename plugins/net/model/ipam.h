@@ -22,22 +22,22 @@
  */
 int net_ipam_take(struct net_store *s, const struct net_network *n, size_t subnet,
 		  const struct net_addr *wanted, const char *owner, struct net_addr *ret,
-		  struct net_error *err);
+		  struct plug_error *err);
 /* owner: NULL, or only if it is this one's.  Not leased is success. */
 int net_ipam_free(struct net_store *s, const char *network, const struct net_addr *addr,
-		  const char *owner, struct net_error *err);
+		  const char *owner, struct plug_error *err);
 /* Kept for owner across reboots (on disk on return); -EADDRINUSE: reserved or leased by another. */
 int net_ipam_reserve(struct net_store *s, const struct net_network *n, const struct net_addr *addr,
-		     const char *owner, struct net_error *err);
+		     const char *owner, struct plug_error *err);
 int net_ipam_unreserve(struct net_store *s, const char *network, const struct net_addr *addr,
-		       const char *owner, struct net_error *err);
+		       const char *owner, struct plug_error *err);
 /*
  * Frees every lease and reservation whose owner is not alive, and what is damaged.  alive is asked under the
  * store's lock, and may read from it.  *ret_freed (may be NULL): how many.
  */
 int net_ipam_reconcile(struct net_store *s,
 		       bool (*alive)(void *arg, const char *network, const char *owner), void *arg,
-		       size_t *ret_freed, struct net_error *err);
+		       size_t *ret_freed, struct plug_error *err);
 
 struct net_lease {
 	struct net_addr addr;
@@ -46,7 +46,7 @@ struct net_lease {
 };
 /* Ordered by address, both kinds: net_leases_free(). */
 int net_ipam_list(struct net_store *s, const char *network, struct net_lease **ret, size_t *ret_count,
-		  struct net_error *err);
+		  struct plug_error *err);
 void net_leases_free(struct net_lease *leases, size_t count);
 
 /*
@@ -55,6 +55,6 @@ void net_leases_free(struct net_lease *leases, size_t count);
  * -EADDRNOTAVAIL.
  */
 int net_ipam_subnet_choose(struct net_store *s, const struct net_addr *taken, size_t taken_count,
-			   struct net_subnet *ret, struct net_error *err);
+			   struct net_subnet *ret, struct plug_error *err);
 
 #endif

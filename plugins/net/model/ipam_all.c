@@ -19,7 +19,7 @@ static char *owner_of(int fd, const char *name)
 	    strlen(text) != size || text[size - 1] != '\n')
 		return NULL;
 	text[size - 1] = 0;
-	return net_take_ptr(text);
+	return plug_take_ptr(text);
 }
 
 struct sweep {
@@ -72,7 +72,7 @@ static int networks_sweep(struct net_store *s, int place, struct sweep *sweep)
 
 int net_ipam_reconcile(struct net_store *s,
 		       bool (*alive)(void *arg, const char *network, const char *owner), void *arg,
-		       size_t *ret_freed, struct net_error *err)
+		       size_t *ret_freed, struct plug_error *err)
 {
 	struct sweep sweep = { alive, arg, 0 };
 	int r = net_store_lock(s, err);
@@ -81,7 +81,7 @@ int net_ipam_reconcile(struct net_store *s,
 		return r;
 	r = networks_sweep(s, STORE_RUN, &sweep) ?: networks_sweep(s, STORE_STATE, &sweep);
 	if (r < 0)
-		(void)net_error_errno(err, r, "%s/net/leases", s->dirs[STORE_RUN]);
+		(void)plug_error_errno(err, r, "%s/net/leases", s->dirs[STORE_RUN]);
 	net_store_unlock(s);
 	if (r == 0 && ret_freed)
 		*ret_freed = sweep.freed;
@@ -167,7 +167,7 @@ static int lease_compare(const void *a, const void *b)
 }
 
 int net_ipam_list(struct net_store *s, const char *network, struct net_lease **ret, size_t *ret_count,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	struct net_lease *list = NULL;
 	size_t count = 0;
@@ -180,7 +180,7 @@ int net_ipam_list(struct net_store *s, const char *network, struct net_lease **r
 	net_store_unlock(s);
 	if (r < 0) {
 		net_leases_free(list, count);
-		return net_error_errno(err, r, "leases of %s", network);
+		return plug_error_errno(err, r, "leases of %s", network);
 	}
 	if (count)
 		qsort(list, count, sizeof(*list), lease_compare);
@@ -198,7 +198,7 @@ void net_leases_free(struct net_lease *leases, size_t count)
 
 /* Every subnet of the store's networks, after those of `taken`. */
 static int subnets_read(struct net_store *s, struct net_addr **list, size_t *count,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	struct net_entry *entries;
 	size_t n;
@@ -214,7 +214,7 @@ static int subnets_read(struct net_store *s, struct net_addr **list, size_t *cou
 		if (net_store_network(s, entries[i].id, &network, NULL) < 0)
 			continue;
 		grown = reallocarray(*list, *count + network->subnet_count + 1, sizeof(*grown));
-		r = grown ? 0 : net_error_errno(err, -ENOMEM, "subnets");
+		r = grown ? 0 : plug_error_errno(err, -ENOMEM, "subnets");
 		if (grown)
 			*list = grown;
 		for (size_t k = 0; r == 0 && k < network->subnet_count; k++)
@@ -235,7 +235,7 @@ static bool overlaps_any(const struct net_addr *p, const struct net_addr *list, 
 }
 
 int net_ipam_subnet_choose(struct net_store *s, const struct net_addr *taken, size_t taken_count,
-			   struct net_subnet *ret, struct net_error *err)
+			   struct net_subnet *ret, struct plug_error *err)
 {
 	struct net_addr *list = NULL;
 	size_t count = 0;
@@ -257,6 +257,6 @@ int net_ipam_subnet_choose(struct net_store *s, const struct net_addr *taken, si
 	}
 	free(list);
 	return r < 0 ? r
-		     : net_error_set(err, -EADDRNOTAVAIL,
-				     "subnets: 172.28.0.0/14 and 10.89.0.0/16 are all in use here");
+		     : plug_error_set(err, -EADDRNOTAVAIL,
+				      "subnets: 172.28.0.0/14 and 10.89.0.0/16 are all in use here");
 }

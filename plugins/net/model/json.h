@@ -1,49 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* JSON of strangers: bounded before it is parsed, read member by member; and JSON of ours, built. */
+/* JSON of strangers, read member by member; and JSON of ours, built. */
 #ifndef NET_MODEL_JSON_H
 #define NET_MODEL_JSON_H
 
-#include "base/error.h"
+#include "common/json.h"
 
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define NET_JSON_DEPTH 32
-#define NET_JSON_VALUES 65536 /* members and elements of one document */
-
-/* One whole document; what: its name in errors.  -EBADMSG: it is none; -E2BIG: too deep, too many. */
-int net_json_parse(const char *text, size_t size, const char *what, struct json_object **ret,
-		   struct net_error *err);
-static inline void net_json_putp(struct json_object **o)
-{
-	json_object_put(*o);
-}
-#define _cleanup_json_ __attribute__((cleanup(net_json_putp)))
-
-/* Compact; NULL: out of memory. */
-char *net_json_print(struct json_object *o);
-
 /*
  * A member of an object, or NULL: absent, null.  As both services (and Go) read names: where none is spelled
  * like this, whatever the case.
  */
 struct json_object *net_json_get(struct json_object *o, const char *key);
-size_t net_json_length(struct json_object *array); /* 0 for anything else */
 
 /*
  * Members that have to be of a type where they are there; absent leaves *ret alone.  -EINVAL with "KEY: not
  * a string" and the like.  Numbers: also as decimal strings, which some clients send.
  */
-int net_json_string(struct json_object *o, const char *key, const char **ret, struct net_error *err);
-int net_json_bool(struct json_object *o, const char *key, bool *ret, struct net_error *err);
+int net_json_string(struct json_object *o, const char *key, const char **ret, struct plug_error *err);
+int net_json_bool(struct json_object *o, const char *key, bool *ret, struct plug_error *err);
 int net_json_number(struct json_object *o, const char *key, uint64_t max, uint64_t *ret,
-		    struct net_error *err);
+		    struct plug_error *err);
 int net_json_array(struct json_object *o, const char *key, struct json_object **ret,
-		   struct net_error *err);
+		   struct plug_error *err);
 int net_json_object(struct json_object *o, const char *key, struct json_object **ret,
-		    struct net_error *err);
+		    struct plug_error *err);
 
 /*
  * Building: value changes owner.  Where memory is missing *o is put and becomes NULL, and so it stays:

@@ -14,9 +14,9 @@
  * "network NAME: cause".
  */
 int net_network_make(struct net_store *s, struct net_network *n, const struct net_addr *taken,
-		     size_t taken_count, struct net_error *err);
+		     size_t taken_count, struct plug_error *err);
 /* -EBUSY: "network NAME: is used by N endpoints". */
-int net_network_unmake(struct net_store *s, const struct net_network *n, struct net_error *err);
+int net_network_unmake(struct net_store *s, const struct net_network *n, struct plug_error *err);
 
 /* Whether networks of this type have a bridge of ours; an address of their own on the host. */
 bool net_type_has_bridge(enum net_type type);
@@ -29,11 +29,11 @@ bool net_type_is_routed(enum net_type type);
  * -EINVAL.
  */
 int net_endpoint_make(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
-		      struct net_error *err);
+		      struct plug_error *err);
 /* Gives back its addresses and removes it.  Gone already is success. */
-int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct net_error *err);
+int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct plug_error *err);
 
 /* At the start, and with nobody at work: leases and reservations of endpoints that are not there. */
-int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct net_error *err);
+int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct plug_error *err);
 
 #endif

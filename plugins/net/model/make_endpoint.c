@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/make.h"
-#include "base/util.h"
+#include "common/util.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static int ip_add(struct net_endpoint *e, const struct net_addr *ip)
 
 static int lease(struct net_store *s, const struct net_network *n, size_t subnet,
 		 const struct net_addr *wanted, const struct net_endpoint *e, struct net_addr *ret,
-		 struct net_error *err)
+		 struct plug_error *err)
 {
 	int r = net_ipam_take(s, n, subnet, wanted, e->id, ret, err);
 
@@ -50,7 +50,7 @@ static int lease(struct net_store *s, const struct net_network *n, size_t subnet
 
 /* The addresses that were asked for. */
 static int wanted_take(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
-		       size_t *taken, struct net_error *err)
+		       size_t *taken, struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT];
 	int r = 0;
@@ -64,8 +64,8 @@ static int wanted_take(struct net_store *s, const struct net_network *n, struct 
 		if (n->dhcp || n->type == NET_CNI)
 			continue;
 		if (!subnet_of(n, &ip, &subnet))
-			r = net_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
-					  n->name ? n->name : n->id);
+			r = plug_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
+					   n->name ? n->name : n->id);
 		else
 			r = lease(s, n, subnet, &ip, e, &e->ips[*taken], err);
 	}
@@ -74,7 +74,7 @@ static int wanted_take(struct net_store *s, const struct net_network *n, struct 
 
 /* One of this family, of the first subnet that has one. */
 static int family_take(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
-		       int family, struct net_error *err)
+		       int family, struct plug_error *err)
 {
 	int r = 0;
 
@@ -88,7 +88,7 @@ static int family_take(struct net_store *s, const struct net_network *n, struct 
 			continue; /* another subnet may have room */
 		if (r == 0 && ip_add(e, &ip) < 0) {
 			(void)net_ipam_free(s, n->id, &ip, e->id, NULL);
-			r = net_error_errno(err, -ENOMEM, "endpoint %s", name_of(e));
+			r = plug_error_errno(err, -ENOMEM, "endpoint %s", name_of(e));
 		}
 		return r;
 	}
@@ -127,7 +127,7 @@ static void ips_free(struct net_store *s, const struct net_endpoint *e, const st
 }
 
 /* Two endpoints whose ids begin alike would share a link. */
-static int link_check(struct net_store *s, const struct net_endpoint *e, struct net_error *err)
+static int link_check(struct net_store *s, const struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_endpoint *other = NULL;
 	char begins[9];
@@ -136,8 +136,8 @@ static int link_check(struct net_store *s, const struct net_endpoint *e, struct 
 	(void)snprintf(begins, sizeof(begins), "%.8s", e->id);
 	r = net_store_endpoint(s, begins, &other, NULL);
 	if (r == -ENOTUNIQ || (r == 0 && !strncmp(other->id, begins, 8) && strcmp(other->id, e->id) != 0))
-		r = net_error_set(err, -EEXIST, "endpoint %s: another one has the link %s already",
-				  name_of(e), e->host_link);
+		r = plug_error_set(err, -EEXIST, "endpoint %s: another one has the link %s already",
+				   name_of(e), e->host_link);
 	else if (r != -ENOMEM)
 		r = 0;
 	net_endpoint_free(other);
@@ -145,7 +145,7 @@ static int link_check(struct net_store *s, const struct net_endpoint *e, struct 
 }
 
 static int make_locked(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	size_t wanted = 0, asked = e->ip_count;
 	struct net_network *there = NULL;
@@ -180,12 +180,12 @@ static int make_locked(struct net_store *s, const struct net_network *n, struct 
 }
 
 int net_endpoint_make(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	int r = 0;
 
 	if (!*e->id && net_id_make(e->id) < 0)
-		r = net_error_errno(err, -EIO, "endpoint: id");
+		r = plug_error_errno(err, -EIO, "endpoint: id");
 	(void)snprintf(e->network, sizeof(e->network), "%s", n->id);
 	net_link_name("ve", e->id, e->host_link);
 	e->mac = net_endpoint_mac(n, e);
@@ -198,7 +198,7 @@ int net_endpoint_make(struct net_store *s, const struct net_network *n, struct n
 	return r;
 }
 
-int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct net_error *err)
+int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct plug_error *err)
 {
 	int r = net_store_lock(s, err);
 
@@ -228,7 +228,7 @@ static bool owner_alive(void *arg, const char *network, const char *owner)
 	return alive;
 }
 
-int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct net_error *err)
+int net_leases_reconcile(struct net_store *s, size_t *ret_freed, struct plug_error *err)
 {
 	return net_ipam_reconcile(s, owner_alive, s, ret_freed, err);
 }

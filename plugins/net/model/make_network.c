@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/make.h"
-#include "base/util.h"
+#include "common/util.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,39 +23,39 @@ bool net_type_is_routed(enum net_type type)
 	return type == NET_NAT || type == NET_ICS || type == NET_INTERNAL || type == NET_OVERLAY;
 }
 
-static int name_check(const struct net_network *n, struct net_error *err)
+static int name_check(const struct net_network *n, struct plug_error *err)
 {
 	static const char *const others[] = { "none", "host", "default" };
 
 	if (!n->name || !*n->name)
-		return net_error_set(err, -EINVAL, "network: Name: missing");
-	for (size_t i = 0; i < NET_ELEMENTS(others); i++)
+		return plug_error_set(err, -EINVAL, "network: Name: missing");
+	for (size_t i = 0; i < PLUG_ELEMENTS(others); i++)
 		if (!strcmp(n->name, others[i]))
-			return net_error_set(err, -EINVAL, "network %s: this name means something else",
-					     n->name);
+			return plug_error_set(err, -EINVAL, "network %s: this name means something else",
+					      n->name);
 	if (strpbrk(n->name, ":,"))
-		return net_error_set(err, -EINVAL, "network %s: \":\" and \",\" cannot be in its name",
-				     n->name);
+		return plug_error_set(err, -EINVAL, "network %s: \":\" and \",\" cannot be in its name",
+				      n->name);
 	return 0;
 }
 
-static int type_check(const struct net_network *n, struct net_error *err)
+static int type_check(const struct net_network *n, struct plug_error *err)
 {
 	bool adapter = n->type == NET_TRANSPARENT || n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL;
 
 	if (adapter && !n->adapter)
-		return net_error_set(err, -EINVAL, "network %s: type %s needs an adapter", n->name,
-				     net_type_name(n->type));
+		return plug_error_set(err, -EINVAL, "network %s: type %s needs an adapter", n->name,
+				      net_type_name(n->type));
 	if (n->adapter && strlen(n->adapter) >= NET_LINK_SIZE)
-		return net_error_set(err, -EINVAL, "network %s: \"%.64s\" is not an adapter's name",
-				     n->name, n->adapter);
+		return plug_error_set(err, -EINVAL, "network %s: \"%.64s\" is not an adapter's name",
+				      n->name, n->adapter);
 	if (n->type == NET_CNI && !n->conflist)
-		return net_error_set(err, -EINVAL, "network %s: type CNI needs a conflist", n->name);
+		return plug_error_set(err, -EINVAL, "network %s: type CNI needs a conflist", n->name);
 	if (n->type != NET_CNI && n->conflist)
-		return net_error_set(err, -EINVAL, "network %s: only type CNI has a conflist", n->name);
+		return plug_error_set(err, -EINVAL, "network %s: only type CNI has a conflist", n->name);
 	if (n->vlan > 4094)
-		return net_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
-				     n->vlan);
+		return plug_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
+				      n->vlan);
 	return 0;
 }
 
@@ -71,7 +71,7 @@ static void gateway_fill(struct net_subnet *subnet)
 }
 
 static int subnet_check(const struct net_network *n, const struct net_subnet *subnet,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT];
 	struct net_addr first = net_addr_network(&subnet->prefix);
@@ -79,21 +79,21 @@ static int subnet_check(const struct net_network *n, const struct net_subnet *su
 	net_addr_format_prefix(&subnet->prefix, text);
 	if (net_addr_is_loopback(&first) || !subnet->prefix.prefix || first.bytes[0] >= 0xff ||
 	    (first.family == AF_INET && first.bytes[0] >= 224))
-		return net_error_set(err, -EINVAL, "network %s: %s cannot be a subnet", n->name, text);
+		return plug_error_set(err, -EINVAL, "network %s: %s cannot be a subnet", n->name, text);
 	if (net_addr_bits(&first) - subnet->prefix.prefix < 2 && net_type_is_routed(n->type))
-		return net_error_set(err, -EINVAL, "network %s: %s has no room for a gateway and a host",
-				     n->name, text);
+		return plug_error_set(err, -EINVAL, "network %s: %s has no room for a gateway and a host",
+				      n->name, text);
 	if (subnet->vlan > 4094)
-		return net_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
-				     subnet->vlan);
+		return plug_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
+				      subnet->vlan);
 	if (subnet->vsid > VSID_MAX)
-		return net_error_set(err, -EINVAL, "network %s: VSID %u is not from 1 to %u", n->name,
-				     subnet->vsid, VSID_MAX);
+		return plug_error_set(err, -EINVAL, "network %s: VSID %u is not from 1 to %u", n->name,
+				      subnet->vsid, VSID_MAX);
 	return 0;
 }
 
 static int subnets_fill(struct net_store *s, struct net_network *n, const struct net_addr *taken,
-			size_t taken_count, struct net_error *err)
+			size_t taken_count, struct plug_error *err)
 {
 	bool has = net_type_is_routed(n->type) || n->type == NET_PRIVATE;
 	int r = 0;
@@ -102,7 +102,7 @@ static int subnets_fill(struct net_store *s, struct net_network *n, const struct
 		struct net_subnet *one = malloc(sizeof(*one));
 
 		if (!one)
-			return net_error_errno(err, -ENOMEM, "network %s", n->name);
+			return plug_error_errno(err, -ENOMEM, "network %s", n->name);
 		r = net_ipam_subnet_choose(s, taken, taken_count, one, err);
 		if (r < 0) {
 			free(one);
@@ -124,27 +124,27 @@ static int subnets_fill(struct net_store *s, struct net_network *n, const struct
 
 /* Two networks that the host routes to cannot share addresses, and no two a bridge. */
 static int other_check(const struct net_network *n, const struct net_network *other,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT];
 
 	if (*n->bridge && !strcmp(n->bridge, other->bridge))
-		return net_error_set(err, -EEXIST, "network %s: network %s has the link %s already",
-				     n->name, name_of(other), n->bridge);
+		return plug_error_set(err, -EEXIST, "network %s: network %s has the link %s already",
+				      n->name, name_of(other), n->bridge);
 	if (!net_type_is_routed(n->type) || !net_type_is_routed(other->type))
 		return 0;
 	for (size_t i = 0; i < n->subnet_count; i++)
 		for (size_t k = 0; k < other->subnet_count; k++)
 			if (net_addr_overlaps(&n->subnets[i].prefix, &other->subnets[k].prefix)) {
 				net_addr_format_prefix(&n->subnets[i].prefix, text);
-				return net_error_set(err, -EEXIST,
-						     "network %s: subnet %s overlaps one of network %s",
-						     n->name, text, name_of(other));
+				return plug_error_set(err, -EEXIST,
+						      "network %s: subnet %s overlaps one of network %s",
+						      n->name, text, name_of(other));
 			}
 	return 0;
 }
 
-static int others_check(struct net_store *s, const struct net_network *n, struct net_error *err)
+static int others_check(struct net_store *s, const struct net_network *n, struct plug_error *err)
 {
 	struct net_entry *entries;
 	size_t count;
@@ -165,12 +165,12 @@ static int others_check(struct net_store *s, const struct net_network *n, struct
 }
 
 int net_network_make(struct net_store *s, struct net_network *n, const struct net_addr *taken,
-		     size_t taken_count, struct net_error *err)
+		     size_t taken_count, struct plug_error *err)
 {
 	int r = name_check(n, err) ?: type_check(n, err);
 
 	if (r == 0 && !*n->id && net_id_make(n->id) < 0)
-		r = net_error_errno(err, -EIO, "network %s: id", n->name);
+		r = plug_error_errno(err, -EIO, "network %s: id", n->name);
 	if (r < 0)
 		return r;
 	if (!*n->bridge && net_type_has_bridge(n->type))
@@ -189,7 +189,7 @@ int net_network_make(struct net_store *s, struct net_network *n, const struct ne
 	return r;
 }
 
-int net_network_unmake(struct net_store *s, const struct net_network *n, struct net_error *err)
+int net_network_unmake(struct net_store *s, const struct net_network *n, struct plug_error *err)
 {
 	struct net_entry *entries;
 	size_t count = 0;
@@ -200,8 +200,8 @@ int net_network_unmake(struct net_store *s, const struct net_network *n, struct 
 	r = net_store_list(s, NET_ENDPOINTS, n->id, &entries, &count, err);
 	if (r == 0) {
 		net_entries_free(entries, count);
-		r = count ? net_error_set(err, -EBUSY, "network %s: is used by %zu endpoint%s", name_of(n),
-					  count, count == 1 ? "" : "s")
+		r = count ? plug_error_set(err, -EBUSY, "network %s: is used by %zu endpoint%s", name_of(n),
+					   count, count == 1 ? "" : "s")
 			  : net_store_remove(s, NET_NETWORKS, n->id, err);
 	}
 	net_store_unlock(s);

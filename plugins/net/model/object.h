@@ -10,7 +10,7 @@
 #define NET_MODEL_OBJECT_H
 
 #include "model/addr.h"
-#include "base/error.h"
+#include "common/error.h"
 
 #define NET_ID_SIZE 37   /* a GUID in lower case, and NUL; "": none */
 #define NET_LINK_SIZE 16 /* IFNAMSIZ */

@@ -7,18 +7,18 @@
 #include <string.h>
 
 /* What a record's parser says is about the record. */
-static int damaged(struct net_error *err, int code, const char *ref)
+static int damaged(struct plug_error *err, int code, const char *ref)
 {
 	char text[sizeof(err->text)];
 
 	if (!err || code == -ENOMEM)
 		return code;
 	(void)snprintf(text, sizeof(text), "%s", err->text);
-	return net_error_set(err, -EUCLEAN, "%.100s: its record is damaged: %.300s", ref, text);
+	return plug_error_set(err, -EUCLEAN, "%.100s: its record is damaged: %.300s", ref, text);
 }
 
 #define STORE_GET(function, type, kind, parse)                                                     \
-	int function(struct net_store *s, const char *ref, struct type **ret, struct net_error *err) \
+	int function(struct net_store *s, const char *ref, struct type **ret, struct plug_error *err) \
 	{                                                                                          \
 		_cleanup_json_ struct json_object *o = NULL;                                       \
 		int r = net_store_read(s, kind, ref, &o, err);                                     \
@@ -38,20 +38,20 @@ STORE_GET(net_store_sdn_route, net_sdn_route, NET_SDN_ROUTES, net_hcn_sdn_route_
 /* o changes owner. */
 static int put(struct net_store *s, enum net_kind kind, const char *id, const char *name,
 	       const char *network, bool durable, struct json_object *o, enum net_put how,
-	       struct net_error *err)
+	       struct plug_error *err)
 {
 	struct net_entry entry = { .durable = durable };
 	char whole[NET_ID_SIZE];
 	int r;
 
 	if (net_id_parse(id, whole) < 0)
-		r = net_error_set(err, -EINVAL, "%.64s: not a GUID", id);
+		r = plug_error_set(err, -EINVAL, "%.64s: not a GUID", id);
 	else {
 		(void)snprintf(entry.id, sizeof(entry.id), "%s", whole);
 		(void)snprintf(entry.network, sizeof(entry.network), "%s", network);
 		if (name)
 			entry.name = strdup(name);
-		r = name && !entry.name ? net_error_errno(err, -ENOMEM, "%s", id)
+		r = name && !entry.name ? plug_error_errno(err, -ENOMEM, "%s", id)
 					: net_store_write(s, kind, &entry, o, how, err);
 		free(entry.name);
 	}
@@ -60,7 +60,7 @@ static int put(struct net_store *s, enum net_kind kind, const char *id, const ch
 }
 
 int net_store_put_network(struct net_store *s, const struct net_network *n, enum net_put how,
-			  struct net_error *err)
+			  struct plug_error *err)
 {
 	return put(s, NET_NETWORKS, n->id, n->name, "",
 		   !n->configured && !(n->flags & NET_FLAG_NON_PERSISTENT), net_hcn_network_print(n), how,
@@ -68,27 +68,27 @@ int net_store_put_network(struct net_store *s, const struct net_network *n, enum
 }
 
 int net_store_put_endpoint(struct net_store *s, const struct net_endpoint *e, enum net_put how,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	return put(s, NET_ENDPOINTS, e->id, e->name, e->network, e->durable, net_hcn_endpoint_print(e),
 		   how, err);
 }
 
 int net_store_put_namespace(struct net_store *s, const struct net_namespace *ns, enum net_put how,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	return put(s, NET_NAMESPACES, ns->id, NULL, "", ns->durable, net_hcn_namespace_print(ns), how,
 		   err);
 }
 
 int net_store_put_balancer(struct net_store *s, const struct net_balancer *b, enum net_put how,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	return put(s, NET_BALANCERS, b->id, NULL, "", true, net_hcn_balancer_print(b), how, err);
 }
 
 int net_store_put_sdn_route(struct net_store *s, const struct net_sdn_route *r, enum net_put how,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	return put(s, NET_SDN_ROUTES, r->id, NULL, "", true, net_hcn_sdn_route_print(r), how, err);
 }

@@ -9,22 +9,22 @@
 #define LIST_MAX 4096 /* of anything in an object */
 #define TEXT_MAX 4096
 
-int net_part_of(struct net_error *err, int code, const char *kind)
+int net_part_of(struct plug_error *err, int code, const char *kind)
 {
 	char text[sizeof(err->text)];
 
 	if (!err)
 		return code;
 	(void)snprintf(text, sizeof(text), "%s", err->text);
-	return net_error_set(err, code, "%s: %.440s", kind, text);
+	return plug_error_set(err, code, "%s: %.440s", kind, text);
 }
 
-static int missing(struct net_error *err, const char *key)
+static int missing(struct plug_error *err, const char *key)
 {
-	return net_error_errno(err, -ENOMEM, "%s", key);
+	return plug_error_errno(err, -ENOMEM, "%s", key);
 }
 
-int net_part_id(struct json_object *o, const char *key, char ret[NET_ID_SIZE], struct net_error *err)
+int net_part_id(struct json_object *o, const char *key, char ret[NET_ID_SIZE], struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -32,11 +32,11 @@ int net_part_id(struct json_object *o, const char *key, char ret[NET_ID_SIZE], s
 	if (r < 0 || !text || !*text)
 		return r;
 	if (net_id_parse(text, ret) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not a GUID", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not a GUID", key, text);
 	return 0;
 }
 
-int net_part_copy(struct json_object *o, const char *key, char **ret, struct net_error *err)
+int net_part_copy(struct json_object *o, const char *key, char **ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	char *copy;
@@ -45,7 +45,7 @@ int net_part_copy(struct json_object *o, const char *key, char **ret, struct net
 	if (r < 0 || !text || !*text)
 		return r;
 	if (strlen(text) > TEXT_MAX)
-		return net_error_set(err, -EINVAL, "%s: too long", key);
+		return plug_error_set(err, -EINVAL, "%s: too long", key);
 	copy = strdup(text);
 	if (!copy)
 		return missing(err, key);
@@ -54,21 +54,21 @@ int net_part_copy(struct json_object *o, const char *key, char **ret, struct net
 	return 0;
 }
 
-int net_part_name(struct json_object *o, char **ret, struct net_error *err)
+int net_part_name(struct json_object *o, char **ret, struct plug_error *err)
 {
 	int r = net_part_copy(o, "Name", ret, err);
 
 	if (r < 0 || !*ret)
 		return r;
 	if (strlen(*ret) > NET_NAME_MAX)
-		return net_error_set(err, -EINVAL, "Name: longer than %d bytes", NET_NAME_MAX);
+		return plug_error_set(err, -EINVAL, "Name: longer than %d bytes", NET_NAME_MAX);
 	for (const char *p = *ret; *p; p++)
 		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '/')
-			return net_error_set(err, -EINVAL, "Name: has control characters or \"/\"");
+			return plug_error_set(err, -EINVAL, "Name: has control characters or \"/\"");
 	return 0;
 }
 
-int net_part_addr(struct json_object *o, const char *key, struct net_addr *ret, struct net_error *err)
+int net_part_addr(struct json_object *o, const char *key, struct net_addr *ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -77,11 +77,11 @@ int net_part_addr(struct json_object *o, const char *key, struct net_addr *ret, 
 	if (r < 0 || !text || !*text || !strcmp(text, "<nil>"))
 		return r;
 	if (net_addr_parse(text, ret) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key, text);
 	return 0;
 }
 
-int net_part_mac(struct json_object *o, const char *key, struct net_mac *ret, struct net_error *err)
+int net_part_mac(struct json_object *o, const char *key, struct net_mac *ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -89,12 +89,12 @@ int net_part_mac(struct json_object *o, const char *key, struct net_mac *ret, st
 	if (r < 0 || !text || !*text)
 		return r;
 	if (net_mac_parse(text, ret) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not a MAC address of one card", key,
-				     text);
+		return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not a MAC address of one card", key,
+				      text);
 	return 0;
 }
 
-int net_part_u32(struct json_object *o, const char *key, uint32_t *ret, struct net_error *err)
+int net_part_u32(struct json_object *o, const char *key, uint32_t *ret, struct plug_error *err)
 {
 	uint64_t n = *ret;
 	int r = net_json_number(o, key, UINT32_MAX, &n, err);
@@ -104,7 +104,7 @@ int net_part_u32(struct json_object *o, const char *key, uint32_t *ret, struct n
 	return r;
 }
 
-int net_part_u16(struct json_object *o, const char *key, uint16_t *ret, struct net_error *err)
+int net_part_u16(struct json_object *o, const char *key, uint16_t *ret, struct plug_error *err)
 {
 	uint64_t n = *ret;
 	int r = net_json_number(o, key, UINT16_MAX, &n, err);
@@ -115,27 +115,27 @@ int net_part_u16(struct json_object *o, const char *key, uint16_t *ret, struct n
 }
 
 int net_part_strings(struct json_object *o, const char *key, struct net_strv *ret,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r = net_json_array(o, key, &list, err);
 
-	if (r == 0 && net_json_length(list) > LIST_MAX)
-		return net_error_set(err, -E2BIG, "%s: more than %d", key, LIST_MAX);
-	for (size_t i = 0; r == 0 && i < net_json_length(list); i++) {
+	if (r == 0 && plug_json_length(list) > LIST_MAX)
+		return plug_error_set(err, -E2BIG, "%s: more than %d", key, LIST_MAX);
+	for (size_t i = 0; r == 0 && i < plug_json_length(list); i++) {
 		struct json_object *v = json_object_array_get_idx(list, i);
 		const char *text = json_object_get_string(v);
 
 		if (!json_object_is_type(v, json_type_string) || strlen(text) > TEXT_MAX ||
 		    strlen(text) != (size_t)json_object_get_string_len(v))
-			r = net_error_set(err, -EINVAL, "%s: not a list of strings", key);
+			r = plug_error_set(err, -EINVAL, "%s: not a list of strings", key);
 		else if (net_strv_add(ret, text) < 0)
 			r = missing(err, key);
 	}
 	return r;
 }
 
-int net_part_commas(struct json_object *o, const char *key, struct net_strv *ret, struct net_error *err)
+int net_part_commas(struct json_object *o, const char *key, struct net_strv *ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -145,7 +145,7 @@ int net_part_commas(struct json_object *o, const char *key, struct net_strv *ret
 		char one[256];
 
 		if (n > sizeof(one) || ++count > LIST_MAX)
-			return net_error_set(err, -EINVAL, "%s: too long", key);
+			return plug_error_set(err, -EINVAL, "%s: too long", key);
 		(void)snprintf(one, sizeof(one), "%.*s", blanks < n ? (int)(n - blanks) : 0,
 			       text + blanks);
 		if (*one && net_strv_add(ret, one) < 0)
@@ -155,7 +155,7 @@ int net_part_commas(struct json_object *o, const char *key, struct net_strv *ret
 	return r;
 }
 
-int net_part_ids(struct json_object *o, const char *key, struct net_strv *ret, struct net_error *err)
+int net_part_ids(struct json_object *o, const char *key, struct net_strv *ret, struct plug_error *err)
 {
 	int r = net_part_strings(o, key, ret, err);
 
@@ -164,8 +164,8 @@ int net_part_ids(struct json_object *o, const char *key, struct net_strv *ret, s
 		char id[NET_ID_SIZE], *copy;
 
 		if (net_id_parse(slash ? slash + 1 : ret->items[i], id) < 0)
-			return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not a GUID", key,
-					     ret->items[i]);
+			return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not a GUID", key,
+					      ret->items[i]);
 		copy = strdup(id);
 		if (!copy)
 			return missing(err, key);
@@ -175,19 +175,19 @@ int net_part_ids(struct json_object *o, const char *key, struct net_strv *ret, s
 	return r;
 }
 
-int net_part_servers_check(const struct net_strv *servers, const char *key, struct net_error *err)
+int net_part_servers_check(const struct net_strv *servers, const char *key, struct plug_error *err)
 {
 	struct net_addr a;
 
 	for (size_t i = 0; i < servers->count; i++)
 		if (net_addr_parse(servers->items[i], &a) < 0)
-			return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key,
-					     servers->items[i]);
+			return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not an address", key,
+					      servers->items[i]);
 	return 0;
 }
 
 int net_part_link(struct json_object *o, const char *key, char ret[NET_LINK_SIZE],
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -196,7 +196,7 @@ int net_part_link(struct json_object *o, const char *key, char ret[NET_LINK_SIZE
 		return r;
 	if (strlen(text) >= NET_LINK_SIZE || strpbrk(text, "/ \t\n:") || !strcmp(text, ".") ||
 	    !strcmp(text, ".."))
-		return net_error_set(err, -EINVAL, "%s: \"%.64s\" is not a link's name", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not a link's name", key, text);
 	(void)snprintf(ret, NET_LINK_SIZE, "%s", text);
 	return 0;
 }
@@ -210,15 +210,15 @@ static uint64_t mac_number(const struct net_mac *m)
 	return n;
 }
 
-int net_part_ranges(struct json_object *list, struct net_network *n, struct net_error *err)
+int net_part_ranges(struct json_object *list, struct net_network *n, struct plug_error *err)
 {
-	size_t count = net_json_length(list);
+	size_t count = plug_json_length(list);
 	int r = 0;
 
 	if (!count)
 		return 0;
 	if (count > LIST_MAX)
-		return net_error_set(err, -E2BIG, "MAC ranges: more than %d", LIST_MAX);
+		return plug_error_set(err, -E2BIG, "MAC ranges: more than %d", LIST_MAX);
 	n->macs = calloc(count, sizeof(*n->macs));
 	if (!n->macs)
 		return missing(err, "MAC ranges");
@@ -231,13 +231,13 @@ int net_part_ranges(struct json_object *list, struct net_network *n, struct net_
 			r = net_part_mac(one, "EndMacAddress", &range->last, err);
 		if (r == 0 && (!range->first.set || !range->last.set ||
 			       mac_number(&range->first) > mac_number(&range->last)))
-			r = net_error_set(err, -EINVAL,
-					  "MAC ranges: StartMacAddress is not below EndMacAddress");
+			r = plug_error_set(err, -EINVAL,
+					   "MAC ranges: StartMacAddress is not below EndMacAddress");
 	}
 	return r;
 }
 
-int net_part_subnet_add(struct net_network *n, const struct net_subnet *subnet, struct net_error *err)
+int net_part_subnet_add(struct net_network *n, const struct net_subnet *subnet, struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT], address[NET_ADDR_TEXT];
 	struct net_subnet *grown;
@@ -245,13 +245,13 @@ int net_part_subnet_add(struct net_network *n, const struct net_subnet *subnet, 
 	net_addr_format_prefix(&subnet->prefix, text);
 	net_addr_format(&subnet->gateway, address);
 	if (subnet->gateway.family && !net_addr_contains(&subnet->prefix, &subnet->gateway))
-		return net_error_set(err, -EINVAL, "subnet %s: the gateway %s is not in it", text, address);
+		return plug_error_set(err, -EINVAL, "subnet %s: the gateway %s is not in it", text, address);
 	for (size_t i = 0; i < n->subnet_count; i++)
 		if (net_addr_overlaps(&n->subnets[i].prefix, &subnet->prefix))
-			return net_error_set(err, -EINVAL, "subnet %s: overlaps another of the network",
-					     text);
+			return plug_error_set(err, -EINVAL, "subnet %s: overlaps another of the network",
+					      text);
 	if (n->subnet_count >= LIST_MAX)
-		return net_error_set(err, -E2BIG, "subnets: more than %d", LIST_MAX);
+		return plug_error_set(err, -E2BIG, "subnets: more than %d", LIST_MAX);
 	grown = reallocarray(n->subnets, n->subnet_count + 1, sizeof(*grown));
 	if (!grown)
 		return missing(err, "subnets");

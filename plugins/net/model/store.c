@@ -15,7 +15,7 @@ static const char *const kind_dirs[NET_KIND_COUNT] = {
 	[NET_SDN_ROUTES] = "routes",
 };
 
-static int directories_open(struct net_store *s, struct net_error *err)
+static int directories_open(struct net_store *s, struct plug_error *err)
 {
 	int r = 0;
 
@@ -32,14 +32,14 @@ static int directories_open(struct net_store *s, struct net_error *err)
 }
 
 int net_store_open(const char *state_dir, const char *run_dir, struct net_store **ret,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	struct net_store *s = malloc(sizeof(*s));
 	pthread_mutexattr_t attr;
 	int r;
 
 	if (!s)
-		return net_error_errno(err, -ENOMEM, "%s", state_dir);
+		return plug_error_errno(err, -ENOMEM, "%s", state_dir);
 	*s = (struct net_store){ .base = { -1, -1 }, .leases = { -1, -1 }, .lock = -1 };
 	memset(s->fds, 0xff, sizeof(s->fds));
 	(void)pthread_mutexattr_init(&attr);
@@ -49,12 +49,12 @@ int net_store_open(const char *state_dir, const char *run_dir, struct net_store 
 	s->dirs[STORE_RUN] = strdup(run_dir);
 	s->dirs[STORE_STATE] = strdup(state_dir);
 	r = s->dirs[STORE_RUN] && s->dirs[STORE_STATE] ? directories_open(s, err)
-						       : net_error_errno(err, -ENOMEM, "%s", state_dir);
+						       : plug_error_errno(err, -ENOMEM, "%s", state_dir);
 	if (r == 0) {
 		s->lock = openat(s->base[STORE_STATE], "lock",
 				 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (s->lock < 0)
-			r = net_error_errno(err, -errno, "%s/net/lock", state_dir);
+			r = plug_error_errno(err, -errno, "%s/net/lock", state_dir);
 	}
 	if (r < 0)
 		net_store_close(s);
@@ -77,29 +77,29 @@ void net_store_close(struct net_store *s)
 		return;
 	for (int place = 0; place < STORE_PLACES; place++) {
 		for (unsigned k = 0; k < NET_KIND_COUNT; k++)
-			net_closep(&s->fds[place][k]);
-		net_closep(&s->leases[place]);
-		net_closep(&s->base[place]);
+			plug_closep(&s->fds[place][k]);
+		plug_closep(&s->leases[place]);
+		plug_closep(&s->base[place]);
 		free(s->dirs[place]);
 	}
 	for (unsigned k = 0; k < NET_KIND_COUNT; k++) {
 		index_clear(&s->index[k]);
 		free(s->index[k].entries);
 	}
-	net_closep(&s->lock);
+	plug_closep(&s->lock);
 	(void)pthread_mutex_destroy(&s->mutex);
 	free(s);
 }
 
-static int flock_wait(struct net_store *s, int op, struct net_error *err)
+static int flock_wait(struct net_store *s, int op, struct plug_error *err)
 {
 	while (flock(s->lock, op) < 0)
 		if (errno != EINTR)
-			return net_error_errno(err, -errno, "%s/net/lock", s->dirs[STORE_STATE]);
+			return plug_error_errno(err, -errno, "%s/net/lock", s->dirs[STORE_STATE]);
 	return 0;
 }
 
-int net_store_lock(struct net_store *s, struct net_error *err)
+int net_store_lock(struct net_store *s, struct plug_error *err)
 {
 	int r = 0;
 
@@ -136,12 +136,12 @@ uint64_t net_store_generation(struct net_store *s)
  * Before the change, so that who dies in between has only made others look again.  Our own index follows the
  * change; one that was of another count stays so.
  */
-int net_store_changing(struct net_store *s, struct net_error *err)
+int net_store_changing(struct net_store *s, struct plug_error *err)
 {
 	uint64_t now = count_read(s), next = now + 1;
 
 	if (pwrite(s->lock, &next, sizeof(next), 0) != (ssize_t)sizeof(next))
-		return net_error_errno(err, errno ? -errno : -EIO, "%s/net/lock", s->dirs[STORE_STATE]);
+		return plug_error_errno(err, errno ? -errno : -EIO, "%s/net/lock", s->dirs[STORE_STATE]);
 	if (s->generation == now)
 		s->generation = next;
 	return 0;
@@ -199,22 +199,22 @@ static int index_put(struct net_index *index, const struct net_entry *entry)
 }
 
 static int record_read(struct net_store *s, enum net_kind kind, int place, const char *id,
-		       struct json_object **ret, struct net_error *err)
+		       struct json_object **ret, struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	char file[NET_ID_SIZE + 8];
-	struct net_error why = { 0 };
+	struct plug_error why = { 0 };
 	size_t size;
 	int r;
 
 	(void)snprintf(file, sizeof(file), "%s.json", id);
 	r = net_file_read(s->fds[place][kind], file, RECORD_MAX, &text, &size);
 	if (r < 0)
-		return net_error_errno(err, r, "%s/net/%s/%s", s->dirs[place], kind_dirs[kind], file);
-	r = net_json_parse(text, size, "damaged", ret, &why);
+		return plug_error_errno(err, r, "%s/net/%s/%s", s->dirs[place], kind_dirs[kind], file);
+	r = plug_json_parse(text, size, "damaged", ret, &why);
 	if (r < 0)
-		return net_error_set(err, r == -ENOMEM ? r : -EUCLEAN, "%s/net/%s/%s: %.200s",
-				     s->dirs[place], kind_dirs[kind], file, why.text);
+		return plug_error_set(err, r == -ENOMEM ? r : -EUCLEAN, "%s/net/%s/%s: %.200s",
+				      s->dirs[place], kind_dirs[kind], file, why.text);
 	return 0;
 }
 
@@ -236,7 +236,7 @@ static int entry_read(struct net_store *s, enum net_kind kind, int place, const 
 	return entry.name ? index_put(&s->index[kind], &entry) : -ENOMEM;
 }
 
-static int index_read_place(struct net_store *s, enum net_kind kind, int place, struct net_error *err)
+static int index_read_place(struct net_store *s, enum net_kind kind, int place, struct plug_error *err)
 {
 	_cleanup_closedir_ DIR *d = NULL;
 	struct dirent *e;
@@ -246,7 +246,7 @@ static int index_read_place(struct net_store *s, enum net_kind kind, int place, 
 		return 0;
 	d = net_dir_open(s->fds[place][kind]);
 	if (!d)
-		return net_error_errno(err, -errno, "%s/net/%s", s->dirs[place], kind_dirs[kind]);
+		return plug_error_errno(err, -errno, "%s/net/%s", s->dirs[place], kind_dirs[kind]);
 	while (r == 0 && (e = readdir(d))) {
 		char id[NET_ID_SIZE] = "", text[NET_ID_SIZE];
 
@@ -259,11 +259,11 @@ static int index_read_place(struct net_store *s, enum net_kind kind, int place, 
 		if (r == -ENOENT)
 			r = 0;
 	}
-	return r < 0 ? net_error_errno(err, r, "%s/net/%s", s->dirs[place], kind_dirs[kind]) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s/net/%s", s->dirs[place], kind_dirs[kind]) : 0;
 }
 
 /* Under the mutex: the index is of now. */
-static int index_fresh(struct net_store *s, enum net_kind kind, struct net_error *err)
+static int index_fresh(struct net_store *s, enum net_kind kind, struct plug_error *err)
 {
 	uint64_t now = count_read(s);
 	int r = 0;
@@ -293,7 +293,7 @@ static int index_fresh(struct net_store *s, enum net_kind kind, struct net_error
 }
 
 /* hcn/hcnerrors.go */
-static int not_found(enum net_kind kind, const char *ref, struct net_error *err)
+static int not_found(enum net_kind kind, const char *ref, struct plug_error *err)
 {
 	static const char *const what[NET_KIND_COUNT][2] = {
 		[NET_NETWORKS] = { "Network name", "Network ID" },
@@ -304,13 +304,13 @@ static int not_found(enum net_kind kind, const char *ref, struct net_error *err)
 	};
 	char id[NET_ID_SIZE];
 
-	return net_error_set(err, -ENOENT, "%s \"%.255s\" not found",
-			     what[kind][net_id_parse(ref, id) == 0], ref);
+	return plug_error_set(err, -ENOENT, "%s \"%.255s\" not found",
+			      what[kind][net_id_parse(ref, id) == 0], ref);
 }
 
 /* By id, name, or the beginning of one id. */
 static int entry_find(struct net_store *s, enum net_kind kind, const char *ref,
-		      struct net_entry **ret, struct net_error *err)
+		      struct net_entry **ret, struct plug_error *err)
 {
 	struct net_index *index = &s->index[kind];
 	struct net_entry *found = NULL;
@@ -332,7 +332,7 @@ static int entry_find(struct net_store *s, enum net_kind kind, const char *ref,
 			begins++;
 		}
 	if (begins > 1)
-		return net_error_set(err, -ENOTUNIQ, "%s: %zu ids begin so", ref, begins);
+		return plug_error_set(err, -ENOTUNIQ, "%s: %zu ids begin so", ref, begins);
 	if (!found)
 		return not_found(kind, ref, err);
 	*ret = found;
@@ -340,7 +340,7 @@ static int entry_find(struct net_store *s, enum net_kind kind, const char *ref,
 }
 
 int net_store_read(struct net_store *s, enum net_kind kind, const char *ref, struct json_object **ret,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	struct net_entry *entry = NULL;
 	int r;
@@ -357,25 +357,25 @@ int net_store_read(struct net_store *s, enum net_kind kind, const char *ref, str
 
 /* -EEXIST, -ENOENT as how demands. */
 static int put_check(struct net_store *s, enum net_kind kind, const struct net_entry *entry,
-		     enum net_put how, struct net_error *err)
+		     enum net_put how, struct plug_error *err)
 {
 	struct net_index *index = &s->index[kind];
 	const struct net_entry *there = index_find(index, entry->id);
 
 	if (how == NET_PUT_NEW && there)
-		return net_error_set(err, -EEXIST, "%s: an object with this id exists", entry->id);
+		return plug_error_set(err, -EEXIST, "%s: an object with this id exists", entry->id);
 	if (how == NET_PUT_CHANGE && !there)
 		return not_found(kind, entry->id, err);
 	/* Endpoints are told apart by their ids: HNS allows the same name twice. */
 	for (size_t i = 0; kind == NET_NETWORKS && *entry->name && i < index->count; i++)
 		if (!strcmp(index->entries[i].name, entry->name) &&
 		    strcmp(index->entries[i].id, entry->id) != 0)
-			return net_error_set(err, -EEXIST, "network %.255s: exists", entry->name);
+			return plug_error_set(err, -EEXIST, "network %.255s: exists", entry->name);
 	return 0;
 }
 
 static int put_locked(struct net_store *s, enum net_kind kind, struct net_entry *entry,
-		      const char *text, enum net_put how, struct net_error *err)
+		      const char *text, enum net_put how, struct plug_error *err)
 {
 	int place = entry->durable ? STORE_STATE : STORE_RUN, other = !place, r;
 	char file[NET_ID_SIZE + 8];
@@ -398,20 +398,20 @@ static int put_locked(struct net_store *s, enum net_kind kind, struct net_entry 
 	}
 	if (r < 0) {
 		s->index[kind].read = false;
-		return net_error_errno(err, r, "%s/net/%s/%s", s->dirs[place], kind_dirs[kind], file);
+		return plug_error_errno(err, r, "%s/net/%s/%s", s->dirs[place], kind_dirs[kind], file);
 	}
 	return 0;
 }
 
 int net_store_write(struct net_store *s, enum net_kind kind, const struct net_entry *what,
-		    struct json_object *o, enum net_put how, struct net_error *err)
+		    struct json_object *o, enum net_put how, struct plug_error *err)
 {
 	struct net_entry entry = *what;
-	_cleanup_free_ char *text = o ? net_json_print(o) : NULL;
+	_cleanup_free_ char *text = o ? plug_json_print(o) : NULL;
 	int r;
 
 	entry.name = strdup(what->name ? what->name : "");
-	r = entry.name && text ? net_store_lock(s, err) : net_error_errno(err, -ENOMEM, "%s", what->id);
+	r = entry.name && text ? net_store_lock(s, err) : plug_error_errno(err, -ENOMEM, "%s", what->id);
 	if (r == 0) {
 		r = put_locked(s, kind, &entry, text, how, err);
 		net_store_unlock(s);
@@ -420,7 +420,7 @@ int net_store_write(struct net_store *s, enum net_kind kind, const struct net_en
 	return r;
 }
 
-static int remove_locked(struct net_store *s, enum net_kind kind, const char *id, struct net_error *err)
+static int remove_locked(struct net_store *s, enum net_kind kind, const char *id, struct plug_error *err)
 {
 	char file[NET_ID_SIZE + 8];
 	struct net_index *index = &s->index[kind];
@@ -437,9 +437,9 @@ static int remove_locked(struct net_store *s, enum net_kind kind, const char *id
 		return r;
 	(void)snprintf(file, sizeof(file), "%s.json", id);
 	if (unlinkat(s->fds[durable ? STORE_STATE : STORE_RUN][kind], file, 0) < 0 && errno != ENOENT)
-		return net_error_errno(err, -errno, "%s", file);
+		return plug_error_errno(err, -errno, "%s", file);
 	if (durable && fsync(s->fds[STORE_STATE][kind]) < 0)
-		return net_error_errno(err, -errno, "%s", file);
+		return plug_error_errno(err, -errno, "%s", file);
 	free(entry->name);
 	index->count--;
 	memmove(entry, entry + 1,
@@ -449,13 +449,13 @@ static int remove_locked(struct net_store *s, enum net_kind kind, const char *id
 	return 0;
 }
 
-int net_store_remove(struct net_store *s, enum net_kind kind, const char *id, struct net_error *err)
+int net_store_remove(struct net_store *s, enum net_kind kind, const char *id, struct plug_error *err)
 {
 	char whole[NET_ID_SIZE];
 	int r;
 
 	if (net_id_parse(id, whole) < 0)
-		return net_error_set(err, -EINVAL, "%.64s: not a GUID", id);
+		return plug_error_set(err, -EINVAL, "%.64s: not a GUID", id);
 	r = net_store_lock(s, err);
 	if (r < 0)
 		return r;
@@ -480,7 +480,7 @@ static int entries_copy(const struct net_index *index, const char *network, stru
 }
 
 int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
-		   struct net_entry **ret, size_t *ret_count, struct net_error *err)
+		   struct net_entry **ret, size_t *ret_count, struct plug_error *err)
 {
 	struct net_entry *list = NULL;
 	size_t count = 0;
@@ -492,7 +492,7 @@ int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 		list = calloc(s->index[kind].count + 1, sizeof(*list));
 		r = list ? entries_copy(&s->index[kind], network, list, &count) : -ENOMEM;
 		if (r < 0)
-			(void)net_error_errno(err, r, "%s", kind_dirs[kind]);
+			(void)plug_error_errno(err, r, "%s", kind_dirs[kind]);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
 	if (r < 0) {

@@ -20,7 +20,7 @@ struct net_store;
 
 /* Makes missing directories.  Both are absolute and the host's own; closing takes NULL. */
 int net_store_open(const char *state_dir, const char *run_dir, struct net_store **ret,
-		   struct net_error *err);
+		   struct plug_error *err);
 void net_store_close(struct net_store *s);
 
 enum net_put {
@@ -34,27 +34,27 @@ enum net_put {
  * "Network name "x" not found", "Network ID "…" not found", "Endpoint "x" not found", ….
  */
 int net_store_network(struct net_store *s, const char *ref, struct net_network **ret,
-		      struct net_error *err);
+		      struct plug_error *err);
 int net_store_endpoint(struct net_store *s, const char *ref, struct net_endpoint **ret,
-		       struct net_error *err);
+		       struct plug_error *err);
 int net_store_namespace(struct net_store *s, const char *ref, struct net_namespace **ret,
-			struct net_error *err);
+			struct plug_error *err);
 int net_store_balancer(struct net_store *s, const char *ref, struct net_balancer **ret,
-		       struct net_error *err);
+		       struct plug_error *err);
 int net_store_sdn_route(struct net_store *s, const char *ref, struct net_sdn_route **ret,
-			struct net_error *err);
+			struct plug_error *err);
 
 /* Durable ones (not `configured`; `durable`) are on disk when these return, the others only in run_dir. */
 int net_store_put_network(struct net_store *s, const struct net_network *n, enum net_put how,
-			  struct net_error *err);
+			  struct plug_error *err);
 int net_store_put_endpoint(struct net_store *s, const struct net_endpoint *e, enum net_put how,
-			   struct net_error *err);
+			   struct plug_error *err);
 int net_store_put_namespace(struct net_store *s, const struct net_namespace *ns, enum net_put how,
-			    struct net_error *err);
+			    struct plug_error *err);
 int net_store_put_balancer(struct net_store *s, const struct net_balancer *b, enum net_put how,
-			   struct net_error *err);
+			   struct plug_error *err);
 int net_store_put_sdn_route(struct net_store *s, const struct net_sdn_route *r, enum net_put how,
-			    struct net_error *err);
+			    struct plug_error *err);
 
 enum net_kind {
 	NET_NETWORKS,
@@ -66,7 +66,7 @@ enum net_kind {
 };
 
 /* By whole id.  Gone already is success.  Leases of a network go with it. */
-int net_store_remove(struct net_store *s, enum net_kind kind, const char *id, struct net_error *err);
+int net_store_remove(struct net_store *s, enum net_kind kind, const char *id, struct plug_error *err);
 
 /*
  * All of a kind, ordered by id, as whole objects are costly to list: what the index knows.  network:
@@ -80,14 +80,14 @@ struct net_entry {
 	bool damaged;
 };
 int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
-		   struct net_entry **ret, size_t *ret_count, struct net_error *err);
+		   struct net_entry **ret, size_t *ret_count, struct plug_error *err);
 void net_entries_free(struct net_entry *entries, size_t count);
 
 /*
  * Held while several changes have to be one for others, in this process and elsewhere.  The calls above may
  * be made by the thread that holds it; it may take it again, and gives it back as often.
  */
-int net_store_lock(struct net_store *s, struct net_error *err);
+int net_store_lock(struct net_store *s, struct plug_error *err);
 void net_store_unlock(struct net_store *s);
 
 /* How many changes there have been: differs when anything may have changed. */

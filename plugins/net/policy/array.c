@@ -103,7 +103,7 @@ int net_policies_copy(const struct net_policy *policies, size_t count, struct ne
 
 		if (!one)
 			r = -ENOMEM;
-		for (size_t s = 0; r == 0 && !n && s < NET_ELEMENTS(scopes); s++)
+		for (size_t s = 0; r == 0 && !n && s < PLUG_ELEMENTS(scopes); s++)
 			(void)net_policies_parse(one, NET_POLICY_HCN, scopes[s], &copy, &n, NULL);
 		r = r ?: n ? net_policies_add(&copies, &copied, copy) : -ENOMEM;
 		free(copy);

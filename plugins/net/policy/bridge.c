@@ -3,7 +3,7 @@
  * Frames between ports of one bridge pass the rules only with br_netfilter (linux/if_link.h,
  * Documentation/networking/bridge): for all bridges by a sysctl, or for one of them by its attributes.
  */
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/rtnl.h"
 #include "policy/table_private.h"
 
@@ -25,7 +25,7 @@ static int sysctl_read(const char *name)
 	return read(fd, &c, 1) == 1 ? c == '1' : -EIO;
 }
 
-static int bridge_set(const char *bridge, struct net_error *err)
+static int bridge_set(const char *bridge, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	uint8_t buffer[NET_RTNL_MESSAGE];
@@ -51,16 +51,16 @@ static int bridge_set(const char *bridge, struct net_error *err)
 	return net_rtnl_call(r, m, NULL, NULL, err, "bridge %s: rules between its ports", bridge);
 }
 
-int bridge_filter(const char *bridge, struct net_error *err)
+int bridge_filter(const char *bridge, struct plug_error *err)
 {
 	int four = sysctl_read("bridge-nf-call-iptables"),
 	    six = sysctl_read("bridge-nf-call-ip6tables");
 
 	if (four < 0)
-		return net_error_set(err, -EOPNOTSUPP,
-				     "bridge %s: access lists between its containers need "
-				     "br_netfilter, which is "
-				     "not loaded (modprobe br_netfilter)",
-				     bridge);
+		return plug_error_set(err, -EOPNOTSUPP,
+				      "bridge %s: access lists between its containers need "
+				      "br_netfilter, which is "
+				      "not loaded (modprobe br_netfilter)",
+				      bridge);
 	return four == 1 && six == 1 ? 0 : bridge_set(bridge, err);
 }

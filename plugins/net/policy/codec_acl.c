@@ -8,7 +8,7 @@
 #include <strings.h>
 
 static int word_parse(struct json_object *o, const char *key, const char *const *words,
-		      unsigned *ret, struct net_error *err)
+		      unsigned *ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -16,20 +16,20 @@ static int word_parse(struct json_object *o, const char *key, const char *const 
 	if (r < 0)
 		return r;
 	if (!text)
-		return net_error_set(err, -EINVAL, "%s: missing", key);
+		return plug_error_set(err, -EINVAL, "%s: missing", key);
 	for (unsigned i = 0; words[i]; i++)
 		if (!strcasecmp(words[i], text)) {
 			*ret = i;
 			return 0;
 		}
-	return net_error_set(err, -EINVAL, "%s: \"%s\" is not known", key, text);
+	return plug_error_set(err, -EINVAL, "%s: \"%s\" is not known", key, text);
 }
 
 static const char *const actions[] = { "Allow", "Block", "Pass", NULL };
 static const char *const directions[] = { "In", "Out", NULL };
 static const char *const rule_types[] = { "Switch", "Host", NULL };
 
-static int direction_parse(struct json_object *o, bool *ret, struct net_error *err)
+static int direction_parse(struct json_object *o, bool *ret, struct plug_error *err)
 {
 	unsigned n = 0;
 	int r = word_parse(o, "Direction", directions, &n, err);
@@ -39,7 +39,7 @@ static int direction_parse(struct json_object *o, bool *ret, struct net_error *e
 }
 
 static int prefixes_member(struct json_object *o, const char *key, struct net_prefixes *ret,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -49,7 +49,7 @@ static int prefixes_member(struct json_object *o, const char *key, struct net_pr
 
 /* Ports as text with ranges; HNS also knows a single one, as number. */
 static int ports_member(struct json_object *o, const char *key, const char *single,
-			struct net_port_range **ret, size_t *ret_count, struct net_error *err)
+			struct net_port_range **ret, size_t *ret_count, struct plug_error *err)
 {
 	const char *text = NULL;
 	uint16_t port = 0;
@@ -64,14 +64,14 @@ static int ports_member(struct json_object *o, const char *key, const char *sing
 		return r;
 	*ret = malloc(sizeof(**ret));
 	if (!*ret)
-		return net_error_errno(err, -ENOMEM, "%s", single);
+		return plug_error_errno(err, -ENOMEM, "%s", single);
 	**ret = (struct net_port_range){ port, port };
 	*ret_count = 1;
 	return 0;
 }
 
 static int protocols_parse(struct json_object *o, bool hns, struct net_acl *a,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct json_object *v = net_json_get(o, "Protocols");
 	const char *text = NULL;
@@ -91,29 +91,29 @@ static int protocols_parse(struct json_object *o, bool hns, struct net_acl *a,
 		return r;
 	a->protocols = malloc(1);
 	if (!a->protocols)
-		return net_error_errno(err, -ENOMEM, "Protocol");
+		return plug_error_errno(err, -ENOMEM, "Protocol");
 	*a->protocols = (uint8_t)n;
 	a->protocol_count = 1;
 	return 0;
 }
 
 /* Ports belong to protocols that have some. */
-static int ports_check(const struct net_acl *a, struct net_error *err)
+static int ports_check(const struct net_acl *a, struct plug_error *err)
 {
 	if (!a->local_port_count && !a->remote_port_count)
 		return 0;
 	for (size_t i = 0; i < a->protocol_count; i++)
 		if (a->protocols[i] != IPPROTO_TCP && a->protocols[i] != IPPROTO_UDP &&
 		    a->protocols[i] != IPPROTO_SCTP && a->protocols[i] != IPPROTO_UDPLITE)
-			return net_error_set(err, -EINVAL, "%s: protocol %u has no ports",
-					     a->local_port_count ? "LocalPorts" : "RemotePorts",
-					     a->protocols[i]);
+			return plug_error_set(err, -EINVAL, "%s: protocol %u has no ports",
+					      a->local_port_count ? "LocalPorts" : "RemotePorts",
+					      a->protocols[i]);
 	return 0;
 }
 
 /* What rules of both kinds have in common. */
 static int rule_parse(struct json_object *o, bool hns, const char *action, struct net_acl *a,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	unsigned n = 0;
 	int r = word_parse(o, action, actions, &n, err);
@@ -137,7 +137,7 @@ static int rule_parse(struct json_object *o, bool hns, const char *action, struc
 }
 
 static int acl_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	struct net_acl *a = &p->acl;
 	unsigned n = 0;
@@ -184,7 +184,7 @@ static void acl_print(struct json_object **o, enum net_policy_shape shape,
 const struct net_policy_codec net_codec_acl = { acl_parse, acl_print };
 
 static int tier_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct net_policy_tier *t = &p->tier;
 	struct json_object *rules = NULL;
@@ -194,15 +194,15 @@ static int tier_parse(struct json_object *o, enum net_policy_shape shape, struct
 	r = r ?: direction_parse(o, &t->out, err);
 	r = r ?: net_member_u16(o, "Order", &t->order, err);
 	r = r ?: net_json_array(o, "TierAclRules", &rules, err);
-	if (r < 0 || !net_json_length(rules))
+	if (r < 0 || !plug_json_length(rules))
 		return r;
-	if (net_json_length(rules) > NET_POLICY_LIST_MAX)
-		return net_error_set(err, -EINVAL, "TierAclRules: more than %d",
-				     NET_POLICY_LIST_MAX);
-	t->rules = calloc(net_json_length(rules), sizeof(*t->rules));
+	if (plug_json_length(rules) > NET_POLICY_LIST_MAX)
+		return plug_error_set(err, -EINVAL, "TierAclRules: more than %d",
+				      NET_POLICY_LIST_MAX);
+	t->rules = calloc(plug_json_length(rules), sizeof(*t->rules));
 	if (!t->rules)
-		return net_error_errno(err, -ENOMEM, "TierAclRules");
-	for (size_t i = 0; r == 0 && i < net_json_length(rules); i++) {
+		return plug_error_errno(err, -ENOMEM, "TierAclRules");
+	for (size_t i = 0; r == 0 && i < plug_json_length(rules); i++) {
 		char where[40];
 
 		t->count = i + 1;

@@ -7,7 +7,7 @@
 #include <strings.h>
 
 static int port_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct net_policy_port *port = &p->port;
 	int r;
@@ -24,14 +24,14 @@ static int port_parse(struct json_object *o, enum net_policy_shape shape, struct
 	if (r < 0)
 		return r;
 	if (!port->internal)
-		return net_error_set(err, -EINVAL, "InternalPort: not a number from 1 to 65535");
+		return plug_error_set(err, -EINVAL, "InternalPort: not a number from 1 to 65535");
 	if (!port->count || port->internal + port->count > 65536 ||
 	    port->external + port->count > 65536)
-		return net_error_set(err, -EINVAL, "Count: goes beyond port 65535");
+		return plug_error_set(err, -EINVAL, "Count: goes beyond port 65535");
 	if (port->flags & ~(NET_PORT_FLAG_LOCAL_VIP | NET_PORT_FLAG_IPV6))
-		return net_error_set(err, -EINVAL, "Flags: %u is not known", port->flags);
+		return plug_error_set(err, -EINVAL, "Flags: %u is not known", port->flags);
 	if (port->host.family == AF_INET && port->flags & NET_PORT_FLAG_IPV6)
-		return net_error_set(err, -EINVAL, "VIP: an IPv4 address, but Flags says IPv6");
+		return plug_error_set(err, -EINVAL, "VIP: an IPv4 address, but Flags says IPv6");
 	return 0;
 }
 
@@ -59,7 +59,7 @@ static void port_print(struct json_object **o, enum net_policy_shape shape,
 const struct net_policy_codec net_codec_port = { port_parse, port_print };
 
 static int outbound_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-			  struct net_error *err)
+			  struct plug_error *err)
 {
 	struct net_policy_outbound *out = &p->outbound;
 	bool hns = shape == NET_POLICY_HNS;
@@ -98,7 +98,7 @@ const struct net_policy_codec net_codec_outbound = { outbound_parse, outbound_pr
 #define QOS_MIN 576
 
 static int qos_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	static const char out[] = "MaximumOutgoingBandwidthInBytes",
 			  in[] = "MaximumIncomingBandwidthInBytes";
@@ -110,8 +110,8 @@ static int qos_parse(struct json_object *o, enum net_policy_shape shape, struct 
 	if (r < 0)
 		return r;
 	if ((qos->out && qos->out < QOS_MIN) || (qos->in && qos->in < QOS_MIN))
-		return net_error_set(err, -EINVAL, "%s: less than %d",
-				     qos->out && qos->out < QOS_MIN ? out : in, QOS_MIN);
+		return plug_error_set(err, -EINVAL, "%s: less than %d",
+				      qos->out && qos->out < QOS_MIN ? out : in, QOS_MIN);
 	return 0;
 }
 
@@ -126,7 +126,7 @@ static void qos_print(struct json_object **o, enum net_policy_shape shape,
 const struct net_policy_codec net_codec_qos = { qos_parse, qos_print };
 
 static int route_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct net_policy_route *route = &p->route;
 	int r = net_member_prefix(o, "DestinationPrefix", &route->destination, err);
@@ -138,10 +138,10 @@ static int route_parse(struct json_object *o, enum net_policy_shape shape, struc
 	if (r < 0)
 		return r;
 	if (!route->destination.family)
-		return net_error_set(err, -EINVAL, "DestinationPrefix: missing");
+		return plug_error_set(err, -EINVAL, "DestinationPrefix: missing");
 	if (route->next_hop.family && route->next_hop.family != route->destination.family)
-		return net_error_set(err, -EINVAL,
-				     "NextHop: of another family than DestinationPrefix");
+		return plug_error_set(err, -EINVAL,
+				      "NextHop: of another family than DestinationPrefix");
 	return 0;
 }
 
@@ -156,7 +156,7 @@ static void route_print(struct json_object **o, enum net_policy_shape shape,
 const struct net_policy_codec net_codec_route = { route_parse, route_print };
 
 static int remote_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	struct net_policy_route *route = &p->route;
 	int r = net_member_prefix(o, "DestinationPrefix", &route->destination, err);
@@ -169,11 +169,11 @@ static int remote_parse(struct json_object *o, enum net_policy_shape shape, stru
 	if (r < 0)
 		return r;
 	if (!route->destination.family)
-		return net_error_set(err, -EINVAL, "DestinationPrefix: missing");
+		return plug_error_set(err, -EINVAL, "DestinationPrefix: missing");
 	if (!route->provider.family)
-		return net_error_set(err, -EINVAL, "ProviderAddress: missing");
+		return plug_error_set(err, -EINVAL, "ProviderAddress: missing");
 	if (route->isolation > 0xffffff)
-		return net_error_set(err, -EINVAL, "IsolationId: not a number from 0 to 16777215");
+		return plug_error_set(err, -EINVAL, "IsolationId: not a number from 0 to 16777215");
 	return 0;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Ports are text here.  Absent or empty: 0. */
-static int port_member(struct json_object *o, const char *key, uint16_t *ret, struct net_error *err)
+static int port_member(struct json_object *o, const char *key, uint16_t *ret, struct plug_error *err)
 {
 	struct json_object *v = net_json_get(o, key);
 
@@ -35,7 +35,7 @@ static const char *destination_split(char *text)
 
 /* "", "10.0.0.0/8", "10.0.0.0/8:80", "[fd00::]/64:80", ":80": what is diverted. */
 static int destination_parse(struct json_object *o, struct net_policy_proxy *proxy,
-			     struct net_error *err)
+			     struct plug_error *err)
 {
 	static const char key[] = "Destination";
 	const char *text = NULL, *ports;
@@ -46,17 +46,17 @@ static int destination_parse(struct json_object *o, struct net_policy_proxy *pro
 		return r;
 	prefix = strdup(text);
 	if (!prefix)
-		return net_error_errno(err, -ENOMEM, "%s", key);
+		return plug_error_errno(err, -ENOMEM, "%s", key);
 	ports = destination_split(prefix);
 	if (*prefix && net_addr_parse_prefix(prefix, &proxy->destination) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%s\" is not a prefix", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%s\" is not a prefix", key, text);
 	if (*prefix)
 		proxy->destination = net_addr_network(&proxy->destination);
 	return ports ? net_list_ports(ports, key, &proxy->ports, &proxy->port_count, err) : 0;
 }
 
 static int proxy_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct net_policy_proxy *proxy = &p->proxy;
 	bool hns = shape == NET_POLICY_HNS;
@@ -73,28 +73,28 @@ static int proxy_parse(struct json_object *o, enum net_policy_shape shape, struc
 	if (r < 0)
 		return r;
 	if (!proxy->port)
-		return net_error_set(err, -EINVAL, "Port: not a number from 1 to 65535");
+		return plug_error_set(err, -EINVAL, "Port: not a number from 1 to 65535");
 	if (proxy->protocol == IPPROTO_SCTP)
-		return net_error_set(err, -EINVAL, "Protocol: not tcp (6) or udp (17)");
+		return plug_error_set(err, -EINVAL, "Protocol: not tcp (6) or udp (17)");
 	return 0;
 }
 
 static void destination_print(struct json_object **o, const struct net_policy_proxy *proxy)
 {
-	_cleanup_text_ struct net_text t = { 0 };
+	_cleanup_text_ struct plug_text t = { 0 };
 	char text[NET_ADDR_TEXT];
 
 	if (proxy->destination.family == AF_INET6) {
 		net_addr_format(&proxy->destination, text);
-		net_text_add(&t, "[%s]/%u", text, proxy->destination.prefix);
+		plug_text_add(&t, "[%s]/%u", text, proxy->destination.prefix);
 	} else if (proxy->destination.family) {
 		net_addr_format_prefix(&proxy->destination, text);
-		net_text_add(&t, "%s", text);
+		plug_text_add(&t, "%s", text);
 	}
 	for (size_t i = 0; i < proxy->port_count; i++) {
-		net_text_add(&t, "%c%u", i ? ',' : ':', proxy->ports[i].first);
+		plug_text_add(&t, "%c%u", i ? ',' : ':', proxy->ports[i].first);
 		if (proxy->ports[i].last != proxy->ports[i].first)
-			net_text_add(&t, "-%u", proxy->ports[i].last);
+			plug_text_add(&t, "-%u", proxy->ports[i].last);
 	}
 	net_json_add_string(o, "Destination", t.data);
 }
@@ -128,7 +128,7 @@ static void proxy_print(struct json_object **o, enum net_policy_shape shape,
 const struct net_policy_codec net_codec_proxy = { proxy_parse, proxy_print };
 
 static int exceptions_parse(struct json_object *o, const char *key, struct net_prefixes *addresses,
-			    struct net_port_range **ports, size_t *count, struct net_error *err)
+			    struct net_port_range **ports, size_t *count, struct plug_error *err)
 {
 	struct json_object *e = NULL;
 	int r = net_json_object(o, key, &e, err);
@@ -157,7 +157,7 @@ static void exceptions_print(struct json_object **o, const char *key,
 }
 
 /* Of the five parts of a connection, those that a diverted one can be chosen by. */
-static int tuple_parse(struct json_object *o, struct net_policy_proxy *proxy, struct net_error *err)
+static int tuple_parse(struct json_object *o, struct net_policy_proxy *proxy, struct plug_error *err)
 {
 	static const char key[] = "FilterTuple";
 	struct json_object *t = NULL;
@@ -177,7 +177,7 @@ static int tuple_parse(struct json_object *o, struct net_policy_proxy *proxy, st
 }
 
 static int wfp_parse(struct json_object *o, enum net_policy_shape shape, struct net_policy *p,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	struct net_policy_proxy *proxy = &p->proxy;
 	int r = port_member(o, "OutboundProxyPort", &proxy->port, err);
@@ -200,8 +200,8 @@ static int wfp_parse(struct json_object *o, enum net_policy_shape shape, struct 
 	if (r < 0)
 		return r;
 	if (!proxy->port && !proxy->inbound)
-		return net_error_set(err, -EINVAL,
-				     "OutboundProxyPort: missing, and InboundProxyPort too");
+		return plug_error_set(err, -EINVAL,
+				      "OutboundProxyPort: missing, and InboundProxyPort too");
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  * removes those that a filter fits.  Without this, packets of a client that never pauses go on to an address
  * that another container may have by now.
  */
-#include "base/util.h"
+#include "common/util.h"
 #include "policy/table_private.h"
 
 #include <arpa/inet.h>

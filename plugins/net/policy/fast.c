@@ -7,7 +7,7 @@
  * Reference: linux/netfilter/nf_tables.h; how keys are laid out: each field of a concatenation fills whole
  * registers of four bytes.
  */
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/rtnl.h"
 #include "policy/table_private.h"
 
@@ -113,7 +113,7 @@ static bool find_set(const char *name, size_t *ret, int *ret_family)
 {
 	size_t len = strlen(name);
 
-	for (size_t i = 0; i < NET_ELEMENTS(sets); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(sets); i++) {
 		size_t n = strlen(sets[i].name);
 
 		if (strncmp(name, sets[i].name, n) != 0 || len != n + (sets[i].families ? 1 : 0))

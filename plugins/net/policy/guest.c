@@ -28,7 +28,7 @@ static int user_parse(const char *sid, unsigned *ret)
 	return 0;
 }
 
-static int exceptions_add(struct net_text *t, const struct net_prefixes *addresses,
+static int exceptions_add(struct plug_text *t, const struct net_prefixes *addresses,
 			  const struct net_port_range *ports, size_t port_count)
 {
 	_cleanup_free_ char *list = NULL;
@@ -36,20 +36,20 @@ static int exceptions_add(struct net_text *t, const struct net_prefixes *address
 	if (rules_ports(ports, port_count, &list) < 0)
 		return -ENOMEM;
 	if (list && *list)
-		net_text_add(t, "		th dport %s return\n", list);
-	for (size_t f = 0; f < NET_ELEMENTS(families); f++) {
+		plug_text_add(t, "		th dport %s return\n", list);
+	for (size_t f = 0; f < PLUG_ELEMENTS(families); f++) {
 		_cleanup_free_ char *prefixes = NULL;
 
 		if (rules_prefixes(addresses, families[f], &prefixes) < 0)
 			return -ENOMEM;
 		if (prefixes && *prefixes)
-			net_text_add(t, "		%s daddr %s return\n",
-				     rules_family(families[f]), prefixes);
+			plug_text_add(t, "		%s daddr %s return\n",
+				      rules_family(families[f]), prefixes);
 	}
 	return 0;
 }
 
-static int outbound_add(struct net_text *t, const struct net_policy_proxy *p)
+static int outbound_add(struct plug_text *t, const struct net_policy_proxy *p)
 {
 	_cleanup_free_ char *ports = NULL;
 	char prefix[NET_ADDR_TEXT];
@@ -57,29 +57,29 @@ static int outbound_add(struct net_text *t, const struct net_policy_proxy *p)
 
 	if (rules_ports(p->ports, p->port_count, &ports) < 0)
 		return -ENOMEM;
-	net_text_add(t, "		meta l4proto != %u return\n", p->protocol);
+	plug_text_add(t, "		meta l4proto != %u return\n", p->protocol);
 	if (p->user && *p->user && user_parse(p->user, &user) == 0)
-		net_text_add(t, "		meta skuid %u return\n", user);
-	net_text_add(t, "		fib daddr type local return\n");
+		plug_text_add(t, "		meta skuid %u return\n", user);
+	plug_text_add(t, "		fib daddr type local return\n");
 	if (exceptions_add(t, &p->exceptions, p->port_exceptions, p->port_exception_count) < 0)
 		return -ENOMEM;
-	net_text_add(t, "		");
+	plug_text_add(t, "		");
 	net_addr_format_prefix(&p->destination, prefix);
 	if (p->destination.family)
-		net_text_add(t, "%s daddr %s ", rules_family(p->destination.family), prefix);
-	net_text_add(t, "meta l4proto %u %s%s redirect to :%u\n", p->protocol,
-		     ports && *ports ? "th dport " : "", ports ? ports : "", p->port);
+		plug_text_add(t, "%s daddr %s ", rules_family(p->destination.family), prefix);
+	plug_text_add(t, "meta l4proto %u %s%s redirect to :%u\n", p->protocol,
+		      ports && *ports ? "th dport " : "", ports ? ports : "", p->port);
 	return 0;
 }
 
-static int inbound_add(struct net_text *t, const struct net_policy_proxy *p)
+static int inbound_add(struct plug_text *t, const struct net_policy_proxy *p)
 {
-	net_text_add(t, "		meta l4proto != %u return\n", p->protocol);
+	plug_text_add(t, "		meta l4proto != %u return\n", p->protocol);
 	if (exceptions_add(t, &p->inbound_exceptions, p->inbound_port_exceptions,
 			   p->inbound_port_exception_count) < 0)
 		return -ENOMEM;
-	net_text_add(t, "		meta l4proto %u redirect to :%u\n", p->protocol,
-		     p->inbound);
+	plug_text_add(t, "		meta l4proto %u redirect to :%u\n", p->protocol,
+		      p->inbound);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ static const struct net_policy_proxy *proxy_find(const struct net_endpoint *e, b
 	return NULL;
 }
 
-int net_guest_rules(const struct net_endpoint *e, struct net_text *ret, struct net_error *err)
+int net_guest_rules(const struct net_endpoint *e, struct plug_text *ret, struct plug_error *err)
 {
 	const struct net_policy_proxy *out = proxy_find(e, true), *in = proxy_find(e, false);
 	unsigned user;
@@ -105,31 +105,31 @@ int net_guest_rules(const struct net_endpoint *e, struct net_text *ret, struct n
 	if (!out && !in)
 		return 0;
 	if (out && out->user && *out->user && user_parse(out->user, &user) < 0)
-		return net_error_set(err, -EINVAL, "endpoint %s: UserSID: %.64s is nobody on Linux",
-				     e->name ? e->name : e->id, out->user);
-	net_text_add(ret, "add table inet " TABLE "\ndelete table inet " TABLE "\ntable inet " TABLE
+		return plug_error_set(err, -EINVAL, "endpoint %s: UserSID: %.64s is nobody on Linux",
+				      e->name ? e->name : e->id, out->user);
+	plug_text_add(ret, "add table inet " TABLE "\ndelete table inet " TABLE "\ntable inet " TABLE
 			  " {\n");
 	if (out) {
-		net_text_add(ret,
-			     "	chain output {\n"
-			     "		type nat hook output priority -100; policy accept;\n");
+		plug_text_add(ret,
+			      "	chain output {\n"
+			      "		type nat hook output priority -100; policy accept;\n");
 		r = outbound_add(ret, out);
-		net_text_add(ret, "	}\n");
+		plug_text_add(ret, "	}\n");
 	}
 	if (in && r == 0) {
-		net_text_add(ret, "	chain prerouting {\n"
+		plug_text_add(ret, "	chain prerouting {\n"
 				  "		type nat hook prerouting priority dstnat; policy "
 				  "accept;\n");
 		r = inbound_add(ret, in);
-		net_text_add(ret, "	}\n");
+		plug_text_add(ret, "	}\n");
 	}
-	net_text_add(ret, "}\n");
-	return r < 0 || ret->failed ? net_error_errno(err, -ENOMEM, "endpoint %s", e->id) : 0;
+	plug_text_add(ret, "}\n");
+	return r < 0 || ret->failed ? plug_error_errno(err, -ENOMEM, "endpoint %s", e->id) : 0;
 }
 
 struct apply {
 	const char *text;
-	struct net_error *err;
+	struct plug_error *err;
 };
 
 static int apply_cb(void *arg)
@@ -140,9 +140,9 @@ static int apply_cb(void *arg)
 	return table_run(&guest, a->text, false, NULL, a->err);
 }
 
-int net_guest_apply(int netns, const struct net_endpoint *e, struct net_error *err)
+int net_guest_apply(int netns, const struct net_endpoint *e, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 	struct apply a = { .err = err };
 	int r = net_guest_rules(e, &text, err);
 

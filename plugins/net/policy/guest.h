@@ -6,16 +6,16 @@
 #ifndef NET_GUEST_H
 #define NET_GUEST_H
 
-#include "base/error.h"
-#include "base/text.h"
+#include "common/error.h"
+#include "common/text.h"
 #include "model/object.h"
 
 /*
  * The table as text for nft; none where no policy asks for one.  UserSID: a number of a user in the
  * container's namespace, or as Samba writes it, "S-1-22-1-NUMBER".  Pure.  -EINVAL: another SID; -ENOMEM.
  */
-int net_guest_rules(const struct net_endpoint *e, struct net_text *ret, struct net_error *err);
+int net_guest_rules(const struct net_endpoint *e, struct plug_text *ret, struct plug_error *err);
 /* Makes, replaces, or where nothing asks for one removes it.  netns: a descriptor, borrowed.  Blocks. */
-int net_guest_apply(int netns, const struct net_endpoint *e, struct net_error *err);
+int net_guest_apply(int netns, const struct net_endpoint *e, struct plug_error *err);
 
 #endif

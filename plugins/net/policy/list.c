@@ -15,7 +15,7 @@ struct list {
 };
 
 static int list_add(struct list *l, const char *word, size_t len, const char *key,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	char text[128];
 	void *items;
@@ -27,20 +27,20 @@ static int list_add(struct list *l, const char *word, size_t len, const char *ke
 	while (len && (word[len - 1] == ' ' || word[len - 1] == '\t'))
 		len--;
 	if (l->count == NET_POLICY_LIST_MAX)
-		return net_error_set(err, -EINVAL, "%s: more than %d", key, NET_POLICY_LIST_MAX);
+		return plug_error_set(err, -EINVAL, "%s: more than %d", key, NET_POLICY_LIST_MAX);
 	(void)snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text)),
 		       word);
 	items = reallocarray(l->items, l->count + 1, l->size);
 	if (!items)
-		return net_error_errno(err, -ENOMEM, "%s", key);
+		return plug_error_errno(err, -ENOMEM, "%s", key);
 	l->items = items;
 	if (len >= sizeof(text) || l->parse(text, (char *)items + l->count * l->size) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%s\" is not valid", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%s\" is not valid", key, text);
 	l->count++;
 	return 0;
 }
 
-static int list_text(struct list *l, const char *text, const char *key, struct net_error *err)
+static int list_text(struct list *l, const char *text, const char *key, struct plug_error *err)
 {
 	int r = 0;
 
@@ -53,12 +53,12 @@ static int list_text(struct list *l, const char *text, const char *key, struct n
 	return r;
 }
 
-static int list_array(struct list *l, struct json_object *o, const char *key, struct net_error *err)
+static int list_array(struct list *l, struct json_object *o, const char *key, struct plug_error *err)
 {
 	struct json_object *array = NULL;
 	int r = net_json_array(o, key, &array, err);
 
-	for (size_t i = 0; r == 0 && i < net_json_length(array); i++) {
+	for (size_t i = 0; r == 0 && i < plug_json_length(array); i++) {
 		struct json_object *v = json_object_array_get_idx(array, i);
 		const char *text =
 			json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
@@ -111,7 +111,7 @@ static int protocol_word(const char *word, void *item)
 	unsigned n;
 	char end;
 
-	for (size_t i = 0; i < NET_ELEMENTS(names); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++)
 		if (!strcasecmp(word, names[i].name)) {
 			*number = names[i].number;
 			return 0;
@@ -124,7 +124,7 @@ static int protocol_word(const char *word, void *item)
 }
 
 int net_list_prefixes(const char *text, const char *key, struct net_prefixes *ret,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	struct list l = { .size = sizeof(struct net_addr), .parse = prefix_word };
 	int r = list_text(&l, text, key, err);
@@ -138,7 +138,7 @@ int net_list_prefixes(const char *text, const char *key, struct net_prefixes *re
 }
 
 int net_list_prefixes_array(struct json_object *o, const char *key, struct net_prefixes *ret,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	struct list l = { .size = sizeof(struct net_addr), .parse = prefix_word };
 	int r = list_array(&l, o, key, err);
@@ -152,7 +152,7 @@ int net_list_prefixes_array(struct json_object *o, const char *key, struct net_p
 }
 
 int net_list_ports(const char *text, const char *key, struct net_port_range **ret,
-		   size_t *ret_count, struct net_error *err)
+		   size_t *ret_count, struct plug_error *err)
 {
 	struct list l = { .size = sizeof(struct net_port_range), .parse = port_word };
 	int r = list_text(&l, text, key, err);
@@ -167,7 +167,7 @@ int net_list_ports(const char *text, const char *key, struct net_port_range **re
 }
 
 int net_list_ports_array(struct json_object *o, const char *key, struct net_port_range **ret,
-			 size_t *ret_count, struct net_error *err)
+			 size_t *ret_count, struct plug_error *err)
 {
 	struct list l = { .size = sizeof(struct net_port_range), .parse = port_word };
 	int r = list_array(&l, o, key, err);
@@ -182,7 +182,7 @@ int net_list_ports_array(struct json_object *o, const char *key, struct net_port
 }
 
 int net_list_protocols(const char *text, const char *key, uint8_t **ret, size_t *ret_count,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct list l = { .size = sizeof(uint16_t), .parse = protocol_word };
 	int r = list_text(&l, text, key, err);
@@ -198,7 +198,7 @@ int net_list_protocols(const char *text, const char *key, uint8_t **ret, size_t 
 		return 0;
 	protocols = malloc(l.count);
 	if (!protocols)
-		return net_error_errno(err, -ENOMEM, "%s", key);
+		return plug_error_errno(err, -ENOMEM, "%s", key);
 	for (size_t i = 0; i < l.count; i++)
 		protocols[i] = (uint8_t)numbers[i];
 	*ret = protocols;
@@ -214,22 +214,22 @@ static void port_print(const struct net_port_range *r, char text[16])
 		(void)snprintf(text, 16, "%u-%u", r->first, r->last);
 }
 
-static struct json_object *text_object(struct net_text *t)
+static struct json_object *text_object(struct plug_text *t)
 {
 	struct json_object *o = t->failed ? NULL : json_object_new_string(t->data ? t->data : "");
 
-	net_text_finish(t);
+	plug_text_finish(t);
 	return o;
 }
 
 struct json_object *net_list_print_prefixes(const struct net_prefixes *p)
 {
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 	char text[NET_ADDR_TEXT];
 
 	for (size_t i = 0; i < p->count; i++) {
 		net_addr_format_prefix(&p->items[i], text);
-		net_text_add(&t, "%s%s", i ? "," : "", text);
+		plug_text_add(&t, "%s%s", i ? "," : "", text);
 	}
 	return text_object(&t);
 }
@@ -248,12 +248,12 @@ struct json_object *net_list_print_prefixes_array(const struct net_prefixes *p)
 
 struct json_object *net_list_print_ports(const struct net_port_range *r, size_t count)
 {
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 	char text[16];
 
 	for (size_t i = 0; i < count; i++) {
 		port_print(&r[i], text);
-		net_text_add(&t, "%s%s", i ? "," : "", text);
+		plug_text_add(&t, "%s%s", i ? "," : "", text);
 	}
 	return text_object(&t);
 }
@@ -272,9 +272,9 @@ struct json_object *net_list_print_ports_array(const struct net_port_range *r, s
 
 struct json_object *net_list_print_protocols(const uint8_t *p, size_t count)
 {
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 
 	for (size_t i = 0; i < count; i++)
-		net_text_add(&t, "%s%u", i ? "," : "", p[i]);
+		plug_text_add(&t, "%s%u", i ? "," : "", p[i]);
 	return text_object(&t);
 }

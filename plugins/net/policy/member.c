@@ -7,17 +7,17 @@
 #include <string.h>
 #include <strings.h>
 
-int net_policy_in(struct net_error *err, int code, const char *key)
+int net_policy_in(struct plug_error *err, int code, const char *key)
 {
 	char text[sizeof(err->text)];
 
 	if (!err)
 		return code;
 	(void)snprintf(text, sizeof(text), "%s", err->text);
-	return net_error_set(err, code, "%s: %s", key, text);
+	return plug_error_set(err, code, "%s: %s", key, text);
 }
 
-int net_member_u16(struct json_object *o, const char *key, uint16_t *ret, struct net_error *err)
+int net_member_u16(struct json_object *o, const char *key, uint16_t *ret, struct plug_error *err)
 {
 	uint64_t n = *ret;
 	int r = net_json_number(o, key, UINT16_MAX, &n, err);
@@ -27,7 +27,7 @@ int net_member_u16(struct json_object *o, const char *key, uint16_t *ret, struct
 	return r;
 }
 
-int net_member_u32(struct json_object *o, const char *key, uint32_t *ret, struct net_error *err)
+int net_member_u32(struct json_object *o, const char *key, uint32_t *ret, struct plug_error *err)
 {
 	uint64_t n = *ret;
 	int r = net_json_number(o, key, UINT32_MAX, &n, err);
@@ -38,7 +38,7 @@ int net_member_u32(struct json_object *o, const char *key, uint32_t *ret, struct
 }
 
 int net_member_addr(struct json_object *o, const char *key, struct net_addr *ret,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -46,12 +46,12 @@ int net_member_addr(struct json_object *o, const char *key, struct net_addr *ret
 	if (r < 0 || !text || !*text)
 		return r;
 	if (net_addr_parse(text, ret) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%s\" is not an address", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%s\" is not an address", key, text);
 	return 0;
 }
 
 int net_member_prefix(struct json_object *o, const char *key, struct net_addr *ret,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -60,14 +60,14 @@ int net_member_prefix(struct json_object *o, const char *key, struct net_addr *r
 	if (r < 0 || !text || !*text)
 		return r;
 	if (net_addr_parse_prefix(text, &p) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%s\" is not a prefix", key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%s\" is not a prefix", key, text);
 	p = net_addr_network(&p);
 	*ret = p;
 	return 0;
 }
 
 int net_member_mac(struct json_object *o, const char *key, struct net_mac *ret,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -75,12 +75,12 @@ int net_member_mac(struct json_object *o, const char *key, struct net_mac *ret,
 	if (r < 0 || !text || !*text)
 		return r;
 	if (net_mac_parse(text, ret) < 0)
-		return net_error_set(err, -EINVAL, "%s: \"%s\" is not the address of an interface",
-				     key, text);
+		return plug_error_set(err, -EINVAL, "%s: \"%s\" is not the address of an interface",
+				      key, text);
 	return 0;
 }
 
-int net_member_copy(struct json_object *o, const char *key, char **ret, struct net_error *err)
+int net_member_copy(struct json_object *o, const char *key, char **ret, struct plug_error *err)
 {
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
@@ -89,17 +89,17 @@ int net_member_copy(struct json_object *o, const char *key, char **ret, struct n
 	if (r < 0 || !text)
 		return r;
 	if (strlen(text) > 4096)
-		return net_error_set(err, -EINVAL, "%s: longer than 4096 bytes", key);
+		return plug_error_set(err, -EINVAL, "%s: longer than 4096 bytes", key);
 	copy = strdup(text);
 	if (!copy)
-		return net_error_errno(err, -ENOMEM, "%s", key);
+		return plug_error_errno(err, -ENOMEM, "%s", key);
 	free(*ret);
 	*ret = copy;
 	return 0;
 }
 
 int net_member_transport(struct json_object *o, const char *key, uint8_t *ret,
-			 struct net_error *err)
+			 struct plug_error *err)
 {
 	struct json_object *v = net_json_get(o, key);
 	_cleanup_free_ uint8_t *protocols = NULL;
@@ -118,7 +118,7 @@ int net_member_transport(struct json_object *o, const char *key, uint8_t *ret,
 	if (count == 1)
 		n = protocols[0];
 	if (n != IPPROTO_TCP && n != IPPROTO_UDP && n != IPPROTO_SCTP)
-		return net_error_set(err, -EINVAL, "%s: not tcp (6), udp (17) or sctp (132)", key);
+		return plug_error_set(err, -EINVAL, "%s: not tcp (6), udp (17) or sctp (132)", key);
 	*ret = (uint8_t)n;
 	return 0;
 }

@@ -77,7 +77,7 @@ static const struct kind *kind_find(const char *type, enum net_policy_shape shap
 				    enum net_policy_scope scope, bool *known)
 {
 	*known = false;
-	for (size_t i = 0; i < NET_ELEMENTS(kinds); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(kinds); i++) {
 		const char *name = shape == NET_POLICY_HNS ? kinds[i].hns : kinds[i].hcn;
 
 		if (strcasecmp(name, type))
@@ -90,7 +90,7 @@ static const struct kind *kind_find(const char *type, enum net_policy_shape shap
 }
 
 static int member_parse(const struct kind *k, struct json_object *o, enum net_policy_shape shape,
-			struct net_policy *p, struct net_error *err)
+			struct net_policy *p, struct plug_error *err)
 {
 	const char *key = shape == NET_POLICY_HNS ? k->hns_key : k->hcn_key;
 	bool there = k->member == MEMBER_NONE || net_json_get(o, key);
@@ -98,7 +98,7 @@ static int member_parse(const struct kind *k, struct json_object *o, enum net_po
 	int r = 0;
 
 	if (!there)
-		return net_error_set(err, -EINVAL, "%s: missing", key);
+		return plug_error_set(err, -EINVAL, "%s: missing", key);
 	switch (k->member) {
 	case MEMBER_NONE:
 		return 0;
@@ -120,11 +120,11 @@ static int member_parse(const struct kind *k, struct json_object *o, enum net_po
 		return net_json_bool(o, key, &p->enable, err);
 	}
 	/* An empty text is none. */
-	return r < 0 || there ? r : net_error_set(err, -EINVAL, "%s: missing", key);
+	return r < 0 || there ? r : plug_error_set(err, -EINVAL, "%s: missing", key);
 }
 
 static int kept_parse(const struct kind *k, struct json_object *o, struct net_policy *p,
-		      struct net_error *err)
+		      struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *copy = NULL;
 
@@ -133,14 +133,14 @@ static int kept_parse(const struct kind *k, struct json_object *o, struct net_po
 		p->settings = strdup("{}");
 	} else if (json_object_deep_copy(o, &copy, NULL) == 0) {
 		json_object_object_del(copy, "Type");
-		p->settings = net_json_print(copy);
+		p->settings = plug_json_print(copy);
 	}
-	return p->type && p->settings ? 0 : net_error_errno(err, -ENOMEM, "Settings");
+	return p->type && p->settings ? 0 : plug_error_errno(err, -ENOMEM, "Settings");
 }
 
 /* HNS's Isolation is VLAN, VSID, or both. */
 static int isolation_parse(struct json_object *o, struct net_policy **policies, size_t *count,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	uint64_t vlan = 0, vsid = 0;
 	int r = net_json_number(o, "VLAN", 4094, &vlan, err);
@@ -159,7 +159,7 @@ static int isolation_parse(struct json_object *o, struct net_policy **policies, 
 
 static int policy_parse(struct json_object *o, enum net_policy_shape shape,
 			enum net_policy_scope scope, struct net_policy **policies, size_t *count,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	struct json_object *settings = o;
 	struct net_policy p = { 0 };
@@ -169,12 +169,12 @@ static int policy_parse(struct json_object *o, enum net_policy_shape shape,
 	int r;
 
 	if (!json_object_is_type(o, json_type_object))
-		return net_error_set(err, -EINVAL, "not an object");
+		return plug_error_set(err, -EINVAL, "not an object");
 	r = net_json_string(o, "Type", &type, err);
 	if (r < 0)
 		return r;
 	if (!type)
-		return net_error_set(err, -EINVAL, "Type: missing");
+		return plug_error_set(err, -EINVAL, "Type: missing");
 	if (shape == NET_POLICY_HCN) {
 		settings = NULL;
 		r = net_json_object(o, "Settings", &settings, err);
@@ -185,10 +185,10 @@ static int policy_parse(struct json_object *o, enum net_policy_shape shape,
 		return r;
 	k = kind_find(type, shape, scope, &known);
 	if (!k)
-		return net_error_set(err, -EINVAL,
-				     known ? "Type: \"%.64s\" is not for %s" :
+		return plug_error_set(err, -EINVAL,
+				      known ? "Type: \"%.64s\" is not for %s" :
 					     "Type: \"%.64s\" is not known",
-				     type, scope_names[scope]);
+				      type, scope_names[scope]);
 	p.kind = k->kind;
 	if (k->kind == NET_POLICY_KEPT)
 		r = kept_parse(k, settings, &p, err);
@@ -203,20 +203,20 @@ static int policy_parse(struct json_object *o, enum net_policy_shape shape,
 	if (p.kind == NET_POLICY_ACL)
 		p.acl.network = scope == NET_POLICY_OF_NETWORK;
 	r = net_policies_add(policies, count, &p);
-	return r < 0 ? net_error_errno(err, r, "Type") : 0;
+	return r < 0 ? plug_error_errno(err, r, "Type") : 0;
 }
 
 int net_policies_parse(struct json_object *list, enum net_policy_shape shape,
 		       enum net_policy_scope scope, struct net_policy **ret, size_t *ret_count,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	struct net_policy *policies = NULL;
 	size_t count = 0;
 	int r = 0;
 
 	if (list && !json_object_is_type(list, json_type_array))
-		return net_error_set(err, -EINVAL, "Policies: not a list");
-	for (size_t i = 0; r == 0 && i < net_json_length(list); i++) {
+		return plug_error_set(err, -EINVAL, "Policies: not a list");
+	for (size_t i = 0; r == 0 && i < plug_json_length(list); i++) {
 		char where[40];
 
 		r = policy_parse(json_object_array_get_idx(list, i), shape, scope, &policies,
@@ -236,7 +236,7 @@ int net_policies_parse(struct json_object *list, enum net_policy_shape shape,
 
 static const struct kind *kind_of(const struct net_policy *p)
 {
-	for (size_t i = 0; i < NET_ELEMENTS(kinds); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(kinds); i++) {
 		const struct kind *k = &kinds[i];
 
 		if (k->kind != p->kind || (p->kind == NET_POLICY_KEPT && strcmp(k->hcn, p->type)))

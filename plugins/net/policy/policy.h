@@ -9,7 +9,7 @@
 #ifndef NET_POLICY_H
 #define NET_POLICY_H
 
-#include "base/error.h"
+#include "common/error.h"
 #include "model/addr.h"
 
 #include <stdbool.h>
@@ -174,7 +174,7 @@ struct net_policy {
  */
 int net_policies_parse(struct json_object *list, enum net_policy_shape shape,
 		       enum net_policy_scope scope, struct net_policy **ret, size_t *ret_count,
-		       struct net_error *err);
+		       struct plug_error *err);
 /* A new array; NULL: out of memory. */
 struct json_object *net_policies_print(const struct net_policy *policies, size_t count,
 				       enum net_policy_shape shape);

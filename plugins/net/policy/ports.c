@@ -208,12 +208,12 @@ static int held_bind(struct held *h)
 	if (r == 0 && !h->port)
 		r = port_read(fd, family, &h->port);
 	if (r == 0)
-		h->fd = net_take_fd(&fd);
+		h->fd = plug_take_fd(&fd);
 	return r;
 }
 
 static int held_take(struct net_ports *p, struct owner *o, struct held h, uint16_t *ret_port,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	const struct owner *other = h.port ? conflict_find(p, o, &h) : NULL;
 	char text[96];
@@ -221,15 +221,15 @@ static int held_take(struct net_ports *p, struct owner *o, struct held h, uint16
 
 	held_text(&h, text);
 	if (other)
-		return net_error_set(err, -EADDRINUSE, "%s: in use by %s", text,
-				     other == o ? "another port of the same" : other->name);
+		return plug_error_set(err, -EADDRINUSE, "%s: in use by %s", text,
+				      other == o ? "another port of the same" : other->name);
 	r = held_bind(&h);
 	if (r == -EADDRINUSE)
-		return net_error_set(err, r, "%s: in use by a process of the host", text);
+		return plug_error_set(err, r, "%s: in use by a process of the host", text);
 	if (r == -EADDRNOTAVAIL)
-		return net_error_set(err, r, "%s: the host has no such address", text);
+		return plug_error_set(err, r, "%s: the host has no such address", text);
 	if (r < 0)
-		return net_error_errno(err, r, "%s", text);
+		return plug_error_errno(err, r, "%s", text);
 	o->held[o->count++] = h;
 	*ret_port = h.port;
 	return 0;
@@ -247,7 +247,7 @@ static void held_drop(struct owner *o, size_t down_to)
 
 /* All of a row, from the one given on, or from one that the kernel chooses. */
 static int row_take(struct net_ports *p, struct owner *o, const struct net_policy_port *port,
-		    uint16_t *ret_first, struct net_error *err)
+		    uint16_t *ret_first, struct plug_error *err)
 {
 	struct held h = {
 		.protocol = port->protocol, .host = port->host, .port = port->external, .fd = -1
@@ -260,8 +260,8 @@ static int row_take(struct net_ports *p, struct owner *o, const struct net_polic
 		h.host.family = AF_INET6;
 	for (unsigned i = 0; r == 0 && i < port->count; i++) {
 		if (i && first + i > UINT16_MAX)
-			r = net_error_set(err, -EADDRINUSE, "ports: no %u free ones in a row",
-					  port->count);
+			r = plug_error_set(err, -EADDRINUSE, "ports: no %u free ones in a row",
+					   port->count);
 		else
 			r = held_take(p, o, h, &got, err);
 		if (i == 0)
@@ -278,7 +278,7 @@ static int row_take(struct net_ports *p, struct owner *o, const struct net_polic
 #define CHOICES 64 /* how often a row is tried where any will do */
 
 static int port_take(struct net_ports *p, struct owner *o, struct net_policy_port *port,
-		     struct net_error *err)
+		     struct plug_error *err)
 {
 	int tries = port->external ? 1 : CHOICES, r;
 
@@ -320,7 +320,7 @@ static int owner_make(const char *id, const char *name, size_t ports, struct own
 }
 
 static int take(struct net_ports *p, const char *owner, const char *name,
-		struct net_policy *policies, size_t count, size_t ports, struct net_error *err)
+		struct net_policy *policies, size_t count, size_t ports, struct plug_error *err)
 {
 	struct owner *o = *owner_find(p, owner);
 	int r;
@@ -331,7 +331,7 @@ static int take(struct net_ports *p, const char *owner, const char *name,
 	}
 	r = owner_make(owner, name, ports, &o);
 	if (r < 0)
-		return net_error_errno(err, r, "ports");
+		return plug_error_errno(err, r, "ports");
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (policies[i].kind == NET_POLICY_PORT)
 			r = port_take(p, o, &policies[i].port, err);
@@ -345,7 +345,7 @@ static int take(struct net_ports *p, const char *owner, const char *name,
 }
 
 int net_ports_take(struct net_ports *p, const char *owner, const char *name,
-		   struct net_policy *policies, size_t count, struct net_error *err)
+		   struct net_policy *policies, size_t count, struct plug_error *err)
 {
 	size_t ports = 0;
 	int r;
@@ -356,8 +356,8 @@ int net_ports_take(struct net_ports *p, const char *owner, const char *name,
 	if (!ports)
 		return 0;
 	if (ports > NET_PORTS_MAX)
-		return net_error_set(err, -E2BIG, "ports: %zu are more than %d", ports,
-				     NET_PORTS_MAX);
+		return plug_error_set(err, -E2BIG, "ports: %zu are more than %d", ports,
+				      NET_PORTS_MAX);
 	(void)pthread_mutex_lock(&p->mutex);
 	r = take(p, owner, name, policies, count, ports, err);
 	(void)pthread_mutex_unlock(&p->mutex);

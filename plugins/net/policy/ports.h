@@ -9,7 +9,7 @@
 #ifndef NET_PORTS_H
 #define NET_PORTS_H
 
-#include "base/text.h"
+#include "common/text.h"
 #include "model/object.h"
 #include "policy/policy.h"
 
@@ -20,22 +20,22 @@
  * any free one.  Appends one policy of kind NET_POLICY_PORT.  Pure.  -EINVAL: "TEXT: cause".
  */
 int net_ports_parse(const char *text, struct net_policy **policies, size_t *count,
-		    struct net_error *err);
+		    struct plug_error *err);
 
 /*
  * The rules of the first Windows with containers (TP4), for hosts that emulate it, over all ports of one
  * container, written as above: tcp and udp in any case, one host port for each of the container's, no host
  * address, numbers up to 65535.  -EINVAL with Docker's texts, and nothing more.  Pure.
  */
-int net_ports_check_tp4(const char *const *texts, size_t count, struct net_error *err);
+int net_ports_check_tp4(const char *const *texts, size_t count, struct plug_error *err);
 
 /*
  * What docker port prints of an endpoint: "80/tcp -> 0.0.0.0:8080" for each published port and family; wanted
  * (may be NULL): "PORT[/PROTOCOL]", only the right side of that one.  Nothing to print is success.  Pure.
  * -EINVAL: wanted is no port.
  */
-int net_ports_print(const struct net_endpoint *e, const char *wanted, struct net_text *out,
-		    struct net_error *err);
+int net_ports_print(const struct net_endpoint *e, const char *wanted, struct plug_text *out,
+		    struct plug_error *err);
 
 /* Who holds which ports in this process.  Any thread. */
 struct net_ports;
@@ -51,7 +51,7 @@ void net_ports_destroy(struct net_ports *p); /* lets go of all */
  * Sockets are bound in the calling thread's network namespace.  Does not block.
  */
 int net_ports_take(struct net_ports *p, const char *owner, const char *name,
-		   struct net_policy *policies, size_t count, struct net_error *err);
+		   struct net_policy *policies, size_t count, struct plug_error *err);
 /* Has nothing: success. */
 void net_ports_release(struct net_ports *p, const char *owner);
 

@@ -52,7 +52,7 @@ static int split(const char *text, struct pieces *ret)
 	return strchr(p, ':') ? -EINVAL : 0;
 }
 
-static int range_parse(const char *text, struct net_port_range *ret, struct net_error *err)
+static int range_parse(const char *text, struct net_port_range *ret, struct plug_error *err)
 {
 	struct net_port_range *range = NULL;
 	size_t count = 0;
@@ -61,14 +61,14 @@ static int range_parse(const char *text, struct net_port_range *ret, struct net_
 	if (r < 0)
 		return r;
 	if (count != 1 || strchr(text, ',') || !range->first)
-		r = net_error_set(err, -EINVAL, "port: \"%s\" is not valid", text);
+		r = plug_error_set(err, -EINVAL, "port: \"%s\" is not valid", text);
 	else
 		*ret = *range;
 	free(range);
 	return r;
 }
 
-static int protocol_parse(const char *text, uint8_t *ret, struct net_error *err)
+static int protocol_parse(const char *text, uint8_t *ret, struct plug_error *err)
 {
 	static const struct {
 		const char *name;
@@ -78,15 +78,15 @@ static int protocol_parse(const char *text, uint8_t *ret, struct net_error *err)
 		      { "udp", IPPROTO_UDP },
 		      { "sctp", IPPROTO_SCTP } };
 
-	for (size_t i = 0; i < NET_ELEMENTS(names); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++)
 		if (!strcasecmp(names[i].name, text)) {
 			*ret = names[i].number;
 			return 0;
 		}
-	return net_error_set(err, -EINVAL, "protocol: \"%s\" is not tcp, udp or sctp", text);
+	return plug_error_set(err, -EINVAL, "protocol: \"%s\" is not tcp, udp or sctp", text);
 }
 
-static int pieces_parse(const struct pieces *p, struct net_policy_port *port, struct net_error *err)
+static int pieces_parse(const struct pieces *p, struct net_policy_port *port, struct plug_error *err)
 {
 	struct net_port_range internal = { 0 }, external = { 0 };
 	int r = protocol_parse(p->protocol, &port->protocol, err);
@@ -95,13 +95,13 @@ static int pieces_parse(const struct pieces *p, struct net_policy_port *port, st
 	if (r == 0 && *p->external)
 		r = range_parse(p->external, &external, err);
 	if (r == 0 && *p->host && net_addr_parse(p->host, &port->host) < 0)
-		r = net_error_set(err, -EINVAL, "host address: \"%s\" is not an address", p->host);
+		r = plug_error_set(err, -EINVAL, "host address: \"%s\" is not an address", p->host);
 	if (r < 0)
 		return r;
 	if (external.first && external.last - external.first != internal.last - internal.first)
-		return net_error_set(err, -EINVAL, "ranges of different length");
+		return plug_error_set(err, -EINVAL, "ranges of different length");
 	if (internal.last - internal.first >= NET_PORTS_MAX)
-		return net_error_set(err, -EINVAL, "more than %d ports", NET_PORTS_MAX);
+		return plug_error_set(err, -EINVAL, "more than %d ports", NET_PORTS_MAX);
 	port->internal = internal.first;
 	port->external = external.first;
 	port->count = (uint16_t)(internal.last - internal.first + 1);
@@ -109,34 +109,34 @@ static int pieces_parse(const struct pieces *p, struct net_policy_port *port, st
 }
 
 int net_ports_parse(const char *text, struct net_policy **policies, size_t *count,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	struct net_policy p = { .kind = NET_POLICY_PORT };
 	struct pieces pieces;
 	int r;
 
 	if (split(text, &pieces) < 0)
-		return net_error_set(err, -EINVAL,
-				     "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]", text);
+		return plug_error_set(err, -EINVAL,
+				      "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]", text);
 	r = pieces_parse(&pieces, &p.port, err);
 	if (r < 0)
 		return net_policy_in(err, r, text);
 	r = net_policies_add(policies, count, &p);
-	return r < 0 ? net_error_errno(err, r, "%s", text) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", text) : 0;
 }
 
 /* As Go's Atoi, with its words for what is none. */
-static int atoi_parse(const char *text, const char *what, long *ret, struct net_error *err)
+static int atoi_parse(const char *text, const char *what, long *ret, struct plug_error *err)
 {
 	const char *digits = text + (*text == '-' || *text == '+');
 
 	if (!*digits || strspn(digits, "0123456789") != strlen(digits))
-		return net_error_set(
+		return plug_error_set(
 			err, -EINVAL,
 			"invalid %s port %s: strconv.ParseInt: parsing \"%s\": invalid syntax",
 			what, text, text);
 	if (strlen(digits) > 18)
-		return net_error_set(
+		return plug_error_set(
 			err, -EINVAL,
 			"invalid %s port %s: strconv.ParseInt: parsing \"%s\": value out of range",
 			what, text, text);
@@ -144,22 +144,22 @@ static int atoi_parse(const char *text, const char *what, long *ret, struct net_
 	return 0;
 }
 
-static int tp4_check(const struct pieces *p, struct net_error *err)
+static int tp4_check(const struct pieces *p, struct plug_error *err)
 {
 	long internal, external = 0;
 	int r;
 
 	if (strcasecmp(p->protocol, "tcp") && strcasecmp(p->protocol, "udp") && *p->protocol)
-		return net_error_set(err, -EINVAL, "invalid protocol %s", p->protocol);
+		return plug_error_set(err, -EINVAL, "invalid protocol %s", p->protocol);
 	if (*p->host)
-		return net_error_set(err, -EINVAL,
-				     "Windows does not support host IP addresses in NAT settings");
+		return plug_error_set(err, -EINVAL,
+				      "Windows does not support host IP addresses in NAT settings");
 	r = *p->external ? atoi_parse(p->external, "container", &external, err) : 0;
 	r = r ?: atoi_parse(p->internal, "internal", &internal, err);
 	if (r < 0)
 		return r;
 	if (internal < 0 || internal > UINT16_MAX || external < 0 || external > UINT16_MAX)
-		return net_error_set(err, -EINVAL, "specified NAT port is not in allowed range");
+		return plug_error_set(err, -EINVAL, "specified NAT port is not in allowed range");
 	return 0;
 }
 
@@ -170,21 +170,21 @@ static bool same_port(const struct pieces *a, const struct pieces *b)
 	return !strcasecmp(x, y) && !strcmp(a->internal, b->internal);
 }
 
-int net_ports_check_tp4(const char *const *texts, size_t count, struct net_error *err)
+int net_ports_check_tp4(const char *const *texts, size_t count, struct plug_error *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct pieces p, other;
 		int r;
 
 		if (split(texts[i], &p) < 0)
-			return net_error_set(err, -EINVAL,
-					     "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]",
-					     texts[i]);
+			return plug_error_set(err, -EINVAL,
+					      "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]",
+					      texts[i]);
 		for (size_t j = 0; j < i; j++)
 			if (split(texts[j], &other) == 0 && same_port(&p, &other))
-				return net_error_set(err, -EINVAL,
-						     "Windows does not support more than one host "
-						     "port in NAT settings");
+				return plug_error_set(err, -EINVAL,
+						      "Windows does not support more than one host "
+						      "port in NAT settings");
 		r = tp4_check(&p, err);
 		if (r < 0)
 			return r;

@@ -23,12 +23,12 @@ static bool has_family(const struct net_endpoint *e, int family)
 
 /* One line for each family that the port is there in. */
 static void port_print(const struct net_endpoint *e, const struct net_policy_port *port, unsigned n,
-		       bool brief, struct net_text *out)
+		       bool brief, struct plug_text *out)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	char host[NET_ADDR_TEXT];
 
-	for (size_t f = 0; f < NET_ELEMENTS(families); f++) {
+	for (size_t f = 0; f < PLUG_ELEMENTS(families); f++) {
 		bool six = families[f] == AF_INET6;
 
 		if ((port->host.family && port->host.family != families[f]) ||
@@ -38,10 +38,10 @@ static void port_print(const struct net_endpoint *e, const struct net_policy_por
 		if (!*host)
 			(void)snprintf(host, sizeof(host), "%s", six ? "::" : "0.0.0.0");
 		if (!brief)
-			net_text_add(out, "%u/%s -> ", port->internal + n,
-				     protocol_name(port->protocol));
-		net_text_add(out, "%s%s%s:%u\n", six ? "[" : "", host, six ? "]" : "",
-			     port->external + n);
+			plug_text_add(out, "%u/%s -> ", port->internal + n,
+				      protocol_name(port->protocol));
+		plug_text_add(out, "%s%s%s:%u\n", six ? "[" : "", host, six ? "]" : "",
+			      port->external + n);
 	}
 }
 
@@ -57,7 +57,7 @@ static int wanted_parse(const char *text, uint16_t *ret_port, uint8_t *ret_proto
 		return -EINVAL;
 	if (n == 1 && strspn(text, "0123456789") != strlen(text))
 		return -EINVAL;
-	for (size_t i = 0; i < NET_ELEMENTS(protocols); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(protocols); i++)
 		if (!strcasecmp(name, protocol_name(protocols[i]))) {
 			*ret_port = (uint16_t)port;
 			*ret_protocol = protocols[i];
@@ -66,14 +66,14 @@ static int wanted_parse(const char *text, uint16_t *ret_port, uint8_t *ret_proto
 	return -EINVAL;
 }
 
-int net_ports_print(const struct net_endpoint *e, const char *wanted, struct net_text *out,
-		    struct net_error *err)
+int net_ports_print(const struct net_endpoint *e, const char *wanted, struct plug_text *out,
+		    struct plug_error *err)
 {
 	uint8_t protocol = 0;
 	uint16_t only = 0;
 
 	if (wanted && wanted_parse(wanted, &only, &protocol) < 0)
-		return net_error_set(err, -EINVAL, "%.64s: not PORT[/PROTOCOL]", wanted);
+		return plug_error_set(err, -EINVAL, "%.64s: not PORT[/PROTOCOL]", wanted);
 	for (size_t i = 0; i < e->policy_count; i++) {
 		const struct net_policy_port *port = &e->policies[i].port;
 

@@ -72,7 +72,7 @@ static uint32_t queue_of(uint64_t rate, uint32_t burst)
 }
 
 static int tbf_set(struct net_rtnl *r, const struct net_link_info *link, uint64_t rate,
-		   struct net_error *err)
+		   struct plug_error *err)
 {
 	uint8_t buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = tc_begin(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE,
@@ -95,14 +95,14 @@ static int tbf_set(struct net_rtnl *r, const struct net_link_info *link, uint64_
 	mnl_attr_nest_end(m, options);
 	ret = net_rtnl_call(r, m, NULL, NULL, err, "qos: link %s", link->name);
 	if (lacks(ret))
-		return net_error_set(err, -EOPNOTSUPP,
-				     "qos: link %s: kernel lacks tbf (NET_SCH_TBF)", link->name);
+		return plug_error_set(err, -EOPNOTSUPP,
+				      "qos: link %s: kernel lacks tbf (NET_SCH_TBF)", link->name);
 	return ret;
 }
 
 /* There is none: success. */
 static int qdisc_delete(struct net_rtnl *r, const struct net_link_info *link, uint32_t parent,
-			uint32_t handle, struct net_error *err)
+			uint32_t handle, struct plug_error *err)
 {
 	uint8_t buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = tc_begin(buffer, RTM_DELQDISC, 0, link->index, parent, handle);
@@ -113,7 +113,7 @@ static int qdisc_delete(struct net_rtnl *r, const struct net_link_info *link, ui
 
 #define INGRESS_HANDLE 0xffff0000u
 
-static int ingress_add(struct net_rtnl *r, const struct net_link_info *link, struct net_error *err)
+static int ingress_add(struct net_rtnl *r, const struct net_link_info *link, struct plug_error *err)
 {
 	uint8_t buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = tc_begin(buffer, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, link->index,
@@ -123,9 +123,9 @@ static int ingress_add(struct net_rtnl *r, const struct net_link_info *link, str
 	mnl_attr_put_strz(m, TCA_KIND, "ingress");
 	ret = net_rtnl_call(r, m, NULL, NULL, err, "qos: link %s", link->name);
 	if (lacks(ret))
-		return net_error_set(err, -EOPNOTSUPP,
-				     "qos: link %s: kernel lacks ingress (NET_SCH_INGRESS)",
-				     link->name);
+		return plug_error_set(err, -EOPNOTSUPP,
+				      "qos: link %s: kernel lacks ingress (NET_SCH_INGRESS)",
+				      link->name);
 	return ret;
 }
 
@@ -147,7 +147,7 @@ static void redirect_put(struct nlmsghdr *m, uint16_t attribute, int to)
 
 /* Everything that comes in goes to another link.  Kernels have one of two filters that match all. */
 static int redirect_add(struct net_rtnl *r, const struct net_link_info *link, int to, bool u32,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	uint8_t buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m = tc_begin(buffer, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
@@ -172,7 +172,7 @@ static int redirect_add(struct net_rtnl *r, const struct net_link_info *link, in
 }
 
 static int out_set(struct net_rtnl *r, const struct net_link_info *link, const char *ifb,
-		   uint64_t rate, struct net_error *err)
+		   uint64_t rate, struct plug_error *err)
 {
 	struct net_link make = { .name = ifb,
 				 .kind = NET_LINK_IFB,
@@ -194,7 +194,7 @@ static int out_set(struct net_rtnl *r, const struct net_link_info *link, const c
 	if (lacks(ret))
 		ret = redirect_add(r, link, via.index, true, err);
 	if (lacks(ret))
-		return net_error_set(
+		return plug_error_set(
 			err, -EOPNOTSUPP,
 			"qos: link %s: kernel lacks matchall and u32, or mirred (NET_ACT_MIRRED)",
 			link->name);
@@ -202,7 +202,7 @@ static int out_set(struct net_rtnl *r, const struct net_link_info *link, const c
 }
 
 int net_qos_apply(const char *host_link, const char *ifb, const struct net_policy_qos *qos,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	struct net_link_info link;
@@ -223,7 +223,7 @@ int net_qos_apply(const char *host_link, const char *ifb, const struct net_polic
 	return ret ?: net_link_delete(r, ifb, err);
 }
 
-int net_qos_remove(const char *ifb, struct net_error *err)
+int net_qos_remove(const char *ifb, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	int ret = net_rtnl_open(-1, &r, err);

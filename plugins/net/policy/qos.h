@@ -7,7 +7,7 @@
 #ifndef NET_QOS_H
 #define NET_QOS_H
 
-#include "base/error.h"
+#include "common/error.h"
 #include "model/object.h"
 #include "policy/policy.h"
 
@@ -22,8 +22,8 @@ struct net_policy_qos net_qos_of(const struct net_endpoint *e);
  * -EOPNOTSUPP: "qos: kernel lacks …".  Blocks; not on the loop.
  */
 int net_qos_apply(const char *host_link, const char *ifb, const struct net_policy_qos *qos,
-		  struct net_error *err);
+		  struct plug_error *err);
 /* Removes the intermediate device; the link's own go with it.  Gone already is success. */
-int net_qos_remove(const char *ifb, struct net_error *err);
+int net_qos_remove(const char *ifb, struct plug_error *err);
 
 #endif

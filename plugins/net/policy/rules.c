@@ -34,8 +34,8 @@ static void subnet_add(struct rules *r, const struct net_network *n, const struc
 		rules_element(r, "nat", s->prefix.family, prefix, NULL);
 }
 
-int net_rules_network(const char *table, const struct net_network *n, struct net_text *add,
-		      struct net_text *remove, struct net_error *err)
+int net_rules_network(const char *table, const struct net_network *n, struct plug_text *add,
+		      struct plug_text *remove, struct plug_error *err)
 {
 	struct rules r = RULES(table, add, remove);
 	char name[NET_LINK_SIZE + 2], pair[2 * NET_LINK_SIZE + 8];
@@ -54,7 +54,7 @@ int net_rules_network(const char *table, const struct net_network *n, struct net
 		rules_element(&r, "hidden", 0, name, NULL);
 	for (size_t i = 0; i < n->subnet_count; i++)
 		subnet_add(&r, n, &n->subnets[i]);
-	return rules_end(&r) < 0 ? net_error_errno(err, -ENOMEM, "network %s", n->name) : 0;
+	return rules_end(&r) < 0 ? plug_error_errno(err, -ENOMEM, "network %s", n->name) : 0;
 }
 
 static const char *kind_text(const struct net_policy *p)
@@ -77,7 +77,7 @@ static const char *kind_text(const struct net_policy *p)
 }
 
 int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *what = kind_text(&policies[i]);
@@ -85,20 +85,20 @@ int net_rules_check(const struct net_network *n, const struct net_policy *polici
 		if (!what || n->type == NET_CNI)
 			continue;
 		if (!n->bridge[0])
-			return net_error_set(err, -EINVAL,
-					     "network %s: %s need a bridge of this host", n->name,
-					     what);
+			return plug_error_set(err, -EINVAL,
+					      "network %s: %s need a bridge of this host", n->name,
+					      what);
 		if (closed(n) && (policies[i].kind == NET_POLICY_PORT ||
 				  policies[i].kind == NET_POLICY_OUTBOUND))
-			return net_error_set(err, -EINVAL,
-					     "network %s: no %s: nothing leaves it or comes in",
-					     n->name, what);
+			return plug_error_set(err, -EINVAL,
+					      "network %s: no %s: nothing leaves it or comes in",
+					      n->name, what);
 	}
 	return 0;
 }
 
 /* A port that is asked for on an address of a family needs an address of that family behind it. */
-static int ports_check(const struct net_endpoint *e, struct net_error *err)
+static int ports_check(const struct net_endpoint *e, struct plug_error *err)
 {
 	for (size_t i = 0; i < e->policy_count; i++) {
 		const struct net_policy_port *port = &e->policies[i].port;
@@ -109,14 +109,14 @@ static int ports_check(const struct net_endpoint *e, struct net_error *err)
 		if (!family && port->flags & NET_PORT_FLAG_IPV6)
 			family = AF_INET6;
 		if (!port->external)
-			return net_error_set(err, -EINVAL,
-					     "endpoint %s: port %u: no port of the host was chosen",
-					     e->name ? e->name : e->id, port->internal);
+			return plug_error_set(err, -EINVAL,
+					      "endpoint %s: port %u: no port of the host was chosen",
+					      e->name ? e->name : e->id, port->internal);
 		if (family && !rules_address(e, family).family)
-			return net_error_set(err, -EINVAL,
-					     "endpoint %s: port %u: it has no %s address",
-					     e->name ? e->name : e->id, port->external,
-					     family == AF_INET ? "IPv4" : "IPv6");
+			return plug_error_set(err, -EINVAL,
+					      "endpoint %s: port %u: it has no %s address",
+					      e->name ? e->name : e->id, port->external,
+					      family == AF_INET ? "IPv4" : "IPv6");
 	}
 	return 0;
 }
@@ -132,7 +132,7 @@ static void alone_add(struct rules *r, const struct net_endpoint *e)
 }
 
 int net_rules_endpoint(const char *table, const struct net_network *n, const struct net_endpoint *e,
-		       struct net_text *add, struct net_text *remove, struct net_error *err)
+		       struct plug_text *add, struct plug_text *remove, struct plug_error *err)
 {
 	struct rules r = RULES(table, add, remove);
 	int ret = net_rules_check(n, e->policies, e->policy_count, err);
@@ -149,7 +149,7 @@ int net_rules_endpoint(const char *table, const struct net_network *n, const str
 	if (ret == 0)
 		ret = rules_acl_add(&r, n, e);
 	if (rules_end(&r) < 0 || ret < 0)
-		return net_error_errno(err, -ENOMEM, "endpoint %s", e->name ? e->name : e->id);
+		return plug_error_errno(err, -ENOMEM, "endpoint %s", e->name ? e->name : e->id);
 	return 0;
 }
 
@@ -168,7 +168,7 @@ static const char *spread_text(uint32_t distribution, int family, char text[64])
 static void balancer_chain(struct rules *r, const char *chain, const struct net_balancer_port *port,
 			   int family, const struct net_endpoint *const *endpoints, size_t count)
 {
-	_cleanup_text_ struct net_text to = { 0 };
+	_cleanup_text_ struct plug_text to = { 0 };
 	char spread[64], address[NET_ADDR_TEXT];
 	unsigned backends = 0;
 
@@ -178,8 +178,8 @@ static void balancer_chain(struct rules *r, const char *chain, const struct net_
 		if (!a.family)
 			continue;
 		net_addr_format(&a, address);
-		net_text_add(&to, "%s%u : %s . %u", backends ? ", " : "", backends, address,
-			     port->internal);
+		plug_text_add(&to, "%s%u : %s . %u", backends ? ", " : "", backends, address,
+			      port->internal);
 		backends++;
 	}
 	if (to.failed)
@@ -236,12 +236,12 @@ static void balancer_port(struct rules *r, const struct net_balancer *b, size_t 
 
 int net_rules_balancer(const char *table, const struct net_balancer *b,
 		       const struct net_endpoint *const *endpoints, size_t count,
-		       struct net_text *add, struct net_text *remove, struct net_error *err)
+		       struct plug_text *add, struct plug_text *remove, struct plug_error *err)
 {
 	struct rules r = RULES(table, add, remove);
 
 	for (size_t i = 0; i < b->port_count; i++)
-		for (size_t f = 0; f < NET_ELEMENTS(families); f++)
+		for (size_t f = 0; f < PLUG_ELEMENTS(families); f++)
 			balancer_port(&r, b, i, families[f], endpoints, count);
-	return rules_end(&r) < 0 ? net_error_errno(err, -ENOMEM, "load balancer %s", b->id) : 0;
+	return rules_end(&r) < 0 ? plug_error_errno(err, -ENOMEM, "load balancer %s", b->id) : 0;
 }

@@ -13,28 +13,28 @@
 #ifndef NET_RULES_H
 #define NET_RULES_H
 
-#include "base/error.h"
-#include "base/text.h"
+#include "common/error.h"
+#include "common/text.h"
 #include "model/object.h"
 
 /* The table with its empty sets and all its base chains. */
-void net_rules_base(const char *table, struct net_text *add);
+void net_rules_base(const char *table, struct plug_text *add);
 
 /* A network with a bridge of ours; others need no rules: nothing is added. */
-int net_rules_network(const char *table, const struct net_network *n, struct net_text *add,
-		      struct net_text *remove, struct net_error *err);
+int net_rules_network(const char *table, const struct net_network *n, struct plug_text *add,
+		      struct plug_text *remove, struct plug_error *err);
 
 /* One endpoint, with its addresses known and its published ports chosen. */
 int net_rules_endpoint(const char *table, const struct net_network *n, const struct net_endpoint *e,
-		       struct net_text *add, struct net_text *remove, struct net_error *err);
+		       struct plug_text *add, struct plug_text *remove, struct plug_error *err);
 
 /* endpoints: those of b that are plugged in, in any order; none: packets for its ports are dropped. */
 int net_rules_balancer(const char *table, const struct net_balancer *b,
-		       const struct net_endpoint *const *endpoints, size_t count, struct net_text *add,
-		       struct net_text *remove, struct net_error *err);
+		       const struct net_endpoint *const *endpoints, size_t count, struct plug_text *add,
+		       struct plug_text *remove, struct plug_error *err);
 
 /* Whether the policies can be carried out on such a network at all: what net_rules_endpoint() would say. */
 int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
-		    struct net_error *err);
+		    struct plug_error *err);
 
 #endif

@@ -49,17 +49,17 @@ static void parts_finish(struct parts *p)
 
 static int protocols_text(const struct net_acl *a, char **ret)
 {
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 	bool ports = a->local_port_count || a->remote_port_count;
 
 	if (a->protocol_count)
 		for (size_t i = 0; i < a->protocol_count; i++)
-			net_text_add(&t, "%s%u", i ? ", " : "meta l4proto { ", a->protocols[i]);
+			plug_text_add(&t, "%s%u", i ? ", " : "meta l4proto { ", a->protocols[i]);
 	else if (ports) /* those that have ports */
-		net_text_add(&t, "meta l4proto { 6, 17, 132");
-	net_text_add(&t, "%s", t.len ? " } " : "");
+		plug_text_add(&t, "meta l4proto { 6, 17, 132");
+	plug_text_add(&t, "%s", t.len ? " } " : "");
 	if (t.failed) {
-		net_text_finish(&t);
+		plug_text_finish(&t);
 		return -ENOMEM;
 	}
 	*ret = t.data;
@@ -71,17 +71,17 @@ static void rule_write(struct rules *r, const char *chain, const struct net_acl 
 {
 	const char *from = a->out ? "saddr" : "daddr", *to = a->out ? "daddr" : "saddr";
 	const char *from_port = a->out ? "sport" : "dport", *to_port = a->out ? "dport" : "sport";
-	_cleanup_text_ struct net_text t = { 0 };
+	_cleanup_text_ struct plug_text t = { 0 };
 
 	if (*p->local)
-		net_text_add(&t, "%s %s %s ", ip, from, p->local);
+		plug_text_add(&t, "%s %s %s ", ip, from, p->local);
 	if (*p->remote)
-		net_text_add(&t, "%s %s %s ", ip, to, p->remote);
-	net_text_add(&t, "%s", p->protocols ? p->protocols : "");
+		plug_text_add(&t, "%s %s %s ", ip, to, p->remote);
+	plug_text_add(&t, "%s", p->protocols ? p->protocols : "");
 	if (*p->local_ports)
-		net_text_add(&t, "th %s %s ", from_port, p->local_ports);
+		plug_text_add(&t, "th %s %s ", from_port, p->local_ports);
 	if (*p->remote_ports)
-		net_text_add(&t, "th %s %s ", to_port, p->remote_ports);
+		plug_text_add(&t, "th %s %s ", to_port, p->remote_ports);
 	if (t.failed)
 		r->add->failed = -ENOMEM;
 	else
@@ -95,7 +95,7 @@ static int acl_write(struct rules *r, const char *chain, const struct net_acl *a
 	static const int families[] = { AF_INET, AF_INET6 };
 	bool addresses = a->local.count || a->remote.count;
 
-	for (size_t f = 0; f < NET_ELEMENTS(families); f++) {
+	for (size_t f = 0; f < PLUG_ELEMENTS(families); f++) {
 		__attribute__((cleanup(parts_finish))) struct parts p = { 0 };
 
 		if (protocols_text(a, &p.protocols) < 0 ||

@@ -156,9 +156,9 @@ static const char hooks[] =
 	"		goto arriving\n"
 	"	}\n";
 
-void net_rules_base(const char *table, struct net_text *add)
+void net_rules_base(const char *table, struct plug_text *add)
 {
 	/* Added first, so that there is one to delete. */
-	net_text_add(add, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table, table);
-	net_text_add(add, "%s%s%s%s%s%s%s}\n", sets, sets4, sets6, chains4, chains6, chains, hooks);
+	plug_text_add(add, "add table inet %s\ndelete table inet %s\ntable inet %s {\n", table, table, table);
+	plug_text_add(add, "%s%s%s%s%s%s%s}\n", sets, sets4, sets6, chains4, chains6, chains, hooks);
 }

@@ -41,7 +41,7 @@ void rules_ports_add(struct rules *r, const struct net_endpoint *e)
 
 		if (e->policies[i].kind != NET_POLICY_PORT)
 			continue;
-		for (size_t f = 0; f < NET_ELEMENTS(families); f++) {
+		for (size_t f = 0; f < PLUG_ELEMENTS(families); f++) {
 			struct net_addr to = rules_address(e, families[f]);
 
 			if (!to.family || (port->host.family && port->host.family != families[f]))

@@ -9,8 +9,8 @@
 /* What is collected for one object.  Chains go last, when nothing leads to them any more. */
 struct rules {
 	const char *table;
-	struct net_text *add, *remove;
-	struct net_text flush, drop;
+	struct plug_text *add, *remove;
+	struct plug_text flush, drop;
 };
 
 #define RULES(t, a, d) { .table = (t), .add = (a), .remove = (d) }

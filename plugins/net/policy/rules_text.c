@@ -16,12 +16,12 @@ int rules_end(struct rules *r)
 	bool failed;
 
 	if (r->flush.data)
-		net_text_add(r->remove, "%s", r->flush.data);
+		plug_text_add(r->remove, "%s", r->flush.data);
 	if (r->drop.data)
-		net_text_add(r->remove, "%s", r->drop.data);
+		plug_text_add(r->remove, "%s", r->drop.data);
 	failed = r->add->failed || r->remove->failed || r->flush.failed || r->drop.failed;
-	net_text_finish(&r->flush);
-	net_text_finish(&r->drop);
+	plug_text_finish(&r->flush);
+	plug_text_finish(&r->drop);
 	return failed ? -ENOMEM : 0;
 }
 
@@ -29,17 +29,17 @@ void rules_element(struct rules *r, const char *set, int family, const char *key
 {
 	const char *suffix = family == AF_INET ? "4" : family == AF_INET6 ? "6" : "";
 
-	net_text_add(r->add, "add element inet %s %s%s { %s%s%s }\n", r->table, set, suffix, key,
-		     value ? " : " : "", value ? value : "");
-	net_text_add(r->remove, "delete element inet %s %s%s { %s%s%s }\n", r->table, set, suffix,
-		     key, value ? " : " : "", value ? value : "");
+	plug_text_add(r->add, "add element inet %s %s%s { %s%s%s }\n", r->table, set, suffix, key,
+		      value ? " : " : "", value ? value : "");
+	plug_text_add(r->remove, "delete element inet %s %s%s { %s%s%s }\n", r->table, set, suffix,
+		      key, value ? " : " : "", value ? value : "");
 }
 
 void rules_chain(struct rules *r, const char *chain)
 {
-	net_text_add(r->add, "add chain inet %s %s\n", r->table, chain);
-	net_text_add(&r->flush, "flush chain inet %s %s\n", r->table, chain);
-	net_text_add(&r->drop, "delete chain inet %s %s\n", r->table, chain);
+	plug_text_add(r->add, "add chain inet %s %s\n", r->table, chain);
+	plug_text_add(&r->flush, "flush chain inet %s %s\n", r->table, chain);
+	plug_text_add(&r->drop, "delete chain inet %s %s\n", r->table, chain);
 }
 
 void rules_rule(struct rules *r, const char *chain, const char *format, ...)
@@ -54,7 +54,7 @@ void rules_rule(struct rules *r, const char *chain, const char *format, ...)
 	}
 	va_end(args);
 	if (text)
-		net_text_add(r->add, "add rule inet %s %s %s\n", r->table, chain, text);
+		plug_text_add(r->add, "add rule inet %s %s %s\n", r->table, chain, text);
 }
 
 struct net_addr rules_address(const struct net_endpoint *e, int family)
@@ -82,27 +82,27 @@ void rules_each_prefix(const struct net_prefixes *p, int family,
 
 static void prefix_append(void *arg, const struct net_addr *prefix)
 {
-	struct net_text *t = arg;
+	struct plug_text *t = arg;
 	char text[NET_ADDR_TEXT];
 
 	net_addr_format_prefix(prefix, text);
-	net_text_add(t, "%s%s", t->len ? ", " : "{ ", text);
+	plug_text_add(t, "%s%s", t->len ? ", " : "{ ", text);
 }
 
-static int text_close(struct net_text *t, char **ret)
+static int text_close(struct plug_text *t, char **ret)
 {
-	net_text_add(t, "%s", t->len ? " }" : "");
+	plug_text_add(t, "%s", t->len ? " }" : "");
 	if (t->failed) {
-		net_text_finish(t);
+		plug_text_finish(t);
 		return -ENOMEM;
 	}
-	*ret = net_take_ptr(t->data);
+	*ret = plug_take_ptr(t->data);
 	return 0;
 }
 
 int rules_prefixes(const struct net_prefixes *p, int family, char **ret)
 {
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 
 	rules_each_prefix(p, family, prefix_append, &t);
 	return text_close(&t, ret);
@@ -119,7 +119,7 @@ int rules_ports(const struct net_port_range *ranges, size_t count, char **ret)
 {
 	_cleanup_free_ struct net_port_range *sorted =
 		reallocarray(NULL, count ? count : 1, sizeof(*sorted));
-	struct net_text t = { 0 };
+	struct plug_text t = { 0 };
 
 	if (!sorted)
 		return -ENOMEM;
@@ -134,9 +134,9 @@ int rules_ports(const struct net_port_range *ranges, size_t count, char **ret)
 			if (sorted[i].last > whole.last)
 				whole.last = sorted[i].last;
 		}
-		net_text_add(&t, "%s%u", t.len ? ", " : "{ ", whole.first);
+		plug_text_add(&t, "%s%u", t.len ? ", " : "{ ", whole.first);
 		if (whole.last > whole.first)
-			net_text_add(&t, "-%u", whole.last);
+			plug_text_add(&t, "-%u", whole.last);
 	}
 	return text_close(&t, ret);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the table should hold, and getting it into the kernel. */
 #include "policy/table_private.h"
-#include "base/text.h"
-#include "base/util.h"
+#include "common/text.h"
+#include "common/util.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 
@@ -12,17 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-int net_table_open(const char *name, struct net_table **ret, struct net_error *err)
+int net_table_open(const char *name, struct net_table **ret, struct plug_error *err)
 {
 	size_t len = strlen(name);
 	struct net_table *t;
 
 	if (!len || len >= sizeof(t->name) || !islower((unsigned char)name[0]) ||
 	    strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
-		return net_error_set(err, -EINVAL, "table \"%.64s\": not a name for one", name);
+		return plug_error_set(err, -EINVAL, "table \"%.64s\": not a name for one", name);
 	t = calloc(1, sizeof(*t));
 	if (!t)
-		return net_error_errno(err, -ENOMEM, "table %s", name);
+		return plug_error_errno(err, -ENOMEM, "table %s", name);
 	(void)pthread_mutex_init(&t->mutex, NULL);
 	memcpy(t->name, name, len + 1);
 	*ret = t;
@@ -87,47 +87,47 @@ static void message_clean(const char *text, char *ret, size_t size)
 }
 
 int table_run(const struct net_table *t, const char *text, bool json, char **ret_output,
-	      struct net_error *err)
+	      struct plug_error *err)
 {
 	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	char message[320];
 	int r = 0;
 
 	if (!nft)
-		return net_error_errno(err, -ENOMEM, "table %s", t->name);
+		return plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	if (json)
 		nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
 	if (nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft)) {
-		r = net_error_errno(err, -ENOMEM, "table %s", t->name);
+		r = plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	} else if (nft_run_cmd_from_buffer(nft, text)) {
 		message_clean(nft_ctx_get_error_buffer(nft), message, sizeof(message));
-		r = net_error_set(err, -EIO, "table %s: %s", t->name,
-				  *message ? message : "refused");
+		r = plug_error_set(err, -EIO, "table %s: %s", t->name,
+				   *message ? message : "refused");
 	} else if (ret_output) {
 		*ret_output = strdup(nft_ctx_get_output_buffer(nft));
 		if (!*ret_output)
-			r = net_error_errno(err, -ENOMEM, "table %s", t->name);
+			r = plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	}
 	nft_ctx_free(nft);
 	return r;
 }
 
 /* Which transactions are ours is told to whoever listens by an element in each. */
-static void generation_mark(struct net_table *t, struct net_text *text, bool fresh)
+static void generation_mark(struct net_table *t, struct plug_text *text, bool fresh)
 {
 	if (!fresh)
-		net_text_add(text, "delete element inet %s generation { %u }\n", t->name,
-			     t->generation);
-	net_text_add(text, "add element inet %s generation { %u }\n", t->name, t->generation + 1);
+		plug_text_add(text, "delete element inet %s generation { %u }\n", t->name,
+			      t->generation);
+	plug_text_add(text, "add element inet %s generation { %u }\n", t->name, t->generation + 1);
 }
 
-static int transact(struct net_table *t, struct net_text *text, bool fresh, struct net_error *err)
+static int transact(struct net_table *t, struct plug_text *text, bool fresh, struct plug_error *err)
 {
 	int r;
 
 	generation_mark(t, text, fresh);
 	if (text->failed)
-		return net_error_errno(err, -ENOMEM, "table %s", t->name);
+		return plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	r = fresh ? -EOPNOTSUPP : table_run_plain(t, text->data);
 	/* Also where the kernel refused: nft says why in words. */
 	if (r < 0)
@@ -140,14 +140,14 @@ static int transact(struct net_table *t, struct net_text *text, bool fresh, stru
 }
 
 /* Order does not matter: everything leads only to what its own entry has made, or to the base. */
-static int rebuild(struct net_table *t, struct net_error *err)
+static int rebuild(struct net_table *t, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 
 	net_rules_base(t->name, &text);
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct entry *e = t->entries[i]; e; e = e->next)
-			net_text_add(&text, "%s", e->add);
+			plug_text_add(&text, "%s", e->add);
 	return transact(t, &text, true, err);
 }
 
@@ -155,16 +155,16 @@ static int rebuild(struct net_table *t, struct net_error *err)
  * The change alone; where that is refused, because somebody has changed the table, or there is none yet,
  * everything again, which says whether it was that.
  */
-static int change(struct net_table *t, const char *remove, const char *add, struct net_error *err)
+static int change(struct net_table *t, const char *remove, const char *add, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 
 	if (t->noted)
 		return 0;
 	if (t->made && !*remove && !*add)
 		return 0;
 	if (t->made) {
-		net_text_add(&text, "%s%s", remove, add);
+		plug_text_add(&text, "%s%s", remove, add);
 		if (transact(t, &text, false, err) == 0)
 			return 0;
 	}
@@ -172,7 +172,7 @@ static int change(struct net_table *t, const char *remove, const char *add, stru
 }
 
 /* Takes over e, and says what the kernel says. */
-static int put(struct net_table *t, struct entry *e, struct net_error *err)
+static int put(struct net_table *t, struct entry *e, struct plug_error *err)
 {
 	struct entry **at, *old;
 	int r;
@@ -195,7 +195,7 @@ static int put(struct net_table *t, struct entry *e, struct net_error *err)
 	return r;
 }
 
-static int entry_make(const char *id, struct net_text *add, struct net_text *remove,
+static int entry_make(const char *id, struct plug_text *add, struct plug_text *remove,
 		      struct entry **ret)
 {
 	struct entry *e = calloc(1, sizeof(*e));
@@ -203,8 +203,8 @@ static int entry_make(const char *id, struct net_text *add, struct net_text *rem
 	if (!e)
 		return -ENOMEM;
 	(void)snprintf(e->id, sizeof(e->id), "%s", id);
-	e->add = add->data ? net_take_ptr(add->data) : strdup("");
-	e->remove = remove->data ? net_take_ptr(remove->data) : strdup("");
+	e->add = add->data ? plug_take_ptr(add->data) : strdup("");
+	e->remove = remove->data ? plug_take_ptr(remove->data) : strdup("");
 	if (!e->add || !e->remove) {
 		entry_free(e);
 		return -ENOMEM;
@@ -213,13 +213,13 @@ static int entry_make(const char *id, struct net_text *add, struct net_text *rem
 	return 0;
 }
 
-static int texts_put(struct net_table *t, const char *id, struct net_text *add,
-		     struct net_text *remove, struct net_error *err)
+static int texts_put(struct net_table *t, const char *id, struct plug_text *add,
+		     struct plug_text *remove, struct plug_error *err)
 {
 	struct entry *e;
 	int r = entry_make(id, add, remove, &e);
 
-	return r < 0 ? net_error_errno(err, r, "table %s", t->name) : put(t, e, err);
+	return r < 0 ? plug_error_errno(err, r, "table %s", t->name) : put(t, e, err);
 }
 
 #define FLOWS_MAX 64 /* ports of a range: each is a look at all connections of the host */
@@ -240,9 +240,9 @@ static void flows_forget(const struct net_endpoint *e)
 	}
 }
 
-int net_table_put_network(struct net_table *t, const struct net_network *n, struct net_error *err)
+int net_table_put_network(struct net_table *t, const struct net_network *n, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text add = { 0 }, remove = { 0 };
+	_cleanup_text_ struct plug_text add = { 0 }, remove = { 0 };
 	int r = net_rules_network(t->name, n, &add, &remove, err);
 
 	return r < 0 ? r : texts_put(t, n->id, &add, &remove, err);
@@ -256,7 +256,7 @@ static bool filters(const struct net_network *n, const struct net_endpoint *e)
 
 	if (!n->bridge[0] || n->type == NET_CNI)
 		return false;
-	for (size_t i = 0; i < NET_ELEMENTS(kinds); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(kinds); i++)
 		if (net_policies_find(e->policies, e->policy_count, kinds[i]) ||
 		    net_policies_find(n->policies, n->policy_count, kinds[i]))
 			return true;
@@ -264,9 +264,9 @@ static bool filters(const struct net_network *n, const struct net_endpoint *e)
 }
 
 int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
-			   const struct net_endpoint *e, struct net_error *err)
+			   const struct net_endpoint *e, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text add = { 0 }, remove = { 0 };
+	_cleanup_text_ struct plug_text add = { 0 }, remove = { 0 };
 	struct entry *entry;
 	int r = net_rules_endpoint(t->name, n, e, &add, &remove, err);
 
@@ -285,7 +285,7 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 		if (r < 0)
 			entry_free(entry);
 	}
-	r = r < 0 ? net_error_errno(err, r, "table %s", t->name) : put(t, entry, err);
+	r = r < 0 ? plug_error_errno(err, r, "table %s", t->name) : put(t, entry, err);
 	if (r == 0 && !t->noted)
 		flows_forget(e);
 	return r;
@@ -293,15 +293,15 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 
 int net_table_put_balancer(struct net_table *t, const struct net_balancer *b,
 			   const struct net_endpoint *const *endpoints, size_t count,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
-	_cleanup_text_ struct net_text add = { 0 }, remove = { 0 };
+	_cleanup_text_ struct plug_text add = { 0 }, remove = { 0 };
 	int r = net_rules_balancer(t->name, b, endpoints, count, &add, &remove, err);
 
 	return r < 0 ? r : texts_put(t, b->id, &add, &remove, err);
 }
 
-int net_table_remove(struct net_table *t, const char *id, struct net_error *err)
+int net_table_remove(struct net_table *t, const char *id, struct plug_error *err)
 {
 	struct entry **at, *old;
 	int r = 0;
@@ -332,7 +332,7 @@ void net_table_begin(struct net_table *t)
 	(void)pthread_mutex_unlock(&t->mutex);
 }
 
-int net_table_commit(struct net_table *t, struct net_error *err)
+int net_table_commit(struct net_table *t, struct plug_error *err)
 {
 	int r;
 
@@ -343,7 +343,7 @@ int net_table_commit(struct net_table *t, struct net_error *err)
 	return r;
 }
 
-int net_table_rebuild(struct net_table *t, struct net_error *err)
+int net_table_rebuild(struct net_table *t, struct plug_error *err)
 {
 	int r;
 
@@ -353,14 +353,14 @@ int net_table_rebuild(struct net_table *t, struct net_error *err)
 	return r;
 }
 
-int net_table_drop(struct net_table *t, struct net_error *err)
+int net_table_drop(struct net_table *t, struct plug_error *err)
 {
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 	int r;
 
-	net_text_add(&text, "add table inet %s\ndelete table inet %s\n", t->name, t->name);
+	plug_text_add(&text, "add table inet %s\ndelete table inet %s\n", t->name, t->name);
 	if (text.failed)
-		return net_error_errno(err, -ENOMEM, "table %s", t->name);
+		return plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	(void)pthread_mutex_lock(&t->mutex);
 	entries_free(t);
 	t->made = false;

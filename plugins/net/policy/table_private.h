@@ -35,7 +35,7 @@ struct net_table {
 
 /* Runs one transaction of nft's, with its output where ret_output is given; json: as JSON.  -EIO. */
 int table_run(const struct net_table *t, const char *text, bool json, char **ret_output,
-	      struct net_error *err);
+	      struct plug_error *err);
 
 /*
  * The same for text that only adds and deletes elements of plain sets and maps, much faster (fast.c).
@@ -51,6 +51,6 @@ void conntrack_forget(const struct net_addr *addr);
 void conntrack_forget_port(int family, uint8_t protocol, uint16_t port);
 
 /* Packets between containers of this bridge pass our rules.  -EOPNOTSUPP: the kernel cannot. */
-int bridge_filter(const char *bridge, struct net_error *err);
+int bridge_filter(const char *bridge, struct plug_error *err);
 
 #endif

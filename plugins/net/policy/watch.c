@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What others do to our table, and what they have that is in our way. */
-#include "base/text.h"
-#include "base/util.h"
+#include "common/text.h"
+#include "common/util.h"
 #include "model/json.h"
 #include "policy/table_private.h"
 
@@ -14,7 +14,7 @@
 
 #define WATCH_BUFFER (4 << 20)
 
-int net_table_watch(struct net_table *t, int *ret_fd, struct net_error *err)
+int net_table_watch(struct net_table *t, int *ret_fd, struct plug_error *err)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK,
 				       .nl_groups = 1u << (NFNLGRP_NFTABLES - 1) };
@@ -23,12 +23,12 @@ int net_table_watch(struct net_table *t, int *ret_fd, struct net_error *err)
 	int size = WATCH_BUFFER;
 
 	if (fd < 0)
-		return net_error_errno(err, -errno, "table %s: watch", t->name);
+		return plug_error_errno(err, -errno, "table %s: watch", t->name);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return net_error_errno(err, -errno, "table %s: watch", t->name);
-	*ret_fd = net_take_fd(&fd);
+		return plug_error_errno(err, -errno, "table %s: watch", t->name);
+	*ret_fd = plug_take_fd(&fd);
 	return 0;
 }
 
@@ -147,7 +147,7 @@ static const char *member(struct json_object *o, const char *key)
 }
 
 static void obstacle_add(const struct net_table *t, struct json_object *chain,
-			 struct net_text *text)
+			 struct plug_text *text)
 {
 	const char *family = member(chain, "family");
 
@@ -156,31 +156,31 @@ static void obstacle_add(const struct net_table *t, struct json_object *chain,
 		return;
 	if (strcmp(family, "ip") && strcmp(family, "ip6") && strcmp(family, "inet"))
 		return;
-	net_text_add(text, "%schain %s of table %s %s has the policy drop", text->len ? "; " : "",
-		     member(chain, "name"), family, member(chain, "table"));
+	plug_text_add(text, "%schain %s of table %s %s has the policy drop", text->len ? "; " : "",
+		      member(chain, "name"), family, member(chain, "table"));
 }
 
-int net_table_obstacles(struct net_table *t, char **ret, struct net_error *err)
+int net_table_obstacles(struct net_table *t, char **ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *all = NULL;
-	_cleanup_text_ struct net_text text = { 0 };
+	_cleanup_text_ struct plug_text text = { 0 };
 	_cleanup_free_ char *output = NULL;
 	struct json_object *list = NULL;
 	int r = table_run(t, "list chains", true, &output, err);
 
-	r = r ?: net_json_parse(output, strlen(output), "chains", &all, err);
+	r = r ?: plug_json_parse(output, strlen(output), "chains", &all, err);
 	r = r ?: net_json_array(all, "nftables", &list, err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < net_json_length(list); i++)
+	for (size_t i = 0; i < plug_json_length(list); i++)
 		obstacle_add(t, net_json_get(json_object_array_get_idx(list, i), "chain"), &text);
 	if (text.len)
-		net_text_add(
+		plug_text_add(
 			&text,
 			": packets from and to containers pass only where rules there accept them "
 			"(with Docker: iptables -I DOCKER-USER -j ACCEPT)");
 	if (text.failed)
-		return net_error_errno(err, -ENOMEM, "table %s", t->name);
-	*ret = net_take_ptr(text.data);
+		return plug_error_errno(err, -ENOMEM, "table %s", t->name);
+	*ret = plug_take_ptr(text.data);
 	return 0;
 }

@@ -48,7 +48,7 @@ static int proc_write(pid_t pid, const char *name, const char *text)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : net_write_all(fd, text, strlen(text));
+	return fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
 }
 
 static int holder_says(int talk)
@@ -73,15 +73,15 @@ static int holder_map(pid_t pid)
 		       ?: proc_write(pid, "gid_map", gid);
 }
 
-int net_rootless_hold(const char *dir, pid_t *ret, struct net_error *err)
+int net_rootless_hold(const char *dir, pid_t *ret, struct plug_error *err)
 {
 	int pair[2], r;
 	pid_t pid;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return net_error_errno(err, -errno, "%s", dir);
+		return plug_error_errno(err, -errno, "%s", dir);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return net_error_errno(err, -errno, "user and network namespace");
+		return plug_error_errno(err, -errno, "user and network namespace");
 	pid = fork();
 	if (pid == 0)
 		holder_main(pair[1]);
@@ -90,7 +90,7 @@ int net_rootless_hold(const char *dir, pid_t *ret, struct net_error *err)
 	r = r ?: rootless_pid_write(dir, "holder", pid); /* from now on it is found again */
 	r = r ?: holder_says(pair[0]);
 	r = r ?: holder_map(pid);
-	r = r ?: net_write_all(pair[0], "g", 1);
+	r = r ?: plug_write_all(pair[0], "g", 1);
 	r = r ?: holder_says(pair[0]);
 	(void)close(pair[0]);
 	if (r == 0) {
@@ -102,5 +102,5 @@ int net_rootless_hold(const char *dir, pid_t *ret, struct net_error *err)
 		(void)waitpid(pid, NULL, 0);
 		(void)rootless_end(dir, "holder", NULL);
 	}
-	return net_error_errno(err, r, "user and network namespace");
+	return plug_error_errno(err, r, "user and network namespace");
 }

@@ -2,7 +2,7 @@
 #ifndef NET_ROOTLESS_INTERNAL_H
 #define NET_ROOTLESS_INTERNAL_H
 
-#include "base/util.h"
+#include "common/util.h"
 #include "rootless/rootless.h"
 
 /* Words of a command; the last is NULL. */
@@ -19,12 +19,12 @@ void words_finish(struct words *w);
 int rootless_pasta_words(const struct net_rootless *q, const char *path, struct words *w);
 int rootless_slirp_words(const struct net_rootless *q, const char *path, int ready_fd, struct words *w);
 /* Asks slirp4netns' API socket for each port. */
-int rootless_slirp_ports(const struct net_rootless *q, struct net_error *err);
+int rootless_slirp_ports(const struct net_rootless *q, struct plug_error *err);
 
 /* DIR/NAME, with a process's number and start time.  -ESRCH: it does not live. */
 int rootless_pid_write(const char *dir, const char *name, pid_t pid);
 int rootless_pid_read(const char *dir, const char *name, pid_t *ret);
 /* Ends it, waits for that, and removes the file. */
-int rootless_end(const char *dir, const char *name, struct net_error *err);
+int rootless_end(const char *dir, const char *name, struct plug_error *err);
 
 #endif

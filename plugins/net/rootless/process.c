@@ -85,7 +85,7 @@ int rootless_pid_read(const char *dir, const char *name, pid_t *ret)
 	return 0;
 }
 
-int rootless_end(const char *dir, const char *name, struct net_error *err)
+int rootless_end(const char *dir, const char *name, struct plug_error *err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int pidfd = -1;
@@ -101,14 +101,14 @@ int rootless_end(const char *dir, const char *name, struct net_error *err)
 		p.fd = pidfd;
 		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0u);
 		if (poll(&p, 1, END_MS) == 0)
-			return net_error_set(err, -EBUSY, "%s/%s: process %d does not end", dir, name, pid);
+			return plug_error_set(err, -EBUSY, "%s/%s: process %d does not end", dir, name, pid);
 		(void)waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG); /* where it is our child */
 	}
 	if (asprintf(&path, "%s/%s", dir, name) < 0) {
 		path = NULL;
-		return net_error_errno(err, -ENOMEM, "%s", dir);
+		return plug_error_errno(err, -ENOMEM, "%s", dir);
 	}
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
-		return net_error_errno(err, -errno, "%s", path);
+		return plug_error_errno(err, -errno, "%s", path);
 	return 0;
 }

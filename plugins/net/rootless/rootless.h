@@ -11,7 +11,7 @@
 #ifndef NET_ROOTLESS_H
 #define NET_ROOTLESS_H
 
-#include "base/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,19 +45,19 @@ struct net_rootless {
  * loopback up: its pid names both, /proc/PID/ns/….  Whoever is in the namespaces keeps them when it ends, by
  * net_rootless_stop().  -EPERM, -ENOSPC: user namespaces are not for us here.
  */
-int net_rootless_hold(const char *dir, pid_t *ret, struct net_error *err);
+int net_rootless_hold(const char *dir, pid_t *ret, struct plug_error *err);
 
 /*
  * Starts the program; back when the namespace has its address and the ports are open.  *ret: its pid, for a
  * pidfd to watch.  -ENOENT: neither program is installed; -EADDRINUSE: a port is taken; -ETIMEDOUT; -EIO with
  * its own last words.  On failure nothing runs.
  */
-int net_rootless_start(const struct net_rootless *request, pid_t *ret, struct net_error *err);
+int net_rootless_start(const struct net_rootless *request, pid_t *ret, struct plug_error *err);
 /* The program of this directory: its pid, or -ESRCH. */
 int net_rootless_find(const char *dir, pid_t *ret);
 /* Likewise its holder. */
 int net_rootless_holder(const char *dir, pid_t *ret);
 /* Ends program and holder of this directory, and removes it.  Gone already is success. */
-int net_rootless_stop(const char *dir, struct net_error *err);
+int net_rootless_stop(const char *dir, struct plug_error *err);
 
 #endif

@@ -20,7 +20,7 @@ static const char *const places[] = { "/usr/bin", "/usr/local/bin" };
 
 static int program_find(const char *name, char **ret)
 {
-	for (size_t i = 0; i < NET_ELEMENTS(places); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(places); i++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", places[i], name) < 0) {
@@ -28,7 +28,7 @@ static int program_find(const char *name, char **ret)
 			return -ENOMEM;
 		}
 		if (access(path, X_OK) == 0) {
-			*ret = net_take_ptr(path);
+			*ret = plug_take_ptr(path);
 			return 0;
 		}
 	}
@@ -63,7 +63,7 @@ __attribute__((noreturn)) static void program_main(char *const *argv, int words,
 }
 
 /* The end of what it said, on one line. */
-static int verdict(const char *program, int words, struct net_error *err)
+static int verdict(const char *program, int words, struct plug_error *err)
 {
 	char text[301] = "";
 	off_t len = lseek(words, 0, SEEK_END);
@@ -75,8 +75,8 @@ static int verdict(const char *program, int words, struct net_error *err)
 		if ((unsigned char)*p < ' ')
 			*p = ' ';
 	}
-	return net_error_set(err, strstr(text, "in use") ? -EADDRINUSE : -EIO, "%s: %s", program,
-			     *text ? text : "it ended at once");
+	return plug_error_set(err, strstr(text, "in use") ? -EADDRINUSE : -EIO, "%s: %s", program,
+			      *text ? text : "it ended at once");
 }
 
 /* pasta writes its file when all is set up; slirp4netns, a byte. */
@@ -89,7 +89,7 @@ static bool is_ready(const char *file, int ready)
 
 /* Until it is ready, or has ended, or its time is over. */
 static int program_wait(const struct net_rootless *q, const char *program, pid_t pid, int words, int ready,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	_cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0u);
 	_cleanup_free_ char *file = NULL;
@@ -98,29 +98,29 @@ static int program_wait(const struct net_rootless *q, const char *program, pid_t
 	int64_t end = now_ms() + limit;
 
 	if (pidfd < 0)
-		return net_error_errno(err, -errno, "%s", program);
+		return plug_error_errno(err, -errno, "%s", program);
 	if (asprintf(&file, "%s/pasta", q->dir) < 0) {
 		file = NULL;
-		return net_error_errno(err, -ENOMEM, "%s", program);
+		return plug_error_errno(err, -ENOMEM, "%s", program);
 	}
 	while (!is_ready(file, ready)) {
 		if (poll(&p, 1, LOOK_MS) > 0)
 			return verdict(program, words, err);
 		if (now_ms() >= end)
-			return net_error_set(err, -ETIMEDOUT, "%s: not ready after %u ms", program, limit);
+			return plug_error_set(err, -ETIMEDOUT, "%s: not ready after %u ms", program, limit);
 	}
 	return 0;
 }
 
 static int program_run(const struct net_rootless *q, const char *program, const struct words *w, pid_t *ret,
-		       struct net_error *err)
+		       struct plug_error *err)
 {
 	_cleanup_close_ int words = memfd_create("rootless", MFD_CLOEXEC);
 	int ready[2], r;
 	pid_t pid;
 
 	if (words < 0 || pipe2(ready, O_CLOEXEC | O_NONBLOCK) < 0)
-		return net_error_errno(err, -errno, "%s", program);
+		return plug_error_errno(err, -errno, "%s", program);
 	pid = fork();
 	if (pid == 0)
 		program_main(w->word, words, ready[1]);
@@ -128,7 +128,7 @@ static int program_run(const struct net_rootless *q, const char *program, const 
 	(void)close(ready[1]);
 	r = r ?: rootless_pid_write(q->dir, "pid", pid);
 	if (r < 0)
-		(void)net_error_errno(err, r, "%s", program);
+		(void)plug_error_errno(err, r, "%s", program);
 	else
 		r = program_wait(q, program, pid, words, ready[0], err);
 	(void)close(ready[0]);
@@ -143,21 +143,21 @@ static int program_run(const struct net_rootless *q, const char *program, const 
 	return r;
 }
 
-static int start_pasta(const struct net_rootless *q, const char *path, pid_t *ret, struct net_error *err)
+static int start_pasta(const struct net_rootless *q, const char *path, pid_t *ret, struct plug_error *err)
 {
 	_cleanup_words_ struct words w = { 0 };
 	int r = rootless_pasta_words(q, path, &w);
 
-	return r < 0 ? net_error_errno(err, r, "pasta") : program_run(q, "pasta", &w, ret, err);
+	return r < 0 ? plug_error_errno(err, r, "pasta") : program_run(q, "pasta", &w, ret, err);
 }
 
-static int start_slirp(const struct net_rootless *q, const char *path, pid_t *ret, struct net_error *err)
+static int start_slirp(const struct net_rootless *q, const char *path, pid_t *ret, struct plug_error *err)
 {
 	_cleanup_words_ struct words w = { 0 };
 	int r = rootless_slirp_words(q, path, READY_FD, &w);
 
 	if (r < 0)
-		return net_error_errno(err, r, "slirp4netns");
+		return plug_error_errno(err, r, "slirp4netns");
 	r = program_run(q, "slirp4netns", &w, ret, err);
 	return r < 0 ? r : rootless_slirp_ports(q, err);
 }
@@ -167,7 +167,7 @@ static int leftovers_remove(const char *dir)
 {
 	static const char *const names[] = { "pasta", "api", "pid.tmp", "holder.tmp" };
 
-	for (size_t i = 0; i < NET_ELEMENTS(names); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", dir, names[i]) < 0) {
@@ -180,7 +180,7 @@ static int leftovers_remove(const char *dir)
 	return 0;
 }
 
-int net_rootless_start(const struct net_rootless *q, pid_t *ret, struct net_error *err)
+int net_rootless_start(const struct net_rootless *q, pid_t *ret, struct plug_error *err)
 {
 	_cleanup_free_ char *pasta = NULL, *slirp = NULL;
 	pid_t pid = 0;
@@ -189,13 +189,13 @@ int net_rootless_start(const struct net_rootless *q, pid_t *ret, struct net_erro
 	if (r == -ENOENT && q->kind != NET_ROOTLESS_PASTA)
 		r = program_find("slirp4netns", &slirp);
 	if (r < 0)
-		return net_error_set(err, r, "network without root: there is no pasta (package passt), "
+		return plug_error_set(err, r, "network without root: there is no pasta (package passt), "
 					     "and no slirp4netns");
 	if (mkdir(q->dir, 0700) < 0 && errno != EEXIST)
-		return net_error_errno(err, -errno, "%s", q->dir);
+		return plug_error_errno(err, -errno, "%s", q->dir);
 	r = leftovers_remove(q->dir);
 	if (r < 0)
-		return net_error_errno(err, r, "%s", q->dir);
+		return plug_error_errno(err, r, "%s", q->dir);
 	r = pasta ? start_pasta(q, pasta, &pid, err) : start_slirp(q, slirp, &pid, err);
 	if (r < 0) {
 		(void)rootless_end(q->dir, "pid", NULL);
@@ -216,7 +216,7 @@ int net_rootless_holder(const char *dir, pid_t *ret)
 	return rootless_pid_read(dir, "holder", ret);
 }
 
-int net_rootless_stop(const char *dir, struct net_error *err)
+int net_rootless_stop(const char *dir, struct plug_error *err)
 {
 	int r = rootless_end(dir, "pid", err) ?: rootless_end(dir, "holder", err);
 
@@ -225,5 +225,5 @@ int net_rootless_stop(const char *dir, struct net_error *err)
 	r = leftovers_remove(dir);
 	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT)
 		r = -errno;
-	return r < 0 ? net_error_errno(err, r, "%s", dir) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", dir) : 0;
 }

@@ -14,7 +14,7 @@ void words_add(struct words *w, const char *format, ...)
 
 	if (w->failed)
 		return;
-	if (w->count + 1 == NET_ELEMENTS(w->word)) {
+	if (w->count + 1 == PLUG_ELEMENTS(w->word)) {
 		w->failed = -E2BIG;
 		return;
 	}
@@ -62,7 +62,7 @@ int rootless_pasta_words(const struct net_rootless *q, const char *path, struct 
 					       "-T", "none", "-U", "none" };
 
 	words_add(w, "%s", path);
-	for (size_t i = 0; i < NET_ELEMENTS(options); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(options); i++)
 		words_add(w, "%s", options[i]);
 	words_add(w, "-I");
 	words_add(w, "%s", q->ifname);
@@ -106,7 +106,7 @@ static int api_connect(const char *dir)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (connect(fd, (struct sockaddr *)&un, sizeof(un)) < 0)
 		return -errno;
-	return net_take_fd(&fd);
+	return plug_take_fd(&fd);
 }
 
 /* A request, an answer, a connection: {"return":…} or {"error":{"desc":…}}. */
@@ -115,7 +115,7 @@ static int api_ask(const char *dir, const char *request, char *answer, size_t si
 	_cleanup_close_ int fd = api_connect(dir);
 	size_t got = 0;
 	ssize_t n;
-	int r = fd < 0 ? fd : net_write_all(fd, request, strlen(request));
+	int r = fd < 0 ? fd : plug_write_all(fd, request, strlen(request));
 
 	if (r == 0 && shutdown(fd, SHUT_WR) < 0)
 		r = -errno;
@@ -133,7 +133,7 @@ static int api_ask(const char *dir, const char *request, char *answer, size_t si
 	return r;
 }
 
-int rootless_slirp_ports(const struct net_rootless *q, struct net_error *err)
+int rootless_slirp_ports(const struct net_rootless *q, struct plug_error *err)
 {
 	for (size_t i = 0; i < q->port_count; i++) {
 		const struct net_rootless_port *p = &q->ports[i];
@@ -147,10 +147,10 @@ int rootless_slirp_ports(const struct net_rootless *q, struct net_error *err)
 			       p->internal);
 		r = api_ask(q->dir, request, answer, sizeof(answer));
 		if (r < 0)
-			return net_error_errno(err, r, "slirp4netns: port %u", p->external);
+			return plug_error_errno(err, r, "slirp4netns: port %u", p->external);
 		if (strstr(answer, "\"error\""))
-			return net_error_set(err, -EADDRINUSE, "slirp4netns: port %u: %.200s", p->external,
-					     answer);
+			return plug_error_set(err, -EADDRINUSE, "slirp4netns: port %u: %.200s", p->external,
+					      answer);
 	}
 	return 0;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Load balancers and SDN routes: objects that name endpoints. */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/api.h"
 
 #include <string.h>
 
-static int endpoints_check(const struct net_api *api, const struct net_strv *ids, struct net_error *err)
+static int endpoints_check(const struct net_api *api, const struct net_strv *ids, struct plug_error *err)
 {
 	int r = 0;
 
@@ -20,13 +20,13 @@ static int endpoints_check(const struct net_api *api, const struct net_strv *ids
 
 /* Those that are plugged in: *ret and each of them to be freed. */
 static int plugged_read(const struct net_api *api, const struct net_strv *ids,
-			struct net_endpoint ***ret, size_t *ret_count, struct net_error *err)
+			struct net_endpoint ***ret, size_t *ret_count, struct plug_error *err)
 {
 	struct net_endpoint **list = calloc(ids->count + 1, sizeof(*list));
 	size_t count = 0;
 
 	if (!list)
-		return net_error_errno(err, -ENOMEM, "endpoints");
+		return plug_error_errno(err, -ENOMEM, "endpoints");
 	for (size_t i = 0; i < ids->count; i++) {
 		if (net_store_endpoint(api->store, ids->items[i], &list[count], NULL) < 0)
 			continue;
@@ -47,7 +47,7 @@ static void plugged_free(struct net_endpoint **list, size_t count)
 	free(list);
 }
 
-static int balancer_apply(const struct net_api *api, const struct net_balancer *b, struct net_error *err)
+static int balancer_apply(const struct net_api *api, const struct net_balancer *b, struct plug_error *err)
 {
 	struct net_endpoint **list;
 	size_t count;
@@ -61,13 +61,13 @@ static int balancer_apply(const struct net_api *api, const struct net_balancer *
 }
 
 int net_api_balancer_create(const struct net_api *api, struct net_balancer *b, struct net_balancer **ret,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	int r = b->port_count ? 0
-			      : net_error_set(err, -EINVAL, "load balancer: PortMappings: none");
+			      : plug_error_set(err, -EINVAL, "load balancer: PortMappings: none");
 
 	if (r == 0 && !*b->id && net_id_make(b->id) < 0)
-		r = net_error_errno(err, -EIO, "load balancer: id");
+		r = plug_error_errno(err, -EIO, "load balancer: id");
 	if (r == 0)
 		r = net_store_lock(api->store, err);
 	if (r == 0) {
@@ -88,7 +88,7 @@ int net_api_balancer_create(const struct net_api *api, struct net_balancer *b, s
 	return r;
 }
 
-int net_api_balancer_remove(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_balancer_remove(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_balancer *b = NULL;
 	int r = net_store_lock(api->store, err);
@@ -107,7 +107,7 @@ int net_api_balancer_remove(const struct net_api *api, const char *ref, struct n
 
 /* Into, or out of, one endpoint's namespace; one that is nowhere gets them when it is plugged in. */
 static int route_apply(const struct net_api *api, const struct net_sdn_route *route,
-		       const struct net_endpoint *e, bool add, struct net_error *err)
+		       const struct net_endpoint *e, bool add, struct plug_error *err)
 {
 	struct net_namespace *ns = NULL;
 	int r;
@@ -122,7 +122,7 @@ static int route_apply(const struct net_api *api, const struct net_sdn_route *ro
 }
 
 static int routes_apply(const struct net_api *api, const struct net_sdn_route *route, bool add,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	struct net_endpoint **list;
 	size_t count;
@@ -137,12 +137,12 @@ static int routes_apply(const struct net_api *api, const struct net_sdn_route *r
 }
 
 int net_api_sdn_route_create(const struct net_api *api, struct net_sdn_route *route,
-			     struct net_sdn_route **ret, struct net_error *err)
+			     struct net_sdn_route **ret, struct plug_error *err)
 {
-	int r = route->route_count ? 0 : net_error_set(err, -EINVAL, "SDN route: Setting: none");
+	int r = route->route_count ? 0 : plug_error_set(err, -EINVAL, "SDN route: Setting: none");
 
 	if (r == 0 && !*route->id && net_id_make(route->id) < 0)
-		r = net_error_errno(err, -EIO, "SDN route: id");
+		r = plug_error_errno(err, -EIO, "SDN route: id");
 	if (r == 0)
 		r = net_store_lock(api->store, err);
 	if (r == 0) {
@@ -165,7 +165,7 @@ int net_api_sdn_route_create(const struct net_api *api, struct net_sdn_route *ro
 	return r;
 }
 
-int net_api_sdn_route_remove(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_sdn_route_remove(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_sdn_route *route = NULL;
 	int r = net_store_lock(api->store, err);
@@ -195,7 +195,7 @@ static void strv_drop(struct net_strv *v, const char *text)
 }
 
 static int balancer_moved(const struct net_api *api, const char *id, const struct net_endpoint *e,
-			  bool gone, struct net_error *err)
+			  bool gone, struct plug_error *err)
 {
 	struct net_balancer *b = NULL;
 	int r = net_store_balancer(api->store, id, &b, err);
@@ -213,7 +213,7 @@ static int balancer_moved(const struct net_api *api, const char *id, const struc
 }
 
 static int route_moved(const struct net_api *api, const char *id, const struct net_endpoint *e,
-		       bool gone, struct net_error *err)
+		       bool gone, struct plug_error *err)
 {
 	struct net_sdn_route *route = NULL;
 	int r = net_store_sdn_route(api->store, id, &route, err);
@@ -231,14 +231,14 @@ static int route_moved(const struct net_api *api, const char *id, const struct n
 }
 
 int net_api_endpoint_moved(const struct net_api *api, const struct net_endpoint *e, bool gone,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	static const enum net_kind kinds[] = { NET_BALANCERS, NET_SDN_ROUTES };
 	int r = net_store_lock(api->store, err);
 
 	if (r < 0)
 		return r;
-	for (size_t k = 0; r == 0 && k < NET_ELEMENTS(kinds); k++) {
+	for (size_t k = 0; r == 0 && k < PLUG_ELEMENTS(kinds); k++) {
 		struct net_entry *entries;
 		size_t count;
 

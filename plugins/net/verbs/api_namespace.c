@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Namespaces, and what is plugged into them. */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/api.h"
 
 #include <stdio.h>
@@ -14,7 +14,7 @@ static const char *name_of(const struct net_endpoint *e)
 /* Each namespace, until see() says so by something else than 0. */
 static int namespaces_each(const struct net_api *api,
 			   int (*see)(void *arg, const struct net_namespace *ns), void *arg,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct net_entry *entries;
 	size_t count;
@@ -59,21 +59,21 @@ static int namespace_matches(void *arg, const struct net_namespace *ns)
 }
 
 int net_api_namespace_find(const struct net_api *api, const char *container, uint32_t number,
-			   char ret[NET_ID_SIZE], struct net_error *err)
+			   char ret[NET_ID_SIZE], struct plug_error *err)
 {
 	struct search search = { .container = container, .number = number };
 	int r = namespaces_each(api, namespace_matches, &search, err);
 
 	if (r == 0 && container)
-		return net_error_set(err, -ENOENT, "container %.64s: has no namespace", container);
+		return plug_error_set(err, -ENOENT, "container %.64s: has no namespace", container);
 	if (r == 0)
-		return net_error_set(err, -ENOENT, "compartment %u: is no namespace's", number);
+		return plug_error_set(err, -ENOENT, "compartment %u: is no namespace's", number);
 	if (r > 0)
 		memcpy(ret, search.id, NET_ID_SIZE);
 	return r < 0 ? r : 0;
 }
 
-int net_api_namespace_host(const struct net_api *api, char ret[NET_ID_SIZE], struct net_error *err)
+int net_api_namespace_host(const struct net_api *api, char ret[NET_ID_SIZE], struct plug_error *err)
 {
 	struct search search = { .host = true };
 	struct net_namespace *ns = NULL, *made = NULL;
@@ -82,7 +82,7 @@ int net_api_namespace_host(const struct net_api *api, char ret[NET_ID_SIZE], str
 	if (r == 0) {
 		ns = calloc(1, sizeof(*ns));
 		if (!ns)
-			return net_error_errno(err, -ENOMEM, "namespace");
+			return plug_error_errno(err, -ENOMEM, "namespace");
 		ns->type = NET_NS_HOST_DEFAULT;
 		r = net_api_namespace_create(api, ns, &made, err);
 		if (r == 0)
@@ -95,7 +95,7 @@ int net_api_namespace_host(const struct net_api *api, char ret[NET_ID_SIZE], str
 }
 
 /* A number that no other has, as Windows' compartments have one. */
-static int number_choose(const struct net_api *api, struct net_namespace *ns, struct net_error *err)
+static int number_choose(const struct net_api *api, struct net_namespace *ns, struct plug_error *err)
 {
 	struct search search = { .most = 1 };
 	int r = ns->number ? 0 : namespaces_each(api, namespace_matches, &search, err);
@@ -105,7 +105,7 @@ static int number_choose(const struct net_api *api, struct net_namespace *ns, st
 	return r;
 }
 
-static int namespace_make(const struct net_api *api, struct net_namespace *ns, struct net_error *err)
+static int namespace_make(const struct net_api *api, struct net_namespace *ns, struct plug_error *err)
 {
 	int r = net_store_lock(api->store, err);
 
@@ -128,17 +128,17 @@ static int namespace_make(const struct net_api *api, struct net_namespace *ns, s
 }
 
 int net_api_namespace_create(const struct net_api *api, struct net_namespace *ns,
-			     struct net_namespace **ret, struct net_error *err)
+			     struct net_namespace **ret, struct plug_error *err)
 {
-	struct net_resource *wanted = net_take_ptr(ns->resources);
+	struct net_resource *wanted = plug_take_ptr(ns->resources);
 	size_t count = ns->resource_count;
 	int r = 0;
 
 	ns->resource_count = 0;
 	ns->durable = false; /* the kernel's object does not outlive a reboot either */
-	free(net_take_ptr(ns->path));
+	free(plug_take_ptr(ns->path));
 	if (!*ns->id && net_id_make(ns->id) < 0)
-		r = net_error_errno(err, -EIO, "namespace: id");
+		r = plug_error_errno(err, -EIO, "namespace: id");
 	if (r == 0)
 		r = namespace_make(api, ns, err);
 	for (size_t i = 0; r == 0 && i < count; i++) {
@@ -150,7 +150,7 @@ int net_api_namespace_create(const struct net_api *api, struct net_namespace *ns
 	if (r == 0 && ret && count)
 		r = net_store_namespace(api->store, ns->id, ret, err);
 	else if (r == 0 && ret)
-		*ret = net_take_ptr(ns);
+		*ret = plug_take_ptr(ns);
 	for (size_t i = 0; i < count; i++)
 		free(wanted[i].id);
 	free(wanted);
@@ -159,7 +159,7 @@ int net_api_namespace_create(const struct net_api *api, struct net_namespace *ns
 }
 
 /* Out of the kernel, and its record says so.  Under the lock. */
-static int endpoint_unplug(const struct net_api *api, const char *id, struct net_error *err)
+static int endpoint_unplug(const struct net_api *api, const char *id, struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	struct net_network *n = NULL;
@@ -182,14 +182,14 @@ static int endpoint_unplug(const struct net_api *api, const char *id, struct net
 	return r;
 }
 
-static int namespace_clear(const struct net_api *api, struct net_namespace *ns, struct net_error *err)
+static int namespace_clear(const struct net_api *api, struct net_namespace *ns, struct plug_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ns->resource_count; i++)
 		if (ns->resources[i].container)
-			r = net_error_set(err, -EBUSY, "namespace %s: container %.64s is in it", ns->id,
-					  ns->resources[i].id);
+			r = plug_error_set(err, -EBUSY, "namespace %s: container %.64s is in it", ns->id,
+					   ns->resources[i].id);
 	/* The last one first, each noted when it is out, so that a failure can be tried again. */
 	while (r == 0 && ns->resource_count) {
 		r = endpoint_unplug(api, ns->resources[ns->resource_count - 1].id, err);
@@ -201,7 +201,7 @@ static int namespace_clear(const struct net_api *api, struct net_namespace *ns, 
 	return r;
 }
 
-int net_api_namespace_remove(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_namespace_remove(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_namespace *ns = NULL;
 	int r = net_store_lock(api->store, err);
@@ -220,7 +220,7 @@ int net_api_namespace_remove(const struct net_api *api, const char *ref, struct 
 	return r;
 }
 
-int net_api_namespace_sync(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_namespace_sync(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_namespace *ns = NULL;
 	int r = net_store_namespace(api->store, ref, &ns, err);
@@ -234,7 +234,7 @@ int net_api_namespace_sync(const struct net_api *api, const char *ref, struct ne
 
 /* "eth0", or the first one after that nobody in there has. */
 static int guest_link_choose(const struct net_api *api, const struct net_namespace *ns,
-			     struct net_endpoint *e, bool *ret_first, struct net_error *err)
+			     struct net_endpoint *e, bool *ret_first, struct plug_error *err)
 {
 	bool used[64] = { false };
 	size_t i;
@@ -253,22 +253,22 @@ static int guest_link_choose(const struct net_api *api, const struct net_namespa
 		    net_store_endpoint(api->store, ns->resources[i].id, &other, NULL) < 0)
 			continue;
 		*ret_first = false;
-		if (sscanf(other->guest_link, "eth%u", &number) == 1 && number < NET_ELEMENTS(used))
+		if (sscanf(other->guest_link, "eth%u", &number) == 1 && number < PLUG_ELEMENTS(used))
 			used[number] = true;
 		net_endpoint_free(other);
 	}
-	for (i = 0; i < NET_ELEMENTS(used) && used[i]; i++)
+	for (i = 0; i < PLUG_ELEMENTS(used) && used[i]; i++)
 		;
-	if (i == NET_ELEMENTS(used))
-		return net_error_set(err, -E2BIG, "namespace %s: more than %zu endpoints", ns->id,
-				     NET_ELEMENTS(used));
+	if (i == PLUG_ELEMENTS(used))
+		return plug_error_set(err, -E2BIG, "namespace %s: more than %zu endpoints", ns->id,
+				      PLUG_ELEMENTS(used));
 	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
 	return 0;
 }
 
 /* Both records say it before the kernel has it: whoever dies here leaves what can be undone. */
 static int endpoint_plug(const struct net_api *api, struct net_namespace *ns, struct net_endpoint *e,
-			 const struct net_network *n, struct net_error *err)
+			 const struct net_network *n, struct plug_error *err)
 {
 	bool first;
 	int r = guest_link_choose(api, ns, e, &first, err);
@@ -292,22 +292,22 @@ static int endpoint_plug(const struct net_api *api, struct net_namespace *ns, st
 }
 
 static int endpoint_add(const struct net_api *api, struct net_namespace *ns, const char *id,
-			struct net_error *err)
+			struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	struct net_network *n = NULL;
 	int r = net_store_endpoint(api->store, id, &e, err);
 
 	if (r == 0 && *e->namespace_id)
-		r = net_error_set(err, strcmp(e->namespace_id, ns->id) ? -EBUSY : -EEXIST,
-				  "endpoint %s: is in namespace %s already", name_of(e),
-				  e->namespace_id);
+		r = plug_error_set(err, strcmp(e->namespace_id, ns->id) ? -EBUSY : -EEXIST,
+				   "endpoint %s: is in namespace %s already", name_of(e),
+				   e->namespace_id);
 	if (r == 0)
 		r = net_store_network(api->store, e->network, &n, err);
 	if (r == 0) {
 		r = net_namespace_add(ns, false, e->id);
 		if (r < 0 && r != -EEXIST)
-			(void)net_error_errno(err, r, "namespace %s", ns->id);
+			(void)plug_error_errno(err, r, "namespace %s", ns->id);
 		else
 			r = endpoint_plug(api, ns, e, n, err);
 		if (r < 0) {
@@ -323,7 +323,7 @@ static int endpoint_add(const struct net_api *api, struct net_namespace *ns, con
 }
 
 int net_api_namespace_add(const struct net_api *api, const char *ref, bool container, const char *id,
-			  struct net_error *err)
+			  struct plug_error *err)
 {
 	struct net_namespace *ns = NULL;
 	int r = net_store_lock(api->store, err);
@@ -336,8 +336,8 @@ int net_api_namespace_add(const struct net_api *api, const char *ref, bool conta
 	} else if (r == 0) {
 		r = net_namespace_add(ns, true, id);
 		if (r == -EEXIST)
-			(void)net_error_set(err, r, "namespace %s: container %.64s is in it already",
-					    ns->id, id);
+			(void)plug_error_set(err, r, "namespace %s: container %.64s is in it already",
+					     ns->id, id);
 		if (r == 0)
 			r = net_store_put_namespace(api->store, ns, NET_PUT_CHANGE, err);
 	}
@@ -347,7 +347,7 @@ int net_api_namespace_add(const struct net_api *api, const char *ref, bool conta
 }
 
 int net_api_namespace_drop(const struct net_api *api, const char *ref, bool container, const char *id,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct net_namespace *ns = NULL;
 	struct net_endpoint *e = NULL;
@@ -361,8 +361,8 @@ int net_api_namespace_drop(const struct net_api *api, const char *ref, bool cont
 	if (r == 0) {
 		r = net_namespace_drop(ns, container, e ? e->id : id);
 		if (r < 0)
-			(void)net_error_set(err, r, "namespace %s: %s %.64s is not in it", ns->id,
-					    container ? "container" : "endpoint", e ? name_of(e) : id);
+			(void)plug_error_set(err, r, "namespace %s: %s %.64s is not in it", ns->id,
+					     container ? "container" : "endpoint", e ? name_of(e) : id);
 	}
 	if (r == 0 && e)
 		r = endpoint_unplug(api, e->id, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Networks, and endpoints as long as they are nowhere plugged in. */
-#include "base/util.h"
+#include "common/util.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 #include "verbs/api.h"
@@ -8,7 +8,7 @@
 #include <string.h>
 
 int net_api_network_create(const struct net_api *api, struct net_network *n, struct net_network **ret,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct net_addr *taken = NULL;
 	size_t count = 0;
@@ -24,7 +24,7 @@ int net_api_network_create(const struct net_api *api, struct net_network *n, str
 	return r;
 }
 
-int net_api_network_remove(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_network_remove(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_network *n = NULL;
 	struct net_entry *entries;
@@ -49,7 +49,7 @@ int net_api_network_remove(const struct net_api *api, const char *ref, struct ne
 }
 
 int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, const char *network,
-			    struct net_endpoint **ret, struct net_error *err)
+			    struct net_endpoint **ret, struct plug_error *err)
 {
 	struct net_network *n = NULL;
 	struct net_endpoint *there = NULL;
@@ -58,13 +58,13 @@ int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, c
 	if (!network)
 		network = e->network;
 	if (!*network)
-		r = net_error_set(err, -EINVAL, "endpoint: HostComputeNetwork: missing");
+		r = plug_error_set(err, -EINVAL, "endpoint: HostComputeNetwork: missing");
 	if (r == 0)
 		r = net_store_network(api->store, network, &n, err);
 	if (r == 0)
 		r = net_rules_check(n, e->policies, e->policy_count, err);
 	if (r == 0 && *e->id && net_store_endpoint(api->store, e->id, &there, NULL) == 0)
-		r = net_error_set(err, -EEXIST, "endpoint %s: exists", e->id);
+		r = plug_error_set(err, -EEXIST, "endpoint %s: exists", e->id);
 	if (r == 0) {
 		e->durable = true;
 		*e->namespace_id = *e->guest_link = 0;
@@ -79,7 +79,7 @@ int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, c
 	return r;
 }
 
-int net_api_endpoint_remove(const struct net_api *api, const char *ref, struct net_error *err)
+int net_api_endpoint_remove(const struct net_api *api, const char *ref, struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	int r = net_store_endpoint(api->store, ref, &e, err);
@@ -113,7 +113,7 @@ static void parts_move(struct net_endpoint *from, struct net_endpoint *to)
 }
 
 int net_api_endpoint_update(const struct net_api *api, const char *ref, struct net_endpoint *e,
-			    struct net_error *err)
+			    struct plug_error *err)
 {
 	struct net_endpoint *now = NULL;
 	struct net_network *n = NULL;
@@ -146,14 +146,14 @@ int net_api_endpoint_update(const struct net_api *api, const char *ref, struct n
 }
 
 int net_api_endpoint_stats(const struct net_api *api, const char *ref, struct net_stats *ret,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	int r = net_store_endpoint(api->store, ref, &e, err);
 
 	if (r == 0 && !*e->namespace_id)
-		r = net_error_set(err, -ENOTCONN, "endpoint %s: is not in a namespace",
-				  e->name ? e->name : e->id);
+		r = plug_error_set(err, -ENOTCONN, "endpoint %s: is not in a namespace",
+				   e->name ? e->name : e->id);
 	if (r == 0)
 		r = api->effects->stats(api->arg, e, ret, err);
 	net_endpoint_free(e);

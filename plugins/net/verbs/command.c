@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs/command.h"
 #include "attach/state.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/effects.h"
 
 #include <string.h>
 #include <strings.h>
 
-int net_command_api(struct net_run *run, struct net_api *ret)
+int net_command_api(struct plug_run *run, struct net_api *ret)
 {
 	struct net_state *s;
 	int r = net_state_get(&s, &run->error);
@@ -17,22 +17,22 @@ int net_command_api(struct net_run *run, struct net_api *ret)
 	return r;
 }
 
-int net_command_json(struct net_run *run, const char *text, struct json_object **ret)
+int net_command_json(struct plug_run *run, const char *text, struct json_object **ret)
 {
 	_cleanup_free_ char *read = NULL;
 	size_t size = strlen(text);
 	int r = 0;
 
 	if (!strcmp(text, "-")) {
-		r = net_run_read(run, NET_BODY_MAX, &read, &size);
+		r = plug_run_read(run, NET_BODY_MAX, &read, &size);
 		if (r < 0)
-			return net_error_errno(&run->error, r, "standard input");
+			return plug_error_errno(&run->error, r, "standard input");
 		text = read;
 	}
-	r = net_json_parse(text, size, "request", ret, &run->error);
+	r = plug_json_parse(text, size, "request", ret, &run->error);
 	if (r == 0 && !json_object_is_type(*ret, json_type_object)) {
-		json_object_put(net_take_ptr(*ret));
-		r = net_error_set(&run->error, -EINVAL, "request: not an object");
+		json_object_put(plug_take_ptr(*ret));
+		r = plug_error_set(&run->error, -EINVAL, "request: not an object");
 	}
 	return r;
 }
@@ -52,12 +52,12 @@ static int row_compare(const void *a, const void *b)
 	return strcmp(row_key(a), row_key(b));
 }
 
-static int rows_make(struct net_run *run, const struct net_api *api, struct json_object *objects,
+static int rows_make(struct plug_run *run, const struct net_api *api, struct json_object *objects,
 		     struct json_object *rows,
-		     struct json_object *(*make)(struct net_run *run, const struct net_api *api,
+		     struct json_object *(*make)(struct plug_run *run, const struct net_api *api,
 						 struct json_object *object))
 {
-	for (size_t i = 0; i < net_json_length(objects); i++) {
+	for (size_t i = 0; i < plug_json_length(objects); i++) {
 		struct json_object *row = make(run, api, json_object_array_get_idx(objects, i));
 
 		if (run->error.code < 0) {
@@ -72,12 +72,12 @@ static int rows_make(struct net_run *run, const struct net_api *api, struct json
 	return 0;
 }
 
-int net_command_ls(struct net_run *run, enum net_kind kind, const struct net_column *columns,
-		   struct json_object *(*make)(struct net_run *run, const struct net_api *api,
+int net_command_ls(struct plug_run *run, enum net_kind kind, const struct plug_column *columns,
+		   struct json_object *(*make)(struct plug_run *run, const struct net_api *api,
 					       struct json_object *object))
 {
 	_cleanup_json_ struct json_object *objects = NULL, *rows = json_object_new_array();
-	const char *format = net_run_flag(run, "quiet") ? "{{.ID}}" : net_run_value(run, "format");
+	const char *format = plug_run_flag(run, "quiet") ? "{{.ID}}" : plug_run_value(run, "format");
 	_cleanup_free_ char *text = NULL;
 	struct net_api api;
 	size_t size;
@@ -94,11 +94,11 @@ int net_command_ls(struct net_run *run, enum net_kind kind, const struct net_col
 	out = open_memstream(&text, &size);
 	if (!out)
 		return -ENOMEM;
-	r = net_format_rows(out, format, columns, rows, &run->error);
+	r = plug_format_rows(out, format, columns, rows, &run->error);
 	if (fclose(out))
 		return -ENOMEM;
 	if (r == 0)
-		net_text_add(&run->out, "%s", text);
+		plug_text_add(&run->text, "%s", text);
 	return r;
 }
 
@@ -118,7 +118,7 @@ static bool value_matches(struct json_object *value, const char *key, const char
 	const char *text;
 
 	if (json_object_is_type(value, json_type_array)) {
-		for (size_t i = 0; i < net_json_length(value); i++)
+		for (size_t i = 0; i < plug_json_length(value); i++)
 			if (value_matches(json_object_array_get_idx(value, i), key, wanted))
 				return true;
 		return false;
@@ -133,18 +133,18 @@ static bool value_matches(struct json_object *value, const char *key, const char
 	return !strcasecmp(text, wanted);
 }
 
-bool net_command_filtered(struct net_run *run, const char *keys, struct json_object *row)
+bool net_command_filtered(struct plug_run *run, const char *keys, struct json_object *row)
 {
 	const char *filter;
 	char key[32];
 
-	for (size_t i = 0; (filter = net_run_nth(run, "filter", i)); i++) {
+	for (size_t i = 0; (filter = plug_run_nth(run, "filter", i)); i++) {
 		size_t len = strcspn(filter, "=");
 
 		if (!filter[len] || len >= sizeof(key) || !word_among(keys, filter, len)) {
-			(void)net_error_set(&run->error, -EINVAL,
-					    "--filter: \"%.64s\" is not KEY=VALUE with a KEY of: %s", filter,
-					    keys);
+			(void)plug_error_set(&run->error, -EINVAL,
+					     "--filter: \"%.64s\" is not KEY=VALUE with a KEY of: %s", filter,
+					     keys);
 			return false;
 		}
 		(void)snprintf(key, sizeof(key), "%.*s", (int)len, filter);
@@ -157,40 +157,40 @@ bool net_command_filtered(struct net_run *run, const char *keys, struct json_obj
 
 /* inspect, rm, modify */
 
-static int inspect_print(struct net_run *run, struct json_object *all)
+static int inspect_print(struct plug_run *run, struct json_object *all)
 {
-	const char *format = net_run_value(run, "format");
+	const char *format = plug_run_value(run, "format");
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	FILE *out;
 	int r = 0;
 
 	if (!format) {
-		net_text_add(&run->out, "%s\n",
-			     json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
+		plug_text_add(&run->text, "%s\n",
+			      json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
 									 JSON_C_TO_STRING_SPACED |
 									 JSON_C_TO_STRING_NOSLASHESCAPE));
 		return 0;
 	}
 	out = open_memstream(&text, &size);
-	for (size_t i = 0; out && r == 0 && i < net_json_length(all); i++)
-		r = net_format_value(out, format, json_object_array_get_idx(all, i), &run->error);
+	for (size_t i = 0; out && r == 0 && i < plug_json_length(all); i++)
+		r = plug_format_value(out, format, json_object_array_get_idx(all, i), &run->error);
 	if (!out || fclose(out))
 		return -ENOMEM;
 	if (r == 0)
-		net_text_add(&run->out, "%s", text);
+		plug_text_add(&run->text, "%s", text);
 	return r;
 }
 
 /* One of several words did not work: the others' output is printed, too. */
-static void one_failed(struct net_run *run, struct net_error *err)
+static void one_failed(struct plug_run *run, struct plug_error *err)
 {
-	net_text_add(&run->notes, "cowherd: %s\n", err->text);
-	*err = (struct net_error){ 0 };
+	plug_text_add(&run->notes, "cowherd: %s\n", err->text);
+	*err = (struct plug_error){ 0 };
 	run->exit_code = 1;
 }
 
-int net_command_inspect(struct net_run *run, enum net_kind kind)
+int net_command_inspect(struct plug_run *run, enum net_kind kind)
 {
 	_cleanup_json_ struct json_object *all = json_object_new_array();
 	struct net_api api;
@@ -198,9 +198,9 @@ int net_command_inspect(struct net_run *run, enum net_kind kind)
 
 	for (size_t i = 0; r == 0 && i < run->word_count; i++) {
 		struct json_object *o = NULL;
-		struct net_error err = { 0 };
+		struct plug_error err = { 0 };
 
-		if (net_api_get(&api, kind, run->words[i], net_run_flag(run, "hns"), &o, &err) < 0)
+		if (net_api_get(&api, kind, run->words[i], plug_run_flag(run, "hns"), &o, &err) < 0)
 			one_failed(run, &err);
 		else if (json_object_array_add(all, o) < 0)
 			r = -ENOMEM;
@@ -208,15 +208,15 @@ int net_command_inspect(struct net_run *run, enum net_kind kind)
 	return r ?: inspect_print(run, all);
 }
 
-int net_command_rm(struct net_run *run,
-		   int (*remove)(const struct net_api *api, const char *ref, struct net_error *err))
+int net_command_rm(struct plug_run *run,
+		   int (*remove)(const struct net_api *api, const char *ref, struct plug_error *err))
 {
-	bool force = net_run_flag(run, "force");
+	bool force = plug_run_flag(run, "force");
 	struct net_api api;
 	int r = net_command_api(run, &api);
 
 	for (size_t i = 0; r == 0 && i < run->word_count; i++) {
-		struct net_error err = { 0 };
+		struct plug_error err = { 0 };
 		int failed = remove(&api, run->words[i], &err);
 
 		if (failed == -ENOENT && force)
@@ -224,12 +224,12 @@ int net_command_rm(struct net_run *run,
 		if (failed < 0)
 			one_failed(run, &err);
 		else
-			net_text_add(&run->out, "%s\n", run->words[i]);
+			plug_text_add(&run->text, "%s\n", run->words[i]);
 	}
 	return r;
 }
 
-int net_command_modify(struct net_run *run, enum net_kind kind)
+int net_command_modify(struct plug_run *run, enum net_kind kind)
 {
 	_cleanup_json_ struct json_object *request = NULL;
 	struct net_api api;

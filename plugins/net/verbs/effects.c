@@ -2,7 +2,7 @@
 /* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
 #include "attach/plug.h"
 #include "attach/state.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "cni/cni.h"
 #include "kernel/netns.h"
 #include "policy/qos.h"
@@ -38,7 +38,7 @@ static int route_seen(void *arg, const struct net_addr *destination, int link)
 	return 0;
 }
 
-static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct net_error *err)
+static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct addrs all = { 0 };
@@ -56,7 +56,7 @@ static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct net
 	return 0;
 }
 
-static int network_remove(void *arg, const struct net_network *n, struct net_error *err)
+static int network_remove(void *arg, const struct net_network *n, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_state *s = arg;
@@ -67,7 +67,7 @@ static int network_remove(void *arg, const struct net_network *n, struct net_err
 	return r ?: net_table_remove(s->table, n->id, err);
 }
 
-static int network_change(void *arg, const struct net_network *n, struct net_error *err)
+static int network_change(void *arg, const struct net_network *n, struct plug_error *err)
 {
 	struct net_state *s = arg;
 	struct net_entry *entries;
@@ -92,22 +92,22 @@ static int network_change(void *arg, const struct net_network *n, struct net_err
 
 /* ---- namespaces */
 
-static int namespace_make(void *arg, struct net_namespace *ns, struct net_error *err)
+static int namespace_make(void *arg, struct net_namespace *ns, struct plug_error *err)
 {
 	struct net_state *s = arg;
 	int r;
 
 	if (ns->type == NET_NS_HOST_DEFAULT) {
 		ns->path = strdup("/proc/self/ns/net");
-		return ns->path ? 0 : net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+		return ns->path ? 0 : plug_error_errno(err, -ENOMEM, "namespace %s", ns->id);
 	}
 	ns->path = net_state_ns_path(s, ns->id);
 	r = ns->path ? net_state_make_dir(s->ns_dir, err)
-		     : net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+		     : plug_error_errno(err, -ENOMEM, "namespace %s", ns->id);
 	return r ?: net_ns_make(ns->path, NULL, err);
 }
 
-static int namespace_remove(void *arg, const struct net_namespace *ns, struct net_error *err)
+static int namespace_remove(void *arg, const struct net_namespace *ns, struct plug_error *err)
 {
 	(void)arg;
 	if (ns->type == NET_NS_HOST_DEFAULT || !ns->path)
@@ -116,7 +116,7 @@ static int namespace_remove(void *arg, const struct net_namespace *ns, struct ne
 }
 
 /* The virtual machine it was for is asked by its pipe; where there is none, what was kept about it goes. */
-static int namespace_sync(void *arg, const struct net_namespace *ns, struct net_error *err)
+static int namespace_sync(void *arg, const struct net_namespace *ns, struct plug_error *err)
 {
 	struct net_state *s = arg;
 	struct net_cni_namespace kept = { 0 };
@@ -125,7 +125,7 @@ static int namespace_sync(void *arg, const struct net_namespace *ns, struct net_
 
 	if (asprintf(&dir, "%s/cni-namespaces", s->net_dir) < 0) {
 		dir = NULL;
-		return net_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+		return plug_error_errno(err, -ENOMEM, "namespace %s", ns->id);
 	}
 	r = net_cni_namespace_load(dir, ns->id, &kept, err);
 	if (r < 0)
@@ -145,19 +145,19 @@ struct inside {
 static void inside_finish(struct inside *i)
 {
 	net_rtnl_close(i->rtnl);
-	net_closep(&i->fd);
+	plug_closep(&i->fd);
 }
 #define _cleanup_inside_ __attribute__((cleanup(inside_finish)))
 
-static int inside_open(const struct net_namespace *ns, struct inside *ret, struct net_error *err)
+static int inside_open(const struct net_namespace *ns, struct inside *ret, struct plug_error *err)
 {
 	if (!ns->path)
-		return net_error_set(err, -ENOENT, "namespace %s: is not made", ns->id);
+		return plug_error_set(err, -ENOENT, "namespace %s: is not made", ns->id);
 	ret->fd = net_ns_open(ns->path, err);
 	return ret->fd < 0 ? ret->fd : net_rtnl_open(ret->fd, &ret->rtnl, err);
 }
 
-static int bandwidth(const struct net_endpoint *e, bool always, struct net_error *err)
+static int bandwidth(const struct net_endpoint *e, bool always, struct plug_error *err)
 {
 	struct net_policy_qos qos = net_qos_of(e);
 	char ifb[NET_LINK_SIZE];
@@ -169,7 +169,7 @@ static int bandwidth(const struct net_endpoint *e, bool always, struct net_error
 }
 
 static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
-		const struct net_namespace *ns, bool first, struct net_error *err)
+		const struct net_namespace *ns, bool first, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	_cleanup_inside_ struct inside inside = { .fd = -1 };
@@ -178,9 +178,9 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 	int r;
 
 	if (n->type == NET_CNI)
-		return net_error_set(err, -EOPNOTSUPP,
-				     "endpoint %s: a CNI network's are made with their containers",
-				     name_of(e));
+		return plug_error_set(err, -EOPNOTSUPP,
+				      "endpoint %s: a CNI network's are made with their containers",
+				      name_of(e));
 	r = net_ports_take(s->ports, e->id, name_of(e), e->policies, e->policy_count, err);
 	if (r == 0)
 		r = inside_open(ns, &inside, err);
@@ -201,7 +201,7 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 
 /* A macvlan has no end on the host: it is found where it is. */
 static int guest_link_delete(const struct net_state *s, const struct net_endpoint *e,
-			     struct net_error *err)
+			     struct plug_error *err)
 {
 	_cleanup_inside_ struct inside inside = { .fd = -1 };
 	struct net_namespace *ns = NULL;
@@ -217,7 +217,7 @@ static int guest_link_delete(const struct net_state *s, const struct net_endpoin
 }
 
 static int unplug(void *arg, const struct net_network *n, const struct net_endpoint *e,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_state *s = arg;
@@ -238,7 +238,7 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 }
 
 static int endpoint_change(void *arg, const struct net_network *n, struct net_endpoint *e,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	struct net_state *s = arg;
 	int r;
@@ -256,14 +256,14 @@ static int endpoint_change(void *arg, const struct net_network *n, struct net_en
 /* ---- lists */
 
 static int balancer_put(void *arg, const struct net_balancer *b,
-			const struct net_endpoint *const *endpoints, size_t count, struct net_error *err)
+			const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err)
 {
 	struct net_state *s = arg;
 
 	return net_table_put_balancer(s->table, b, endpoints, count, err);
 }
 
-static int balancer_remove(void *arg, const struct net_balancer *b, struct net_error *err)
+static int balancer_remove(void *arg, const struct net_balancer *b, struct plug_error *err)
 {
 	struct net_state *s = arg;
 
@@ -271,7 +271,7 @@ static int balancer_remove(void *arg, const struct net_balancer *b, struct net_e
 }
 
 static int route(void *arg, const struct net_endpoint *e, const struct net_namespace *ns,
-		 const struct net_sdn_route *sdn, bool add, struct net_error *err)
+		 const struct net_sdn_route *sdn, bool add, struct plug_error *err)
 {
 	_cleanup_inside_ struct inside inside = { .fd = -1 };
 	int r = inside_open(ns, &inside, err);
@@ -306,14 +306,14 @@ static int counters_read(void *arg, const struct nlmsghdr *answer)
 }
 
 static int counters(struct net_rtnl *r, const char *link, struct rtnl_link_stats64 *ret,
-		    struct net_error *err)
+		    struct plug_error *err)
 {
 	_cleanup_free_ char *buffer = malloc(NET_RTNL_MESSAGE);
 	struct nlmsghdr *request;
 	struct ifinfomsg *info;
 
 	if (!buffer)
-		return net_error_errno(err, -ENOMEM, "link %s", link);
+		return plug_error_errno(err, -ENOMEM, "link %s", link);
 	request = net_rtnl_begin(buffer, RTM_GETLINK, 0);
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->ifi_family = AF_UNSPEC;
@@ -330,7 +330,7 @@ static void stats_set(const struct rtnl_link_stats64 *c, bool other_end, struct 
 }
 
 /* By the end on the host, where there is one; what it sends is what the container receives. */
-static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret, struct net_error *err)
+static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	_cleanup_inside_ struct inside inside = { .fd = -1 };

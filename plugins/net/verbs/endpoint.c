@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* cowherd endpoint … */
-#include "base/util.h"
+#include "common/util.h"
 #include "policy/policy.h"
 #include "policy/ports.h"
 #include "verbs/network_create.h"
 
 #include <string.h>
 
-static const struct net_option create_options[] = {
+static const struct plug_option create_options[] = {
 	{ "network", 0, "NETWORK", "where it is; needed, unless --json says it" },
 	{ "ip", 0, "ADDRESS", "as usual the next one that is free" },
 	{ "ip6", 0, "ADDRESS", "likewise" },
@@ -20,7 +20,7 @@ static const struct net_option create_options[] = {
 	{ 0 },
 };
 
-static const struct net_option ls_options[] = {
+static const struct plug_option ls_options[] = {
 	{ "filter", 'f', "KEY=VALUE", "only some: name, id, network, namespace" },
 	{ "format", 0, "FORMAT", "\"json\", or a template like \"{{.Name}}: {{.IPs}}\"" },
 	{ "no-trunc", 0, NULL, "whole ids" },
@@ -30,27 +30,27 @@ static const struct net_option ls_options[] = {
 	{ 0 },
 };
 
-static const struct net_option none[] = { { 0 } };
+static const struct plug_option none[] = { { 0 } };
 
-static const struct net_column columns[] = {
+static const struct plug_column columns[] = {
 	{ "ENDPOINT ID", "ID" },       { "NAME", "Name" }, { "NETWORK", "Network" }, { "MAC", "MAC" },
 	{ "ADDRESSES", "IPs" }, { "NAMESPACE", "Namespace" },     { 0 },
 };
 
-static int refuse(struct net_run *run, const char *option, const char *value, const char *cause)
+static int refuse(struct plug_run *run, const char *option, const char *value, const char *cause)
 {
 	run->exit_code = 125;
-	return net_error_set(&run->error, -EINVAL, "--%s: \"%.64s\" %s", option, value, cause);
+	return plug_error_set(&run->error, -EINVAL, "--%s: \"%.64s\" %s", option, value, cause);
 }
 
-static int missing(struct net_run *run)
+static int missing(struct plug_run *run)
 {
-	return net_error_errno(&run->error, -ENOMEM, "endpoint create");
+	return plug_error_errno(&run->error, -ENOMEM, "endpoint create");
 }
 
-static int ip(struct net_run *run, struct net_endpoint *e, const char *option, int family)
+static int ip(struct plug_run *run, struct net_endpoint *e, const char *option, int family)
 {
-	const char *text = net_run_value(run, option);
+	const char *text = plug_run_value(run, option);
 	struct net_addr *grown, a;
 
 	if (!text)
@@ -66,12 +66,12 @@ static int ip(struct net_run *run, struct net_endpoint *e, const char *option, i
 }
 
 /* What HCN says, one policy at a time. */
-static int policy(struct net_run *run, struct net_endpoint *e, const char *text)
+static int policy(struct plug_run *run, struct net_endpoint *e, const char *text)
 {
 	_cleanup_json_ struct json_object *o = NULL, *list = json_object_new_array();
 	struct net_policy *policies = NULL;
 	size_t count = 0;
-	int r = net_json_parse(text, strlen(text), "--policy", &o, &run->error);
+	int r = plug_json_parse(text, strlen(text), "--policy", &o, &run->error);
 
 	if (r < 0)
 		return r;
@@ -88,9 +88,9 @@ static int policy(struct net_run *run, struct net_endpoint *e, const char *text)
 	return r;
 }
 
-static int endpoint_of_words(struct net_run *run, struct net_endpoint *e)
+static int endpoint_of_words(struct plug_run *run, struct net_endpoint *e)
 {
-	const char *mac = net_run_value(run, "mac-address"), *id = net_run_value(run, "id"), *text;
+	const char *mac = plug_run_value(run, "mac-address"), *id = plug_run_value(run, "id"), *text;
 	int r = 0;
 
 	if (id && net_id_parse(id, e->id) < 0)
@@ -98,39 +98,39 @@ static int endpoint_of_words(struct net_run *run, struct net_endpoint *e)
 	if (mac && net_mac_parse(mac, &e->mac) < 0)
 		return refuse(run, "mac-address", mac, "is not a MAC address of one card");
 	r = ip(run, e, "ip", AF_INET) ?: ip(run, e, "ip6", AF_INET6);
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "network-alias", i)); i++)
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "network-alias", i)); i++)
 		r = net_name_valid(text) ? net_strv_add(&e->aliases, text)
 					 : refuse(run, "network-alias", text, "is not a name");
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "publish", i)); i++)
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "publish", i)); i++)
 		r = net_ports_parse(text, &e->policies, &e->policy_count, &run->error);
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "policy", i)); i++)
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "policy", i)); i++)
 		r = policy(run, e, text);
 	return r;
 }
 
-static int endpoint_of_json(struct net_run *run, struct net_endpoint **ret)
+static int endpoint_of_json(struct plug_run *run, struct net_endpoint **ret)
 {
 	_cleanup_json_ struct json_object *o = NULL;
-	int r = net_command_json(run, net_run_value(run, "json"), &o);
+	int r = net_command_json(run, plug_run_value(run, "json"), &o);
 
 	if (r == 0)
 		r = net_hcn_endpoint_check(o, &run->error);
 	return r ?: net_hcn_endpoint_parse(o, ret, &run->error);
 }
 
-static int endpoint_create(struct net_run *run)
+static int endpoint_create(struct plug_run *run)
 {
-	const char *network = net_run_value(run, "network");
+	const char *network = plug_run_value(run, "network");
 	struct net_endpoint *e = NULL;
 	struct net_api api;
 	int r;
 
-	if (net_run_value(run, "json")) {
+	if (plug_run_value(run, "json")) {
 		r = endpoint_of_json(run, &e);
 	} else if (!network) {
 		run->exit_code = 125;
-		return net_error_set(&run->error, -EINVAL,
-				     "endpoint create: something is missing: --network");
+		return plug_error_set(&run->error, -EINVAL,
+				      "endpoint create: something is missing: --network");
 	} else {
 		e = calloc(1, sizeof(*e));
 		r = e ? endpoint_of_words(run, e) : missing(run);
@@ -141,8 +141,8 @@ static int endpoint_create(struct net_run *run)
 		if (!e->name)
 			r = missing(run);
 		else if (!net_name_valid(e->name))
-			r = net_error_set(&run->error, -EINVAL,
-					  "endpoint %.64s: a name has letters, digits and \"_.-\"", e->name);
+			r = plug_error_set(&run->error, -EINVAL,
+					   "endpoint %.64s: a name has letters, digits and \"_.-\"", e->name);
 	}
 	if (r == 0)
 		r = net_command_api(run, &api);
@@ -153,7 +153,7 @@ static int endpoint_create(struct net_run *run)
 	r = net_api_endpoint_create(&api, e, network, &e, &run->error);
 	if (r < 0)
 		return r;
-	net_text_add(&run->out, "%s\n", e->id);
+	plug_text_add(&run->text, "%s\n", e->id);
 	net_endpoint_free(e);
 	return 0;
 }
@@ -165,7 +165,7 @@ static void ips_text(struct json_object *o, char text[256])
 	size_t n = 0;
 
 	*text = 0;
-	for (size_t i = 0; i < net_json_length(list) && n < 256; i++) {
+	for (size_t i = 0; i < plug_json_length(list) && n < 256; i++) {
 		struct json_object *one = json_object_array_get_idx(list, i);
 		const char *address = "";
 		uint64_t len = 0;
@@ -176,12 +176,12 @@ static void ips_text(struct json_object *o, char text[256])
 	}
 }
 
-static struct json_object *row(struct net_run *run, const struct net_api *api, struct json_object *o)
+static struct json_object *row(struct plug_run *run, const struct net_api *api, struct json_object *o)
 {
 	struct json_object *out = json_object_new_object(), *own = net_json_get(o, "Cowherd"),
 			   *containers = net_json_get(own, "Containers");
 	const char *id = "", *name = "", *network = "", *ns = "", *mac = "";
-	bool whole = net_run_flag(run, "no-trunc");
+	bool whole = plug_run_flag(run, "no-trunc");
 	struct net_network *n = NULL;
 	char text[256], shorter[13];
 
@@ -204,35 +204,35 @@ static struct json_object *row(struct net_run *run, const struct net_api *api, s
 		     containers ? json_object_get(containers) : json_object_new_array());
 	net_network_free(n);
 	if (!out)
-		(void)net_error_errno(&run->error, -ENOMEM, "endpoint ls");
+		(void)plug_error_errno(&run->error, -ENOMEM, "endpoint ls");
 	if (out && net_command_filtered(run, "name id network namespace", out))
 		return out;
 	json_object_put(out);
 	return NULL;
 }
 
-static int endpoint_ls(struct net_run *run)
+static int endpoint_ls(struct plug_run *run)
 {
-	return net_run_value(run, "query") ? net_command_query(run, NET_ENDPOINTS)
+	return plug_run_value(run, "query") ? net_command_query(run, NET_ENDPOINTS)
 					   : net_command_ls(run, NET_ENDPOINTS, columns, row);
 }
 
-static int endpoint_inspect(struct net_run *run)
+static int endpoint_inspect(struct plug_run *run)
 {
 	return net_command_inspect(run, NET_ENDPOINTS);
 }
 
-static int endpoint_modify(struct net_run *run)
+static int endpoint_modify(struct plug_run *run)
 {
 	return net_command_modify(run, NET_ENDPOINTS);
 }
 
-static int endpoint_rm(struct net_run *run)
+static int endpoint_rm(struct plug_run *run)
 {
 	return net_command_rm(run, net_api_endpoint_remove);
 }
 
-static int endpoint_attach(struct net_run *run)
+static int endpoint_attach(struct plug_run *run)
 {
 	struct net_api api;
 	int r = net_command_api(run, &api);
@@ -240,7 +240,7 @@ static int endpoint_attach(struct net_run *run)
 	return r ?: net_api_namespace_add(&api, run->words[1], false, run->words[0], &run->error);
 }
 
-static int endpoint_detach(struct net_run *run)
+static int endpoint_detach(struct plug_run *run)
 {
 	struct net_endpoint *e = NULL;
 	struct net_api api;
@@ -249,15 +249,15 @@ static int endpoint_detach(struct net_run *run)
 	if (r == 0)
 		r = net_store_endpoint(api.store, run->words[0], &e, &run->error);
 	if (r == 0 && !*e->namespace_id)
-		r = net_error_set(&run->error, -ENOTCONN, "endpoint %s: is not in a namespace",
-				  run->words[0]);
+		r = plug_error_set(&run->error, -ENOTCONN, "endpoint %s: is not in a namespace",
+				   run->words[0]);
 	if (r == 0)
 		r = net_api_namespace_drop(&api, e->namespace_id, false, e->id, &run->error);
 	net_endpoint_free(e);
 	return r;
 }
 
-static int endpoint_stats(struct net_run *run)
+static int endpoint_stats(struct plug_run *run)
 {
 	struct net_stats s = { 0 };
 	struct net_api api;
@@ -266,16 +266,16 @@ static int endpoint_stats(struct net_run *run)
 	if (r == 0)
 		r = net_api_endpoint_stats(&api, run->words[0], &s, &run->error);
 	if (r == 0)
-		net_text_add(&run->out,
-			     "{\"rx_bytes\":%llu,\"rx_packets\":%llu,\"rx_dropped\":%llu,\"tx_bytes\":%llu,"
-			     "\"tx_packets\":%llu,\"tx_dropped\":%llu}\n",
-			     (unsigned long long)s.rx_bytes, (unsigned long long)s.rx_packets,
-			     (unsigned long long)s.rx_dropped, (unsigned long long)s.tx_bytes,
-			     (unsigned long long)s.tx_packets, (unsigned long long)s.tx_dropped);
+		plug_text_add(&run->text,
+			      "{\"rx_bytes\":%llu,\"rx_packets\":%llu,\"rx_dropped\":%llu,\"tx_bytes\":%llu,"
+			      "\"tx_packets\":%llu,\"tx_dropped\":%llu}\n",
+			      (unsigned long long)s.rx_bytes, (unsigned long long)s.rx_packets,
+			      (unsigned long long)s.rx_dropped, (unsigned long long)s.tx_bytes,
+			      (unsigned long long)s.tx_packets, (unsigned long long)s.tx_dropped);
 	return r;
 }
 
-static const struct net_word words[] = {
+static const struct plug_word words[] = {
 	{ "create", "[NAME]", "Make an endpoint, with its addresses", NULL, create_options, 0, 1,
 	  endpoint_create },
 	{ "ls", "", "List endpoints", NULL, ls_options, 0, 0, endpoint_ls },
@@ -295,4 +295,4 @@ static const char *const others[][2] = {
 	{ "list", "ls" }, { "remove", "rm" }, { "show", "inspect" }, { NULL, NULL },
 };
 
-const struct net_verb net_endpoint_verb = { "endpoint", words, others };
+const struct plug_verb net_endpoint_verb = { "endpoint", words, others, NULL };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HCN's modify requests. */
-#include "base/util.h"
+#include "common/util.h"
 #include "model/shape.h"
 #include "verbs/api.h"
 
@@ -17,7 +17,7 @@ struct modify {
 	struct json_object *settings; /* borrowed; may be NULL */
 };
 
-static int request_parse(struct json_object *o, enum request *ret, struct net_error *err)
+static int request_parse(struct json_object *o, enum request *ret, struct plug_error *err)
 {
 	static const char *const names[REQUEST_COUNT] = { "Add", "Remove", "Update", "Refresh" };
 	const char *text = "";
@@ -29,8 +29,8 @@ static int request_parse(struct json_object *o, enum request *ret, struct net_er
 			return 0;
 		}
 	return r < 0 ? r
-		     : net_error_set(err, -EINVAL,
-				     "RequestType: \"%.64s\" is not Add, Remove, Update or Refresh", text);
+		     : plug_error_set(err, -EINVAL,
+				      "RequestType: \"%.64s\" is not Add, Remove, Update or Refresh", text);
 }
 
 /* policies */
@@ -39,7 +39,7 @@ static size_t policy_find(struct json_object *list, struct json_object *policy)
 {
 	size_t i = 0;
 
-	while (i < net_json_length(list) &&
+	while (i < plug_json_length(list) &&
 	       !json_object_equal(json_object_array_get_idx(list, i), policy))
 		i++;
 	return i;
@@ -50,7 +50,7 @@ static void type_remove(struct json_object *list, struct json_object *policy)
 	const char *type = "", *other;
 
 	(void)net_json_string(policy, "Type", &type, NULL);
-	for (size_t i = net_json_length(list); i-- > 0;) {
+	for (size_t i = plug_json_length(list); i-- > 0;) {
 		other = "";
 		(void)net_json_string(json_object_array_get_idx(list, i), "Type", &other, NULL);
 		if (!strcasecmp(type, other))
@@ -60,23 +60,23 @@ static void type_remove(struct json_object *list, struct json_object *policy)
 
 /* Both lists as the model prints them, so that what is equal looks so. */
 static int policies_change(struct json_object *list, struct json_object *wanted, enum request request,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
-	for (size_t i = 0; request == UPDATE && i < net_json_length(wanted); i++)
+	for (size_t i = 0; request == UPDATE && i < plug_json_length(wanted); i++)
 		type_remove(list, json_object_array_get_idx(wanted, i));
-	for (size_t i = 0; request != REFRESH && i < net_json_length(wanted); i++) {
+	for (size_t i = 0; request != REFRESH && i < plug_json_length(wanted); i++) {
 		struct json_object *policy = json_object_array_get_idx(wanted, i);
 		size_t at = policy_find(list, policy);
-		bool there = at < net_json_length(list);
+		bool there = at < plug_json_length(list);
 
 		if (request == REMOVE && !there)
-			return net_error_set(err, -ENOENT, "Policies[%zu]: no such policy", i);
+			return plug_error_set(err, -ENOENT, "Policies[%zu]: no such policy", i);
 		if (request == REMOVE)
 			(void)json_object_array_del_idx(list, at, 1);
 		else if (there)
-			return net_error_set(err, -EEXIST, "Policies[%zu]: is there already", i);
+			return plug_error_set(err, -EEXIST, "Policies[%zu]: is there already", i);
 		else if (json_object_array_add(list, json_object_get(policy)) < 0)
-			return net_error_errno(err, -ENOMEM, "Policies");
+			return plug_error_errno(err, -ENOMEM, "Policies");
 	}
 	return 0;
 }
@@ -92,38 +92,38 @@ static struct json_object *policies_only(const struct modify *m)
 }
 
 static int network_policy(const struct modify *m, struct net_network *now, struct net_network **ret,
-			  struct net_error *err)
+			  struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *asked = policies_only(m), *wanted = NULL,
 					  *all = net_hcn_network_print(now);
 	struct net_network *only = NULL;
 	int r = asked && all ? net_hcn_network_parse(asked, &only, err)
-			     : net_error_errno(err, -ENOMEM, "network");
+			     : plug_error_errno(err, -ENOMEM, "network");
 
 	if (r == 0) {
 		wanted = net_hcn_network_print(only);
 		r = wanted ? policies_change(net_json_get(all, "Policies"),
 					     net_json_get(wanted, "Policies"), m->request, err)
-			   : net_error_errno(err, -ENOMEM, "network");
+			   : plug_error_errno(err, -ENOMEM, "network");
 	}
 	net_network_free(only);
 	return r ?: net_hcn_network_parse(all, ret, err);
 }
 
 static int endpoint_policy(const struct modify *m, struct net_endpoint *now, struct net_endpoint **ret,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *asked = policies_only(m), *wanted = NULL,
 					  *all = net_hcn_endpoint_print(now);
 	struct net_endpoint *only = NULL;
 	int r = asked && all ? net_hcn_endpoint_parse(asked, &only, err)
-			     : net_error_errno(err, -ENOMEM, "endpoint");
+			     : plug_error_errno(err, -ENOMEM, "endpoint");
 
 	if (r == 0) {
 		wanted = net_hcn_endpoint_print(only);
 		r = wanted ? policies_change(net_json_get(all, "Policies"),
 					     net_json_get(wanted, "Policies"), m->request, err)
-			   : net_error_errno(err, -ENOMEM, "endpoint");
+			   : plug_error_errno(err, -ENOMEM, "endpoint");
 	}
 	net_endpoint_free(only);
 	return r ?: net_hcn_endpoint_parse(all, ret, err);
@@ -149,7 +149,7 @@ static int strv_change(struct net_strv *v, const struct net_strv *wanted, enum r
 	return r;
 }
 
-static int dns_change(const struct modify *m, struct net_dns *dns, struct net_error *err)
+static int dns_change(const struct modify *m, struct net_dns *dns, struct plug_error *err)
 {
 	struct net_dns wanted = { 0 };
 	int r = net_hcn_dns_parse(m->settings, &wanted, err);
@@ -159,14 +159,14 @@ static int dns_change(const struct modify *m, struct net_dns *dns, struct net_er
 		    strv_change(&dns->servers, &wanted.servers, m->request) ?:
 		    strv_change(&dns->options, &wanted.options, m->request);
 		if (r < 0)
-			(void)net_error_errno(err, r, "Dns");
+			(void)plug_error_errno(err, r, "Dns");
 	}
 	if (r == 0 && m->request == REMOVE && wanted.domain && dns->domain &&
 	    !strcmp(wanted.domain, dns->domain))
-		free(net_take_ptr(dns->domain));
+		free(plug_take_ptr(dns->domain));
 	if (r == 0 && (m->request == UPDATE || (m->request == ADD && wanted.domain))) {
 		free(dns->domain);
-		dns->domain = net_take_ptr(wanted.domain);
+		dns->domain = plug_take_ptr(wanted.domain);
 	}
 	net_dns_finish(&wanted);
 	return r;
@@ -175,7 +175,7 @@ static int dns_change(const struct modify *m, struct net_dns *dns, struct net_er
 /* kinds */
 
 static int network_put(const struct modify *m, const struct net_network *n,
-		       const struct net_network *before, struct net_error *err)
+		       const struct net_network *before, struct plug_error *err)
 {
 	int r = net_store_put_network(m->api->store, n, NET_PUT_CHANGE, err);
 
@@ -189,23 +189,23 @@ static int network_put(const struct modify *m, const struct net_network *n,
 	return r;
 }
 
-static int network_modify(const struct modify *m, const char *type, struct net_error *err)
+static int network_modify(const struct modify *m, const char *type, struct plug_error *err)
 {
 	struct net_network *now = NULL, *next = NULL;
 	bool policy = !strcasecmp(type, "Policy"), dns = !strcasecmp(type, "DNS");
 	int r;
 
 	if (!policy && !dns && strcasecmp(type, "Extension") != 0)
-		return net_error_set(err, -EINVAL,
-				     "ResourceType: \"%.64s\" is not Policy, DNS or Extension", type);
+		return plug_error_set(err, -EINVAL,
+				      "ResourceType: \"%.64s\" is not Policy, DNS or Extension", type);
 	r = net_store_lock(m->api->store, err);
 	if (r < 0)
 		return r;
 	r = net_store_network(m->api->store, m->ref, &now, err);
 	if (r == 0 && !policy && !dns)
-		r = net_error_set(err, -EOPNOTSUPP,
-				  "network %s: Extension: a bridge has no switch extensions",
-				  now->name ? now->name : now->id);
+		r = plug_error_set(err, -EOPNOTSUPP,
+				   "network %s: Extension: a bridge has no switch extensions",
+				   now->name ? now->name : now->id);
 	if (r == 0 && policy)
 		r = network_policy(m, now, &next, err);
 	if (r == 0 && dns) {
@@ -221,22 +221,22 @@ static int network_modify(const struct modify *m, const char *type, struct net_e
 	return r;
 }
 
-static int endpoint_modify(const struct modify *m, const char *type, struct net_error *err)
+static int endpoint_modify(const struct modify *m, const char *type, struct plug_error *err)
 {
 	struct net_endpoint *now = NULL, *next = NULL;
 	bool policy = !strcasecmp(type, "Policy");
 	int r;
 
 	if (!policy && strcasecmp(type, "Port") != 0)
-		return net_error_set(err, -EINVAL, "ResourceType: \"%.64s\" is not Policy or Port", type);
+		return plug_error_set(err, -EINVAL, "ResourceType: \"%.64s\" is not Policy or Port", type);
 	r = net_store_lock(m->api->store, err);
 	if (r < 0)
 		return r;
 	r = net_store_endpoint(m->api->store, m->ref, &now, err);
 	if (r == 0 && !policy)
-		r = net_error_set(err, -EOPNOTSUPP,
-				  "endpoint %s: Port: there is no hosting system with a card for it",
-				  now->name ? now->name : now->id);
+		r = plug_error_set(err, -EOPNOTSUPP,
+				   "endpoint %s: Port: there is no hosting system with a card for it",
+				   now->name ? now->name : now->id);
 	if (r == 0)
 		r = endpoint_policy(m, now, &next, err);
 	if (r == 0)
@@ -247,18 +247,18 @@ static int endpoint_modify(const struct modify *m, const char *type, struct net_
 }
 
 /* {"ContainerId": …}, {"EndpointId": …}; a refresh plugs the endpoint out and in again. */
-static int namespace_modify(const struct modify *m, const char *type, struct net_error *err)
+static int namespace_modify(const struct modify *m, const char *type, struct plug_error *err)
 {
 	bool container = !strcasecmp(type, "Container");
 	const char *id = "", *key = container ? "ContainerId" : "EndpointId";
 	int r;
 
 	if (!container && strcasecmp(type, "Endpoint") != 0)
-		return net_error_set(err, -EINVAL, "ResourceType: \"%.64s\" is not Container or Endpoint",
-				     type);
+		return plug_error_set(err, -EINVAL, "ResourceType: \"%.64s\" is not Container or Endpoint",
+				      type);
 	r = net_json_string(m->settings, key, &id, err);
 	if (r == 0 && !*id)
-		r = net_error_set(err, -EINVAL, "Settings: %s: missing", key);
+		r = plug_error_set(err, -EINVAL, "Settings: %s: missing", key);
 	if (r < 0)
 		return r;
 	if (m->request == ADD)
@@ -276,13 +276,13 @@ static int namespace_modify(const struct modify *m, const char *type, struct net
 }
 
 int net_api_modify(const struct net_api *api, enum net_kind kind, const char *ref,
-		   struct json_object *request, struct net_error *err)
+		   struct json_object *request, struct plug_error *err)
 {
 	struct modify m = { .api = api, .ref = ref };
 	const char *type = "";
 	int r = json_object_is_type(request, json_type_object)
 			? net_json_string(request, "ResourceType", &type, err)
-			: net_error_set(err, -EINVAL, "request: not an object");
+			: plug_error_set(err, -EINVAL, "request: not an object");
 
 	if (r == 0)
 		r = request_parse(request, &m.request, err);
@@ -302,5 +302,5 @@ int net_api_modify(const struct net_api *api, enum net_kind kind, const char *re
 	case NET_KIND_COUNT:
 		break;
 	}
-	return net_error_set(err, -EINVAL, "request: objects of this kind cannot be modified");
+	return plug_error_set(err, -EINVAL, "request: objects of this kind cannot be modified");
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* cowherd namespace … */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/network_create.h"
 
 #include <string.h>
 
-static const struct net_option create_options[] = {
+static const struct plug_option create_options[] = {
 	{ "type", 0, "TYPE", "Guest (as usual), GuestDefault, Host, or HostDefault: the host's own" },
 	{ "id", 0, "GUID", "as usual a random one" },
 	{ "json", 0, "JSON|-", "all of it as HCN's HostComputeNamespace" },
 	{ 0 },
 };
 
-static const struct net_option ls_options[] = {
+static const struct plug_option ls_options[] = {
 	{ "filter", 'f', "KEY=VALUE", "only some: id, type" },
 	{ "format", 0, "FORMAT", "\"json\", or a template like \"{{.ID}}: {{.Path}}\"" },
 	{ "no-trunc", 0, NULL, "whole ids" },
@@ -22,17 +22,17 @@ static const struct net_option ls_options[] = {
 	{ 0 },
 };
 
-static const struct net_option none[] = { { 0 } };
+static const struct plug_option none[] = { { 0 } };
 
-static const struct net_column columns[] = {
+static const struct plug_column columns[] = {
 	{ "NAMESPACE ID", "ID" },     { "TYPE", "Type" }, { "NUMBER", "Number" },
 	{ "ENDPOINTS", "Endpoints" }, { "PATH", "Path" }, { 0 },
 };
 
-static int namespace_create(struct net_run *run)
+static int namespace_create(struct plug_run *run)
 {
 	_cleanup_json_ struct json_object *o = NULL;
-	const char *json = net_run_value(run, "json"), *type = net_run_value(run, "type");
+	const char *json = plug_run_value(run, "json"), *type = plug_run_value(run, "type");
 	struct net_namespace *ns = NULL;
 	struct net_api api;
 	int r = 0;
@@ -42,7 +42,7 @@ static int namespace_create(struct net_run *run)
 	} else {
 		o = json_object_new_object();
 		net_json_add_string(&o, "Type", type ? type : "Guest");
-		net_json_add_string(&o, "ID", net_run_value(run, "id"));
+		net_json_add_string(&o, "ID", plug_run_value(run, "id"));
 		if (!o)
 			r = -ENOMEM;
 	}
@@ -57,12 +57,12 @@ static int namespace_create(struct net_run *run)
 	r = net_api_namespace_create(&api, ns, &ns, &run->error);
 	if (r < 0)
 		return r;
-	net_text_add(&run->out, "%s\n", ns->id);
+	plug_text_add(&run->text, "%s\n", ns->id);
 	net_namespace_free(ns);
 	return 0;
 }
 
-static struct json_object *row(struct net_run *run, const struct net_api *api, struct json_object *o)
+static struct json_object *row(struct plug_run *run, const struct net_api *api, struct json_object *o)
 {
 	struct json_object *out = json_object_new_object(), *resources = net_json_get(o, "Resources");
 	const char *id = "", *type = "", *path = "", *kind;
@@ -75,14 +75,14 @@ static struct json_object *row(struct net_run *run, const struct net_api *api, s
 	(void)net_json_string(o, "Type", &type, NULL);
 	(void)net_json_number(o, "NamespaceId", UINT32_MAX, &number, NULL);
 	(void)net_json_string(net_json_get(o, "Cowherd"), "Path", &path, NULL);
-	for (size_t i = 0; i < net_json_length(resources); i++) {
+	for (size_t i = 0; i < plug_json_length(resources); i++) {
 		kind = "";
 		(void)net_json_string(json_object_array_get_idx(resources, i), "Type", &kind, NULL);
 		endpoints += !strcmp(kind, "Endpoint");
 		containers += !strcmp(kind, "Container");
 	}
 	(void)snprintf(shorter, sizeof(shorter), "%.12s", id);
-	net_json_add_string(&out, "ID", net_run_flag(run, "no-trunc") ? id : shorter);
+	net_json_add_string(&out, "ID", plug_run_flag(run, "no-trunc") ? id : shorter);
 	net_json_add_string(&out, "Type", type);
 	(void)snprintf(text, sizeof(text), "%u", (unsigned)number);
 	net_json_add(&out, "Number", json_object_new_string(text));
@@ -92,35 +92,35 @@ static struct json_object *row(struct net_run *run, const struct net_api *api, s
 	net_json_add(&out, "Containers", json_object_new_string(text));
 	net_json_add(&out, "Path", json_object_new_string(path));
 	if (!out)
-		(void)net_error_errno(&run->error, -ENOMEM, "namespace ls");
+		(void)plug_error_errno(&run->error, -ENOMEM, "namespace ls");
 	if (out && net_command_filtered(run, "id type", out))
 		return out;
 	json_object_put(out);
 	return NULL;
 }
 
-static int namespace_ls(struct net_run *run)
+static int namespace_ls(struct plug_run *run)
 {
-	return net_run_value(run, "query") ? net_command_query(run, NET_NAMESPACES)
+	return plug_run_value(run, "query") ? net_command_query(run, NET_NAMESPACES)
 					   : net_command_ls(run, NET_NAMESPACES, columns, row);
 }
 
-static int namespace_inspect(struct net_run *run)
+static int namespace_inspect(struct plug_run *run)
 {
 	return net_command_inspect(run, NET_NAMESPACES);
 }
 
-static int namespace_modify(struct net_run *run)
+static int namespace_modify(struct plug_run *run)
 {
 	return net_command_modify(run, NET_NAMESPACES);
 }
 
-static int namespace_rm(struct net_run *run)
+static int namespace_rm(struct plug_run *run)
 {
 	return net_command_rm(run, net_api_namespace_remove);
 }
 
-static int namespace_add(struct net_run *run)
+static int namespace_add(struct plug_run *run)
 {
 	struct net_api api;
 	int r = net_command_api(run, &api);
@@ -128,7 +128,7 @@ static int namespace_add(struct net_run *run)
 	return r ?: net_api_namespace_add(&api, run->words[0], false, run->words[1], &run->error);
 }
 
-static int namespace_remove(struct net_run *run)
+static int namespace_remove(struct plug_run *run)
 {
 	struct net_api api;
 	int r = net_command_api(run, &api);
@@ -136,7 +136,7 @@ static int namespace_remove(struct net_run *run)
 	return r ?: net_api_namespace_drop(&api, run->words[0], false, run->words[1], &run->error);
 }
 
-static int namespace_sync(struct net_run *run)
+static int namespace_sync(struct plug_run *run)
 {
 	struct net_api api;
 	int r = net_command_api(run, &api);
@@ -144,7 +144,7 @@ static int namespace_sync(struct net_run *run)
 	return r ?: net_api_namespace_sync(&api, run->words[0], &run->error);
 }
 
-static const struct net_word words[] = {
+static const struct plug_word words[] = {
 	{ "create", "", "Make a namespace", NULL, create_options, 0, 0, namespace_create },
 	{ "ls", "", "List namespaces", NULL, ls_options, 0, 0, namespace_ls },
 	{ "inspect", "NAMESPACE...", "Show all about namespaces, as JSON", NULL, net_inspect_options, 1,
@@ -162,4 +162,4 @@ static const struct net_word words[] = {
 
 static const char *const others[][2] = { { "list", "ls" }, { "show", "inspect" }, { NULL, NULL } };
 
-const struct net_verb net_namespace_verb = { "namespace", words, others };
+const struct plug_verb net_namespace_verb = { "namespace", words, others, NULL };

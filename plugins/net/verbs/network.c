@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cowherd network … */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/command.h"
 #include "verbs/network_create.h"
 #include "verbs/request.h"
@@ -9,7 +9,7 @@
 #include <strings.h>
 #include <time.h>
 
-static const struct net_option create_options[] = {
+static const struct plug_option create_options[] = {
 	{ "driver", 'd', "TYPE",
 	  "nat (as usual), internal, private, transparent, l2bridge, l2tunnel, overlay, ics or cni" },
 	{ "subnet", 0, "PREFIX", "such as 10.20.0.0/24 or fd00:20::/64; several: several" },
@@ -33,7 +33,7 @@ static const struct net_option create_options[] = {
 	{ 0 },
 };
 
-static const struct net_option ls_options[] = {
+static const struct plug_option ls_options[] = {
 	{ "filter", 'f', "KEY=VALUE", "only some: name, id, driver, scope, label" },
 	{ "format", 0, "FORMAT", "\"json\", or a template like \"{{.Name}}: {{.Driver}}\"" },
 	{ "no-trunc", 0, NULL, "whole ids" },
@@ -43,20 +43,20 @@ static const struct net_option ls_options[] = {
 	{ 0 },
 };
 
-const struct net_option net_inspect_options[] = {
+const struct plug_option net_inspect_options[] = {
 	{ "format", 'f', "FORMAT", "a template like \"{{.Name}}\" or \"{{json .Ipams}}\"" },
 	{ "hns", 0, NULL, "as HNS shows it; as usual as HCN does" },
 	{ 0 },
 };
 
-const struct net_option net_rm_options[] = {
+const struct plug_option net_rm_options[] = {
 	{ "force", 'f', NULL, "what is not there is no error" },
 	{ 0 },
 };
 
-static const struct net_option none[] = { { 0 } };
+static const struct plug_option none[] = { { 0 } };
 
-static const struct net_column columns[] = {
+static const struct plug_column columns[] = {
 	{ "NETWORK ID", "ID" },	   { "NAME", "Name" }, { "DRIVER", "Driver" }, { "SCOPE", "Scope" },
 	{ "SUBNETS", "Subnets" }, { 0 },
 };
@@ -69,7 +69,7 @@ static void subnets_text(struct json_object *network, char text[256])
 	size_t n = 0;
 
 	*text = 0;
-	for (size_t i = 0; i < net_json_length(subnets) && n < 256; i++) {
+	for (size_t i = 0; i < plug_json_length(subnets) && n < 256; i++) {
 		const char *prefix = "";
 
 		(void)net_json_string(json_object_array_get_idx(subnets, i), "IpAddressPrefix", &prefix,
@@ -90,7 +90,7 @@ static void created_text(struct json_object *own, char text[32])
 		*text = 0;
 }
 
-static struct json_object *row(struct net_run *run, const struct net_api *api, struct json_object *o)
+static struct json_object *row(struct plug_run *run, const struct net_api *api, struct json_object *o)
 {
 	struct json_object *out = json_object_new_object(), *own = net_json_get(o, "Cowherd"),
 			   *labels = net_json_get(own, "Labels");
@@ -104,7 +104,7 @@ static struct json_object *row(struct net_run *run, const struct net_api *api, s
 	(void)net_json_string(o, "Type", &type, NULL);
 	internal = !strcasecmp(type, "Internal") || !strcasecmp(type, "Private");
 	(void)snprintf(shorter, sizeof(shorter), "%.12s", id);
-	net_json_add_string(&out, "ID", net_run_flag(run, "no-trunc") ? id : shorter);
+	net_json_add_string(&out, "ID", plug_run_flag(run, "no-trunc") ? id : shorter);
 	net_json_add(&out, "Name", json_object_new_string(name));
 	net_json_add_string(&out, "Driver", type);
 	net_json_add_string(&out, "Scope", "local");
@@ -116,48 +116,48 @@ static struct json_object *row(struct net_run *run, const struct net_api *api, s
 	created_text(own, text);
 	net_json_add(&out, "CreatedAt", json_object_new_string(text));
 	if (!out)
-		(void)net_error_errno(&run->error, -ENOMEM, "network ls");
+		(void)plug_error_errno(&run->error, -ENOMEM, "network ls");
 	if (out && net_command_filtered(run, "name id driver scope label", out))
 		return out;
 	json_object_put(out);
 	return NULL;
 }
 
-int net_command_query(struct net_run *run, enum net_kind kind)
+int net_command_query(struct plug_run *run, enum net_kind kind)
 {
 	_cleanup_json_ struct json_object *query = NULL, *list = NULL;
 	struct net_api api;
-	int r = net_command_json(run, net_run_value(run, "query"), &query);
+	int r = net_command_json(run, plug_run_value(run, "query"), &query);
 
 	if (r == 0)
 		r = net_command_api(run, &api);
 	if (r == 0)
-		r = net_api_query(&api, kind, query, net_run_flag(run, "hns"), &list, &run->error);
+		r = net_api_query(&api, kind, query, plug_run_flag(run, "hns"), &list, &run->error);
 	if (r == 0)
-		net_text_add(&run->out, "%s\n",
-			     json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
+		plug_text_add(&run->text, "%s\n",
+			      json_object_to_json_string_ext(list, JSON_C_TO_STRING_PRETTY |
 									  JSON_C_TO_STRING_SPACED |
 									  JSON_C_TO_STRING_NOSLASHESCAPE));
 	return r;
 }
 
-static int network_ls(struct net_run *run)
+static int network_ls(struct plug_run *run)
 {
-	return net_run_value(run, "query") ? net_command_query(run, NET_NETWORKS)
+	return plug_run_value(run, "query") ? net_command_query(run, NET_NETWORKS)
 					   : net_command_ls(run, NET_NETWORKS, columns, row);
 }
 
-static int network_inspect(struct net_run *run)
+static int network_inspect(struct plug_run *run)
 {
 	return net_command_inspect(run, NET_NETWORKS);
 }
 
-static int network_modify(struct net_run *run)
+static int network_modify(struct plug_run *run)
 {
 	return net_command_modify(run, NET_NETWORKS);
 }
 
-static int network_rm(struct net_run *run)
+static int network_rm(struct plug_run *run)
 {
 	return net_command_rm(run, net_api_network_remove);
 }
@@ -170,7 +170,7 @@ static int name_compare(const void *a, const void *b)
 }
 
 /* Those without endpoints that somebody made; others' are the configuration's. */
-static int network_prune(struct net_run *run)
+static int network_prune(struct plug_run *run)
 {
 	struct net_entry *entries;
 	struct net_api api;
@@ -184,20 +184,20 @@ static int network_prune(struct net_run *run)
 	if (count)
 		qsort(entries, count, sizeof(*entries), name_compare);
 	for (size_t i = 0; i < count; i++) {
-		struct net_error err = { 0 };
+		struct plug_error err = { 0 };
 		int failed = entries[i].durable ? net_api_network_remove(&api, entries[i].id, &err) : -EBUSY;
 
 		if (failed == 0)
-			net_text_add(&run->out, "%s\n", entries[i].name);
+			plug_text_add(&run->text, "%s\n", entries[i].name);
 		else if (failed != -EBUSY && failed != -ENOENT)
-			net_text_add(&run->notes, "cowherd: %s\n", err.text);
+			plug_text_add(&run->notes, "cowherd: %s\n", err.text);
 	}
 	net_entries_free(entries, count);
 	return 0;
 }
 
 /* The answer is printed whatever it says; the exit status says whether it was a success. */
-static int network_request(struct net_run *run)
+static int network_request(struct plug_run *run)
 {
 	_cleanup_json_ struct json_object *answer = NULL;
 	_cleanup_free_ char *read = NULL;
@@ -207,9 +207,9 @@ static int network_request(struct net_run *run)
 	int r = 0;
 
 	if (body && !strcmp(body, "-")) {
-		r = net_run_read(run, NET_BODY_MAX, &read, &size);
+		r = plug_run_read(run, NET_BODY_MAX, &read, &size);
 		if (r < 0)
-			return net_error_errno(&run->error, r, "standard input");
+			return plug_error_errno(&run->error, r, "standard input");
 		body = read;
 	}
 	r = net_command_api(run, &api);
@@ -218,8 +218,8 @@ static int network_request(struct net_run *run)
 	run->exit_code = net_request(&api, run->words[0], run->words[1], body, &answer) ? 0 : 1;
 	if (!answer)
 		return -ENOMEM;
-	net_text_add(&run->out, "%s\n",
-		     json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN |
+	plug_text_add(&run->text, "%s\n",
+		      json_object_to_json_string_ext(answer, JSON_C_TO_STRING_PLAIN |
 								    JSON_C_TO_STRING_NOSLASHESCAPE));
 	return 0;
 }
@@ -232,7 +232,7 @@ static const char request_details[] =
 	"  cowherd network request GET /networks/\n"
 	"  cowherd network request POST /endpoints/ '{\"VirtualNetworkName\":\"web\"}'\n";
 
-static const struct net_word words[] = {
+static const struct plug_word words[] = {
 	{ "create", "NAME", "Make a network", NULL, create_options, 0, 1, net_network_create },
 	{ "ls", "", "List networks", NULL, ls_options, 0, 0, network_ls },
 	{ "inspect", "NETWORK...", "Show all about networks, as JSON", NULL, net_inspect_options, 1,
@@ -254,4 +254,4 @@ static const char *const others[][2] = {
 	{ "list", "ls" }, { "remove", "rm" }, { "show", "inspect" }, { NULL, NULL },
 };
 
-const struct net_verb net_network_verb = { "network", words, others };
+const struct plug_verb net_network_verb = { "network", words, others, NULL };

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* network create: words into an object. */
 #include "verbs/network_create.h"
-#include "base/util.h"
+#include "common/util.h"
 
 #include <string.h>
 #include <strings.h>
 
-static int refuse(struct net_run *run, const char *option, const char *value, const char *cause)
+static int refuse(struct plug_run *run, const char *option, const char *value, const char *cause)
 {
 	run->exit_code = 125;
-	return net_error_set(&run->error, -EINVAL, "--%s: \"%.64s\" %s", option, value, cause);
+	return plug_error_set(&run->error, -EINVAL, "--%s: \"%.64s\" %s", option, value, cause);
 }
 
-static int missing(struct net_run *run)
+static int missing(struct plug_run *run)
 {
-	return net_error_errno(&run->error, -ENOMEM, "network create");
+	return plug_error_errno(&run->error, -ENOMEM, "network create");
 }
 
-static int number(struct net_run *run, const char *option, const char *text, uint32_t max, uint32_t *ret)
+static int number(struct plug_run *run, const char *option, const char *text, uint32_t max, uint32_t *ret)
 {
 	char *end = NULL;
 	unsigned long n;
@@ -31,7 +31,7 @@ static int number(struct net_run *run, const char *option, const char *text, uin
 	return 0;
 }
 
-static int copy(struct net_run *run, const char *text, char **ret)
+static int copy(struct plug_run *run, const char *text, char **ret)
 {
 	if (!text)
 		return 0;
@@ -49,7 +49,7 @@ static struct net_subnet *subnet_of(struct net_network *n, const struct net_addr
 	return NULL;
 }
 
-static int subnet_add(struct net_run *run, struct net_network *n, const char *text)
+static int subnet_add(struct plug_run *run, struct net_network *n, const char *text)
 {
 	struct net_subnet *grown = reallocarray(n->subnets, n->subnet_count + 1, sizeof(*grown)), one = { 0 };
 
@@ -66,14 +66,14 @@ static int subnet_add(struct net_run *run, struct net_network *n, const char *te
 	return 0;
 }
 
-static int subnets(struct net_run *run, struct net_network *n)
+static int subnets(struct plug_run *run, struct net_network *n)
 {
 	const char *text;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "subnet", i)); i++)
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "subnet", i)); i++)
 		r = subnet_add(run, n, text);
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "gateway", i)); i++) {
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "gateway", i)); i++) {
 		struct net_addr a;
 		struct net_subnet *subnet = net_addr_parse(text, &a) == 0 ? subnet_of(n, &a) : NULL;
 
@@ -81,7 +81,7 @@ static int subnets(struct net_run *run, struct net_network *n)
 			return refuse(run, "gateway", text, "is not an address of one of the subnets");
 		subnet->gateway = a;
 	}
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "ip-range", i)); i++) {
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "ip-range", i)); i++) {
 		struct net_addr a;
 		struct net_subnet *subnet = net_addr_parse_prefix(text, &a) == 0 ? subnet_of(n, &a) : NULL;
 
@@ -93,7 +93,7 @@ static int subnets(struct net_run *run, struct net_network *n)
 }
 
 /* --ipv6 without a prefix: unique local (RFC 4193), by the id, so that it is the same each time. */
-static int ipv6_add(struct net_run *run, struct net_network *n)
+static int ipv6_add(struct plug_run *run, struct net_network *n)
 {
 	char text[64];
 
@@ -101,7 +101,7 @@ static int ipv6_add(struct net_run *run, struct net_network *n)
 		if (n->subnets[i].prefix.family == AF_INET6)
 			return 0;
 	if (!*n->id && net_id_make(n->id) < 0)
-		return net_error_errno(&run->error, -EIO, "network create: id");
+		return plug_error_errno(&run->error, -EIO, "network create: id");
 	(void)snprintf(text, sizeof(text), "fd%.2s:%.4s:%.4s::/64", n->id, n->id + 2, n->id + 9);
 	if (!n->subnet_count) {
 		/* The IPv4 one that there would be without. */
@@ -126,17 +126,17 @@ static int ipv6_add(struct net_run *run, struct net_network *n)
 	return subnet_add(run, n, text);
 }
 
-static int strings(struct net_run *run, const char *option, struct net_strv *ret)
+static int strings(struct plug_run *run, const char *option, struct net_strv *ret)
 {
 	const char *text;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, option, i)); i++)
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, option, i)); i++)
 		r = net_strv_add(ret, text);
 	return r < 0 ? missing(run) : 0;
 }
 
-static int dns(struct net_run *run, struct net_network *n)
+static int dns(struct plug_run *run, struct net_network *n)
 {
 	struct net_addr a;
 	int r = strings(run, "dns", &n->dns.servers);
@@ -149,7 +149,7 @@ static int dns(struct net_run *run, struct net_network *n)
 	return r ?: strings(run, "dns-option", &n->dns.options);
 }
 
-static int bridge_name(struct net_run *run, struct net_network *n, const char *value)
+static int bridge_name(struct plug_run *run, struct net_network *n, const char *value)
 {
 	if (!*value || strlen(value) >= NET_LINK_SIZE || strpbrk(value, "/ :"))
 		return refuse(run, "opt", value, "is not a link's name");
@@ -163,13 +163,13 @@ static const char *opt_key(const char *text)
 	static const char *const prefixes[] = { "com.docker.network.driver.", "com.docker.network.bridge.",
 						"com.docker.network.windowsshim." };
 
-	for (size_t i = 0; i < NET_ELEMENTS(prefixes); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(prefixes); i++)
 		if (!strncmp(text, prefixes[i], strlen(prefixes[i])))
 			return text + strlen(prefixes[i]);
 	return text;
 }
 
-static int opt(struct net_run *run, struct net_network *n, const char *text)
+static int opt(struct plug_run *run, struct net_network *n, const char *text)
 {
 	const char *value = strchr(text, '=');
 	char key[32];
@@ -189,16 +189,16 @@ static int opt(struct net_run *run, struct net_network *n, const char *text)
 	return refuse(run, "opt", text, "means nothing to this kind of network");
 }
 
-static int type(struct net_run *run, struct net_network *n)
+static int type(struct plug_run *run, struct net_network *n)
 {
-	const char *driver = net_run_value(run, "driver");
+	const char *driver = plug_run_value(run, "driver");
 
 	n->type = NET_NAT;
 	if (driver && !strcasecmp(driver, "macvlan"))
 		driver = "transparent";
 	if (driver && net_type_parse(driver, &n->type) < 0)
 		return refuse(run, "driver", driver, "is not a type of network");
-	if (net_run_flag(run, "internal")) {
+	if (plug_run_flag(run, "internal")) {
 		if (n->type != NET_NAT && n->type != NET_INTERNAL)
 			return refuse(run, "internal", net_type_name(n->type), "cannot be internal");
 		n->type = NET_INTERNAL;
@@ -206,41 +206,41 @@ static int type(struct net_run *run, struct net_network *n)
 	return 0;
 }
 
-static int links(struct net_run *run, struct net_network *n)
+static int links(struct plug_run *run, struct net_network *n)
 {
 	uint32_t vxlan = 0;
 	const char *text;
-	int r = copy(run, net_run_value(run, "parent"), &n->adapter);
+	int r = copy(run, plug_run_value(run, "parent"), &n->adapter);
 
 	if (r == 0)
-		r = number(run, "vlan", net_run_value(run, "vlan"), 4094, &n->vlan);
+		r = number(run, "vlan", plug_run_value(run, "vlan"), 4094, &n->vlan);
 	if (r == 0)
-		r = number(run, "vxlan", net_run_value(run, "vxlan"), 0xffffff, &vxlan);
+		r = number(run, "vxlan", plug_run_value(run, "vxlan"), 0xffffff, &vxlan);
 	if (r == 0)
-		r = number(run, "mtu", net_run_value(run, "mtu"), 65535, &n->mtu);
+		r = number(run, "mtu", plug_run_value(run, "mtu"), 65535, &n->mtu);
 	if (r == 0 && n->mtu && n->mtu < 68)
-		r = refuse(run, "mtu", net_run_value(run, "mtu"), "is less than 68");
-	for (size_t i = 0; r == 0 && (text = net_run_nth(run, "opt", i)); i++)
+		r = refuse(run, "mtu", plug_run_value(run, "mtu"), "is less than 68");
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "opt", i)); i++)
 		r = opt(run, n, text);
 	if (r == 0 && vxlan && !n->subnet_count)
-		return refuse(run, "vxlan", net_run_value(run, "vxlan"), "needs a --subnet");
+		return refuse(run, "vxlan", plug_run_value(run, "vxlan"), "needs a --subnet");
 	for (size_t i = 0; i < n->subnet_count; i++)
 		n->subnets[i].vsid = vxlan;
 	return r;
 }
 
-static int network_of_words(struct net_run *run, struct net_network *n)
+static int network_of_words(struct plug_run *run, struct net_network *n)
 {
-	const char *id = net_run_value(run, "id");
+	const char *id = plug_run_value(run, "id");
 	int r;
 
 	if (!net_name_valid(run->words[0]))
-		return net_error_set(&run->error, -EINVAL,
-				     "network %.64s: a name has letters, digits, \"_\", \".\" and \"-\"",
-				     run->words[0]);
+		return plug_error_set(&run->error, -EINVAL,
+				      "network %.64s: a name has letters, digits, \"_\", \".\" and \"-\"",
+				      run->words[0]);
 	if (id && net_id_parse(id, n->id) < 0)
 		return refuse(run, "id", id, "is not a GUID");
-	n->dhcp = net_run_flag(run, "dhcp");
+	n->dhcp = plug_run_flag(run, "dhcp");
 	r = copy(run, run->words[0], &n->name);
 	if (r == 0)
 		r = type(run, n);
@@ -248,19 +248,19 @@ static int network_of_words(struct net_run *run, struct net_network *n)
 		r = subnets(run, n);
 	if (r == 0)
 		r = links(run, n);
-	if (r == 0 && net_run_flag(run, "ipv6"))
+	if (r == 0 && plug_run_flag(run, "ipv6"))
 		r = ipv6_add(run, n);
 	if (r == 0)
-		r = copy(run, net_run_value(run, "conflist"), &n->conflist);
+		r = copy(run, plug_run_value(run, "conflist"), &n->conflist);
 	if (r == 0)
 		r = dns(run, n);
 	return r ?: strings(run, "label", &n->labels);
 }
 
-static int network_of_json(struct net_run *run, struct net_network **ret)
+static int network_of_json(struct plug_run *run, struct net_network **ret)
 {
 	_cleanup_json_ struct json_object *o = NULL;
-	int r = net_command_json(run, net_run_value(run, "json"), &o);
+	int r = net_command_json(run, plug_run_value(run, "json"), &o);
 
 	if (r == 0)
 		r = net_hcn_network_check(o, &run->error);
@@ -269,17 +269,17 @@ static int network_of_json(struct net_run *run, struct net_network **ret)
 	return r == 0 && run->word_count ? copy(run, run->words[0], &(*ret)->name) : r;
 }
 
-int net_network_create(struct net_run *run)
+int net_network_create(struct plug_run *run)
 {
 	struct net_network *n = NULL;
 	struct net_api api;
 	int r;
 
-	if (net_run_value(run, "json")) {
+	if (plug_run_value(run, "json")) {
 		r = network_of_json(run, &n);
 	} else if (!run->word_count) {
 		run->exit_code = 125;
-		return net_error_set(&run->error, -EINVAL, "network create: something is missing: NAME");
+		return plug_error_set(&run->error, -EINVAL, "network create: something is missing: NAME");
 	} else {
 		n = calloc(1, sizeof(*n));
 		r = n ? network_of_words(run, n) : missing(run);
@@ -293,7 +293,7 @@ int net_network_create(struct net_run *run)
 	r = net_api_network_create(&api, n, &n, &run->error);
 	if (r < 0)
 		return r;
-	net_text_add(&run->out, "%s\n", n->id);
+	plug_text_add(&run->text, "%s\n", n->id);
 	net_network_free(n);
 	return 0;
 }

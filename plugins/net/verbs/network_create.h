@@ -4,9 +4,9 @@
 
 #include "verbs/command.h"
 
-int net_network_create(struct net_run *run);
+int net_network_create(struct plug_run *run);
 /* ls --query */
-int net_command_query(struct net_run *run, enum net_kind kind);
-extern const struct net_option net_inspect_options[], net_rm_options[];
+int net_command_query(struct plug_run *run, enum net_kind kind);
+extern const struct plug_option net_inspect_options[], net_rm_options[];
 
 #endif

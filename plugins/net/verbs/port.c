@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs/port.h"
 #include "attach/state.h"
-#include "base/util.h"
+#include "common/util.h"
 #include "model/json.h"
 #include "plugin.h"
 
@@ -10,8 +10,8 @@
 struct job {
 	cowherd_op op;
 	char *container, *wanted; /* wanted: NULL: all ports */
-	struct net_text out;
-	struct net_error err;
+	struct plug_text out;
+	struct plug_error err;
 };
 
 static void job_free(struct job *j)
@@ -20,7 +20,7 @@ static void job_free(struct job *j)
 		return;
 	free(j->container);
 	free(j->wanted);
-	net_text_finish(&j->out);
+	plug_text_finish(&j->out);
 	free(j);
 }
 
@@ -37,7 +37,7 @@ static void endpoints_finish(struct endpoints *all)
 	free(all->items);
 }
 
-static int endpoints_read(struct net_store *s, struct endpoints *ret, struct net_error *err)
+static int endpoints_read(struct net_store *s, struct endpoints *ret, struct plug_error *err)
 {
 	struct net_entry *entries = NULL;
 	size_t count = 0;
@@ -47,7 +47,7 @@ static int endpoints_read(struct net_store *s, struct endpoints *ret, struct net
 		return r;
 	ret->items = calloc(count ? count : 1, sizeof(struct net_endpoint *));
 	if (!ret->items)
-		r = net_error_errno(err, -ENOMEM, "port");
+		r = plug_error_errno(err, -ENOMEM, "port");
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		r = net_store_endpoint(s, entries[i].id, &ret->items[ret->count], err);
 		if (r == -ENOENT) /* gone in between */
@@ -97,15 +97,15 @@ static int port_work(void *arg)
 		return r;
 	id = container_find(&all, j->container);
 	if (!id)
-		return net_error_set(&j->err, -ENOENT,
-				     "%.128s: no container with a network of its own",
-				     j->container);
+		return plug_error_set(&j->err, -ENOENT,
+				      "%.128s: no container with a network of its own",
+				      j->container);
 	for (size_t i = 0; r == 0 && i < all.count; i++)
 		if (net_strv_has(&all.items[i]->containers, id))
 			r = net_ports_print(all.items[i], j->wanted, &j->out, &j->err);
 	if (r == 0 && j->wanted && !j->out.len)
-		r = net_error_set(&j->err, -ENOENT, "No public port '%.32s' published for %.128s",
-				  j->wanted, j->container);
+		r = plug_error_set(&j->err, -ENOENT, "No public port '%.32s' published for %.128s",
+				   j->wanted, j->container);
 	return r;
 }
 
@@ -144,7 +144,7 @@ static int port_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 {
 	_cleanup_json_ struct json_object *args = json_tokener_parse(call->args);
 	struct job *j;
-	size_t count = net_json_length(args);
+	size_t count = plug_json_length(args);
 	int r;
 
 	(void)arg;

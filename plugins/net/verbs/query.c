@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Objects as JSON, and which of them a query means. */
-#include "base/util.h"
+#include "common/util.h"
 #include "model/shape.h"
 #include "verbs/api.h"
 
 #include <string.h>
 #include <strings.h>
 
-static int missing(struct net_error *err)
+static int missing(struct plug_error *err)
 {
-	return net_error_errno(err, -ENOMEM, "query");
+	return plug_error_errno(err, -ENOMEM, "query");
 }
 
 /* HNS shows the network's name in an endpoint. */
@@ -25,7 +25,7 @@ static struct json_object *endpoint_hns(const struct net_api *api, const struct 
 }
 
 static int one_read(const struct net_api *api, enum net_kind kind, const char *ref, bool hns,
-		    struct json_object **ret, struct net_error *err)
+		    struct json_object **ret, struct plug_error *err)
 {
 	struct net_network *n = NULL;
 	struct net_endpoint *e = NULL;
@@ -72,7 +72,7 @@ static int one_read(const struct net_api *api, enum net_kind kind, const char *r
 }
 
 int net_api_get(const struct net_api *api, enum net_kind kind, const char *ref, bool hns,
-		struct json_object **ret, struct net_error *err)
+		struct json_object **ret, struct plug_error *err)
 {
 	return one_read(api, kind, ref, hns, ret, err);
 }
@@ -99,7 +99,7 @@ static bool matches(struct json_object *wanted, struct json_object *hcn, struct 
 }
 
 /* {"SchemaVersion", "Flags", "Filter": "{\"ID\": …}"} */
-static int filter_parse(struct json_object *query, struct json_object **ret, struct net_error *err)
+static int filter_parse(struct json_object *query, struct json_object **ret, struct plug_error *err)
 {
 	const char *text = "";
 	uint64_t flags = 0;
@@ -109,17 +109,17 @@ static int filter_parse(struct json_object *query, struct json_object **ret, str
 		r = net_json_number(query, "Flags", UINT32_MAX, &flags, err);
 	if (r < 0 || !*text)
 		return r;
-	r = net_json_parse(text, strlen(text), "Filter", ret, err);
+	r = plug_json_parse(text, strlen(text), "Filter", ret, err);
 	if (r == 0 && !json_object_is_type(*ret, json_type_object)) {
-		json_object_put(net_take_ptr(*ret));
-		r = net_error_set(err, -EINVAL, "Filter: not an object");
+		json_object_put(plug_take_ptr(*ret));
+		r = plug_error_set(err, -EINVAL, "Filter: not an object");
 	}
 	return r;
 }
 
 /* One that is gone by now, or damaged, is not among them. */
 static int one_add(const struct net_api *api, enum net_kind kind, const char *id,
-		   struct json_object *filter, bool hns, struct json_object *list, struct net_error *err)
+		   struct json_object *filter, bool hns, struct json_object *list, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *shown = NULL, *other = NULL;
 	int r = one_read(api, kind, id, hns, &shown, NULL);
@@ -137,7 +137,7 @@ static int one_add(const struct net_api *api, enum net_kind kind, const char *id
 }
 
 int net_api_query(const struct net_api *api, enum net_kind kind, struct json_object *query, bool hns,
-		  struct json_object **ret, struct net_error *err)
+		  struct json_object **ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *filter = NULL, *list = json_object_new_array();
 	struct net_entry *entries;
@@ -152,6 +152,6 @@ int net_api_query(const struct net_api *api, enum net_kind kind, struct json_obj
 		r = one_add(api, kind, entries[i].id, filter, hns, list, err);
 	net_entries_free(entries, count);
 	if (r == 0)
-		*ret = net_take_ptr(list);
+		*ret = plug_take_ptr(list);
 	return r;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The paths, and HNS's side of them. */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/request_private.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@
 
 static int no_such(struct request *q)
 {
-	return net_error_set(&q->err, -ENOSYS, "%s %s: no such request", q->method, q->path);
+	return plug_error_set(&q->err, -ENOSYS, "%s %s: no such request", q->method, q->path);
 }
 
 bool net_request_is(const struct request *q, const char *method)
@@ -23,7 +23,7 @@ bool net_request_is(const struct request *q, const char *method)
 int net_request_body(struct request *q)
 {
 	if (!q->body)
-		return net_error_set(&q->err, -EINVAL, "%s %s: a body is missing", q->method, q->path);
+		return plug_error_set(&q->err, -EINVAL, "%s %s: a body is missing", q->method, q->path);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ static int detach(struct request *q)
 	int r = net_store_endpoint(q->api->store, q->id, &e, &q->err);
 
 	if (r == 0 && !*e->namespace_id)
-		r = net_error_set(&q->err, -ENOTCONN, "endpoint %s: is not in a namespace", q->id);
+		r = plug_error_set(&q->err, -ENOTCONN, "endpoint %s: is not in a namespace", q->id);
 	if (r == 0)
 		r = net_api_namespace_drop(q->api, e->namespace_id, false, e->id, &q->err);
 	net_endpoint_free(e);
@@ -77,12 +77,12 @@ static int system_type(struct request *q, bool *ret_host)
 		return r;
 	*ret_host = !strcasecmp(system, "Host");
 	if (!strcasecmp(system, "VirtualMachine"))
-		return net_error_set(&q->err, -EOPNOTSUPP,
-				     "endpoint %s: there is no hosting system with a card for it", q->id);
+		return plug_error_set(&q->err, -EOPNOTSUPP,
+				      "endpoint %s: there is no hosting system with a card for it", q->id);
 	if (!*ret_host && strcasecmp(system, "Container") != 0)
-		return net_error_set(&q->err, -EINVAL,
-				     "SystemType: \"%.64s\" is not Container, VirtualMachine or Host",
-				     system);
+		return plug_error_set(&q->err, -EINVAL,
+				      "SystemType: \"%.64s\" is not Container, VirtualMachine or Host",
+				      system);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static int endpoint_create(struct request *q)
 	if (r == 0 && !*e->network) {
 		r = net_json_string(q->body, "VirtualNetworkName", &network, &q->err);
 		if (r < 0)
-			net_endpoint_free(net_take_ptr(e));
+			net_endpoint_free(plug_take_ptr(e));
 	}
 	if (r == 0)
 		r = net_api_endpoint_create(q->api, e, network, &e, &q->err);
@@ -189,9 +189,9 @@ static int resource(struct request *q, bool add)
 		    net_json_string(data, "Id", &id, &q->err);
 	container = !strcasecmp(type, "Container");
 	if (r == 0 && !container && strcasecmp(type, "Endpoint") != 0)
-		r = net_error_set(&q->err, -EINVAL, "Type: \"%.64s\" is not Container or Endpoint", type);
+		r = plug_error_set(&q->err, -EINVAL, "Type: \"%.64s\" is not Container or Endpoint", type);
 	if (r == 0 && !*id)
-		r = net_error_set(&q->err, -EINVAL, "Data: Id: missing");
+		r = plug_error_set(&q->err, -EINVAL, "Data: Id: missing");
 	if (r < 0)
 		return r;
 	return add ? net_api_namespace_add(q->api, q->id, container, id, &q->err)
@@ -238,7 +238,7 @@ static int lists_get(struct request *q)
 	}
 	r = net_api_query(q->api, NET_BALANCERS, NULL, true, &q->output, &q->err) ?:
 	    net_api_query(q->api, NET_SDN_ROUTES, NULL, true, &routes, &q->err);
-	for (size_t i = 0; r == 0 && i < net_json_length(routes); i++)
+	for (size_t i = 0; r == 0 && i < plug_json_length(routes); i++)
 		net_json_append(&q->output, json_object_get(json_object_array_get_idx(routes, i)));
 	json_object_put(routes);
 	return r;
@@ -330,7 +330,7 @@ static int dispatch(struct request *q)
 		return no_such(q);
 	if (q->hcn)
 		return net_request_hcn(q, first);
-	for (size_t i = 0; i < NET_ELEMENTS(paths); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(paths); i++)
 		if (!strcasecmp(first, paths[i].name)) {
 			q->kind = paths[i].kind;
 			return paths[i].handle(q);
@@ -345,7 +345,7 @@ static struct json_object *answer(struct request *q, int r)
 	net_json_add(&o, "Success", json_object_new_boolean(r == 0));
 	if (r == 0) {
 		if (q->output)
-			net_json_add(&o, "Output", net_take_ptr(q->output));
+			net_json_add(&o, "Output", plug_take_ptr(q->output));
 		return o;
 	}
 	/* By this text clients of HNS know that something is not there. */
@@ -362,10 +362,10 @@ bool net_request(const struct net_api *api, const char *method, const char *path
 		 struct json_object **ret)
 {
 	struct request q = { .api = api, .method = method, .path = path };
-	int r = body && *body ? net_json_parse(body, strlen(body), "body", &q.body, &q.err) : 0;
+	int r = body && *body ? plug_json_parse(body, strlen(body), "body", &q.body, &q.err) : 0;
 
 	if (r == 0 && q.body && !json_object_is_type(q.body, json_type_object))
-		r = net_error_set(&q.err, -EINVAL, "body: not an object");
+		r = plug_error_set(&q.err, -EINVAL, "body: not an object");
 	if (r == 0)
 		r = dispatch(&q);
 	*ret = answer(&q, r);

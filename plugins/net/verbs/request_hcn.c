@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* HCN's calls as requests. */
-#include "base/util.h"
+#include "common/util.h"
 #include "verbs/request_private.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 static int no_such(struct request *q)
 {
-	return net_error_set(&q->err, -ENOSYS, "%s %s: no such request", q->method, q->path);
+	return plug_error_set(&q->err, -ENOSYS, "%s %s: no such request", q->method, q->path);
 }
 
 static int network_create(struct request *q)
@@ -84,7 +84,7 @@ static int sdn_route_create(struct request *q)
 static const struct {
 	const char *name;
 	int (*create)(struct request *q);
-	int (*remove)(const struct net_api *api, const char *ref, struct net_error *err);
+	int (*remove)(const struct net_api *api, const char *ref, struct plug_error *err);
 } kinds[NET_KIND_COUNT] = {
 	[NET_NETWORKS] = { "networks", network_create, net_api_network_remove },
 	[NET_ENDPOINTS] = { "endpoints", endpoint_create, net_api_endpoint_remove },
@@ -142,7 +142,7 @@ uint32_t net_hresult(enum net_kind kind, int code)
 		return 0x803b0002; /* HCN_E_ENDPOINT_NOT_FOUND */
 	if (code == -EEXIST && kind == NET_NETWORKS)
 		return 0x803b0010; /* HCN_E_NETWORK_ALREADY_EXISTS */
-	for (size_t i = 0; i < NET_ELEMENTS(map); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(map); i++)
 		if (map[i].code == code)
 			return map[i].hresult;
 	return 0x80004005; /* unspecified */

@@ -14,7 +14,7 @@ struct request {
 	char id[NET_NAME_MAX + 1], action[NET_NAME_MAX + 1]; /* "": none */
 	struct json_object *body;   /* an object, or NULL */
 	struct json_object *output; /* NULL: none */
-	struct net_error err;
+	struct plug_error err;
 };
 
 bool net_request_is(const struct request *q, const char *method);

@@ -4,7 +4,7 @@
  * nor a mount leads out, however names change meanwhile.
  */
 #include "archive/unpack.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,7 +66,7 @@ static int remove_children(struct removal *removal, int at, const char *name, un
 		return fd;
 	if (!dir)
 		return -errno;
-	(void)st_take_fd(&fd); /* the stream's from here on */
+	(void)plug_take_fd(&fd); /* the stream's from here on */
 	if (!depth)
 		removal->top = dirfd(dir);
 	while (errno = 0, entry = readdir(dir), entry) {

@@ -2,7 +2,7 @@
 #include "archive/stream.h"
 
 #include "archive/decode.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -51,7 +51,7 @@ static int stream_fail(struct st_stream *stream, int code, const char *what, con
 
 static int stream_copy(struct st_stream *stream, const uint8_t *data, size_t size)
 {
-	int r = st_write_all(stream->options.copy_fd, data, size);
+	int r = plug_write_all(stream->options.copy_fd, data, size);
 
 	return r < 0 ? stream_fail(stream, r, "copy", strerror(-r)) : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "archive/unpack_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,7 +89,7 @@ static int file_data(struct unpack *u, int fd)
 
 			if (n > extent->size - at)
 				n = (size_t)(extent->size - at);
-			r = st_pwrite_all(fd, from, n, extent->offset + at);
+			r = plug_pwrite_all(fd, from, n, extent->offset + at);
 			from += n;
 			left -= (ssize_t)n;
 			at += n;

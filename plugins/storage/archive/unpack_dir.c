@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Directories by their names in the archive, resolved by the kernel and never out of the root. */
 #include "archive/unpack_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -157,7 +157,7 @@ static int dir_walk(struct unpack *u, char *path)
 		(void)close(at);
 		at = fd;
 	}
-	return st_take_fd(&at);
+	return plug_take_fd(&at);
 }
 
 int unpack_dir_make(struct unpack *u, const char *path, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Directories that an archive implies, as the layers below describe them. */
 #include "archive/unpack_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

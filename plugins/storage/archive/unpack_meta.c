@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Owner, mode, attributes and times of what was made. */
 #include "archive/unpack_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -147,7 +147,7 @@ static int late_add(struct unpack *u, uint32_t mode)
 			u->late_fd = openat(u->root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 		if (u->late_fd < 0)
 			return unpack_fail(u, -errno, "a temporary file");
-		r = st_write_all(u->late_fd, u->late.data, u->late.size);
+		r = plug_write_all(u->late_fd, u->late.data, u->late.size);
 		if (r)
 			return unpack_fail(u, r, "a temporary file");
 		u->late.size = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "archive/unpack_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +59,7 @@ static int clear(struct unpack *u, int parent, const char *name, struct tar_text
 		return fd;
 	if (!dir)
 		return -errno;
-	(void)st_take_fd(&fd);
+	(void)plug_take_fd(&fd);
 	while (errno = 0, entry = readdir(dir), entry) {
 		int r;
 

@@ -16,7 +16,7 @@
 #include "disk/qemu.h"
 #include "disk/slots.h"
 #include "disk/vhd.h"
-#include "util.h"
+#include "common/util.h"
 
 /* The table as it is while its lock is held. */
 struct table {
@@ -116,7 +116,7 @@ static int table_save(struct table *t)
 	int r = !text ? -ENOMEM : fd < 0 ? -errno : 0;
 
 	if (r == 0)
-		r = st_write_all(fd, text, size);
+		r = plug_write_all(fd, text, size);
 	if (fd >= 0)
 		(void)close(fd);
 	if (r == 0 && renameat(t->dirfd, "table.new", t->dirfd, "table.json") < 0)

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "disk/ext4_writer.h"
-#include "util.h"
+#include "common/util.h"
 
 #define BUFFER (1u << 20)
 
@@ -24,7 +24,7 @@ void ext4_out_close(struct writer_out *out)
 
 int ext4_out_place(int fd, const void *data, size_t size, uint64_t offset)
 {
-	return st_pwrite_all(fd, data, size, offset);
+	return plug_pwrite_all(fd, data, size, offset);
 }
 
 int ext4_out_flush(struct writer_out *out)

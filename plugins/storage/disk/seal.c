@@ -3,7 +3,7 @@
 
 #include "disk/error.h"
 #include "disk/packed.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -41,7 +41,7 @@ static int text_read(const char *path, char **ret)
 	if (n < 0)
 		return -errno;
 	text[n] = 0;
-	*ret = st_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	return 0;
 }
 

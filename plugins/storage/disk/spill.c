@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk/spill.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +87,7 @@ static int spill_write(struct st_spill *s, const struct frame *f)
 	int r = spill_file(s);
 
 	if (r == 0)
-		r = st_pwrite_all(s->fd, f->data, ST_SPILL_PAGE, f->page * ST_SPILL_PAGE);
+		r = plug_pwrite_all(s->fd, f->data, ST_SPILL_PAGE, f->page * ST_SPILL_PAGE);
 	if (r == 0 && f->page >= s->written)
 		s->written = f->page + 1;
 	return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "disk/verity.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <nettle/sha2.h>
@@ -74,7 +74,7 @@ static int tree_flush(struct tree *t, unsigned level)
 	memset(t->block[level] + t->used[level], 0, BLOCK - t->used[level]);
 	t->used[level] = 0;
 	if (t->fd >= 0) {
-		r = st_pwrite_all(t->fd, t->block[level], BLOCK, t->place[level]);
+		r = plug_pwrite_all(t->fd, t->block[level], BLOCK, t->place[level]);
 		if (r < 0)
 			return r;
 		t->place[level] += BLOCK;
@@ -153,7 +153,7 @@ int st_verity_append(int fd, uint64_t data_bytes, const uint8_t uuid[16], struct
 	memcpy(s.uuid, uuid, 16);
 	memcpy(v.uuid, uuid, 16);
 	memcpy(block, &s, sizeof(s));
-	r = st_pwrite_all(fd, block, BLOCK, data_bytes);
+	r = plug_pwrite_all(fd, block, BLOCK, data_bytes);
 	if (r < 0)
 		return r;
 	st_source_fd(&source, &fd, data_bytes);

@@ -52,7 +52,7 @@ static int job_for(struct load *l, struct load_part *part, struct load_job **ret
 }
 
 static int config_read(struct load *l, struct assembly *a, const struct st_descriptor *expected,
-		       size_t layers, struct st_error *err)
+		       size_t layers, struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size;
@@ -61,13 +61,13 @@ static int config_read(struct load *l, struct assembly *a, const struct st_descr
 	if (r == 0)
 		r = st_config_parse(text, size, a->config_part->path, &a->config, err);
 	if (r == 0 && a->config.count != layers)
-		r = st_error_set(err, -EBADMSG, "%s: %s: %zu layers, but %zu diff ids",
-				 l->options->what, a->config_part->path, layers, a->config.count);
+		r = plug_error_set(err, -EBADMSG, "%s: %s: %zu layers, but %zu diff ids",
+				   l->options->what, a->config_part->path, layers, a->config.count);
 	return r;
 }
 
 /* Which layers have to be made, and by which unpacking. */
-static int items_queue(struct load *l, struct assembly *a, struct st_error *err)
+static int items_queue(struct load *l, struct assembly *a, struct plug_error *err)
 {
 	const char *above = "";
 	int r = 0;
@@ -82,7 +82,7 @@ static int items_queue(struct load *l, struct assembly *a, struct st_error *err)
 			continue;
 		r = job_for(l, item->part, &item->job);
 	}
-	return r < 0 ? st_error_errno(err, r, "%s", l->options->what) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", l->options->what) : 0;
 }
 
 static int lower_open(struct load *l, const char *chain, int *ret)
@@ -97,7 +97,7 @@ static int lower_open(struct load *l, const char *chain, int *ret)
 }
 
 /* What a layer implies, and those below it describe. */
-static int implied_settle(struct load *l, struct assembly *a, size_t at, struct st_error *err)
+static int implied_settle(struct load *l, struct assembly *a, size_t at, struct plug_error *err)
 {
 	struct load_job *job = a->items[at].job;
 	int lower[ST_LAYERS_MAX], fs, r;
@@ -120,11 +120,11 @@ static int implied_settle(struct load *l, struct assembly *a, size_t at, struct 
 		r = st_unpack_implied(fs, &job->unpacked, lower, n);
 	for (size_t i = 0; i < n; i++)
 		(void)close(lower[i]);
-	st_closep(&fs);
-	return r < 0 ? st_error_errno(err, r, "layer %s", a->items[at].chain) : 0;
+	plug_closep(&fs);
+	return r < 0 ? plug_error_errno(err, r, "layer %s", a->items[at].chain) : 0;
 }
 
-static int item_add(struct load *l, struct assembly *a, size_t at, struct st_error *err)
+static int item_add(struct load *l, struct assembly *a, size_t at, struct plug_error *err)
 {
 	struct item *item = &a->items[at];
 	const char *diff = a->config.diffs[at];
@@ -142,9 +142,9 @@ static int item_add(struct load *l, struct assembly *a, size_t at, struct st_err
 		return job->code;
 	}
 	if (job && strcmp(job->stream.plain, diff) != 0)
-		return st_error_set(err, -EBADMSG,
-				    "%s: layer %s: its content has the digest %s, not %s",
-				    l->options->what, item->part->path, job->stream.plain, diff);
+		return plug_error_set(err, -EBADMSG,
+				      "%s: layer %s: its content has the digest %s, not %s",
+				      l->options->what, item->part->path, job->stream.plain, diff);
 	r = load_publish(l, item->part, err);
 	if (r < 0 || !item->job)
 		return r;
@@ -175,7 +175,7 @@ static int loaded_add(struct load *l, const char *name, const char *id)
 
 /* All layers and the configuration; then the image by its names. */
 static int assembly_finish(struct load *l, struct assembly *a, const char *manifest,
-			   char *const *names, size_t count, struct st_error *err)
+			   char *const *names, size_t count, struct plug_error *err)
 {
 	int r = 0;
 
@@ -190,29 +190,29 @@ static int assembly_finish(struct load *l, struct assembly *a, const char *manif
 		if (r == 0)
 			r = loaded_add(l, count ? names[i] : NULL, a->config_part->digest);
 	}
-	return r < 0 ? st_error_errno(err, r, "%s", l->options->what) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", l->options->what) : 0;
 }
 
 /* A layer as its descriptor promises it. */
 static int item_check(struct load *l, struct load_part *part, const struct st_descriptor *d,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	int r;
 
 	if (part->size != d->size)
-		return st_error_set(err, -EBADMSG,
-				    "%s: blob %s: has %llu bytes, its descriptor says %llu",
-				    l->options->what, d->digest, (unsigned long long)part->size,
-				    (unsigned long long)d->size);
+		return plug_error_set(err, -EBADMSG,
+				      "%s: blob %s: has %llu bytes, its descriptor says %llu",
+				      l->options->what, d->digest, (unsigned long long)part->size,
+				      (unsigned long long)d->size);
 	r = load_digest(l, part, err);
 	if (r == 0 && strcmp(part->digest, d->digest) != 0)
-		r = st_error_set(err, -EBADMSG, "%s: blob %s: its content has the digest %s",
-				 l->options->what, d->digest, part->digest);
+		r = plug_error_set(err, -EBADMSG, "%s: blob %s: its content has the digest %s",
+				   l->options->what, d->digest, part->digest);
 	return r;
 }
 
 static int manifest_assemble(struct load *l, const struct st_manifest *m, struct assembly *a,
-			     struct st_error *err)
+			     struct plug_error *err)
 {
 	int r = load_find_blob(l, m->config.digest, &a->config_part, err);
 
@@ -220,8 +220,8 @@ static int manifest_assemble(struct load *l, const struct st_manifest *m, struct
 		r = config_read(l, a, &m->config, m->count, err);
 	for (size_t i = 0; r == 0 && i < m->count; i++) {
 		if (strstr(m->items[i].media, "+encrypted"))
-			return st_error_set(err, -EOPNOTSUPP, "%s: layer %s: it is encrypted",
-					    l->options->what, m->items[i].digest);
+			return plug_error_set(err, -EOPNOTSUPP, "%s: layer %s: it is encrypted",
+					      l->options->what, m->items[i].digest);
 		r = load_find_blob(l, m->items[i].digest, &a->items[i].part, err);
 	}
 	if (r == 0)
@@ -230,14 +230,14 @@ static int manifest_assemble(struct load *l, const struct st_manifest *m, struct
 		return r;
 	r = load_jobs_wait(l);
 	if (r < 0)
-		return st_error_set(err, r, "%s: cancelled", l->options->what);
+		return plug_error_set(err, r, "%s: cancelled", l->options->what);
 	for (size_t i = 0; r == 0 && i < m->count; i++)
 		r = item_check(l, a->items[i].part, &m->items[i], err);
 	return r;
 }
 
 int load_manifest(struct load *l, const struct st_descriptor *d, char *const *names, size_t count,
-		  struct st_error *err)
+		  struct plug_error *err)
 {
 	struct assembly *a = calloc(1, sizeof(*a));
 	_cleanup_free_ char *text = NULL;
@@ -245,15 +245,15 @@ int load_manifest(struct load *l, const struct st_descriptor *d, char *const *na
 	struct load_part *part;
 	size_t size;
 	int r = a ? load_find_blob(l, d->digest, &part, err)
-		  : st_error_errno(err, -ENOMEM, "%s", l->options->what);
+		  : plug_error_errno(err, -ENOMEM, "%s", l->options->what);
 
 	if (r == 0)
 		r = load_text(l, part, d, &text, &size, err);
 	if (r == 0)
 		r = st_manifest_parse(text, size, d->digest, &m, err);
 	if (r == 0 && m.kind != ST_DOCUMENT_MANIFEST)
-		r = st_error_set(err, -EBADMSG, "%s: an index where a manifest is expected",
-				 d->digest);
+		r = plug_error_set(err, -EBADMSG, "%s: an index where a manifest is expected",
+				   d->digest);
 	if (r == 0)
 		r = manifest_assemble(l, &m, a, err);
 	if (r == 0)
@@ -285,7 +285,7 @@ static int media_of(struct load *l, const struct load_part *part, const char **r
 
 /* A manifest for what came without one. */
 static int manifest_write(struct load *l, struct assembly *a, char digest[ST_DIGEST_SIZE],
-			  struct st_error *err)
+			  struct plug_error *err)
 {
 	struct st_descriptor *layers = calloc(a->config.count + 1, sizeof(*layers)), config = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -309,7 +309,7 @@ static int manifest_write(struct load *l, struct assembly *a, char digest[ST_DIG
 		text = st_manifest_make(&config, layers, a->config.count);
 	free(layers);
 	if (!text)
-		return st_error_errno(err, r ? r : -ENOMEM, "%s", l->options->what);
+		return plug_error_errno(err, r ? r : -ENOMEM, "%s", l->options->what);
 	st_sha256_text(text, strlen(text), digest);
 	st_work_name(l->work, "part", name, sizeof(name));
 	r = st_file_write(l->work->fd, name, text, err);
@@ -318,7 +318,7 @@ static int manifest_write(struct load *l, struct assembly *a, char digest[ST_DIG
 
 /* The names of a docker archive are whole, but for the registry. */
 static int docker_names(const struct st_docker_image *image, char **names, size_t *ret_count,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	struct st_reference ref;
 	int r = 0;
@@ -330,19 +330,19 @@ static int docker_names(const struct st_docker_image *image, char **names, size_
 		names[*ret_count] = st_reference_name(&ref);
 		st_reference_finish(&ref);
 		if (!names[*ret_count])
-			return st_error_errno(err, -ENOMEM, "manifest.json");
+			return plug_error_errno(err, -ENOMEM, "manifest.json");
 		++*ret_count;
 	}
 	return r;
 }
 
-int load_docker(struct load *l, const struct st_docker_image *image, struct st_error *err)
+int load_docker(struct load *l, const struct st_docker_image *image, struct plug_error *err)
 {
 	struct assembly *a = calloc(1, sizeof(*a));
 	char **names = calloc(image->tag_count + 1, sizeof(char *)), digest[ST_DIGEST_SIZE];
 	size_t count = 0;
 	int r = a && names ? load_find(l, image->config, &a->config_part, err)
-			   : st_error_errno(err, -ENOMEM, "%s", l->options->what);
+			   : plug_error_errno(err, -ENOMEM, "%s", l->options->what);
 
 	if (r == 0)
 		r = config_read(l, a, NULL, image->layer_count, err);
@@ -351,7 +351,7 @@ int load_docker(struct load *l, const struct st_docker_image *image, struct st_e
 	if (r == 0)
 		r = items_queue(l, a, err);
 	if (r == 0 && load_jobs_wait(l) < 0)
-		r = st_error_set(err, -ECANCELED, "%s: cancelled", l->options->what);
+		r = plug_error_set(err, -ECANCELED, "%s: cancelled", l->options->what);
 	if (r == 0)
 		r = docker_names(image, names, &count, err);
 	if (r == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* image ls, image inspect */
 #include "image/command.h"
-#include "image/format.h"
+#include "common/format.h"
 #include "image/internal.h"
 #include "image/name.h"
 
@@ -30,7 +30,7 @@ static void listing_finish(struct listing *l)
 	st_names_free(l->names, l->name_count);
 }
 
-static int row_add(struct st_run *run, struct listing *l, const char *name, const char *digest)
+static int row_add(struct plug_run *run, struct listing *l, const char *name, const char *digest)
 {
 	struct row *grown = reallocarray(l->rows, l->count + 1, sizeof(*grown));
 	int r;
@@ -39,16 +39,16 @@ static int row_add(struct st_run *run, struct listing *l, const char *name, cons
 		return -ENOMEM;
 	l->rows = grown;
 	l->rows[l->count] = (struct row){ .name = name };
-	r = st_image_open(run->store, digest, &l->rows[l->count].image, &run->error);
+	r = st_image_open(st_run_store(run), digest, &l->rows[l->count].image, &run->error);
 	l->count += r == 0;
 	if (r == 0 || r == -ENOMEM)
 		return r;
 	/* A damaged one does not hide the others. */
 	if (run->err >= 0) {
-		(void)st_run_write(run, run->err, run->error.text, strlen(run->error.text));
-		(void)st_run_write(run, run->err, "\n", 1);
+		(void)plug_run_write(run, run->err, run->error.text, strlen(run->error.text));
+		(void)plug_run_write(run, run->err, "\n", 1);
 	}
-	run->error = (struct st_error){ 0 };
+	run->error = (struct plug_error){ 0 };
 	return 0;
 }
 
@@ -68,16 +68,16 @@ static int row_compare(const void *a, const void *b)
 	return r ? r : strcmp(x->image->digest, y->image->digest);
 }
 
-static int listing_read(struct st_run *run, struct listing *l)
+static int listing_read(struct plug_run *run, struct listing *l)
 {
 	struct st_ref *refs;
 	size_t count;
-	int r = st_store_names(run->store, &l->names, &l->name_count, &run->error);
+	int r = st_store_names(st_run_store(run), &l->names, &l->name_count, &run->error);
 
 	for (size_t i = 0; r == 0 && i < l->name_count; i++)
 		r = row_add(run, l, l->names[i].name, l->names[i].digest);
 	if (r == 0)
-		r = st_store_refs(run->store, &refs, &count, &run->error);
+		r = st_store_refs(st_run_store(run), &refs, &count, &run->error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < count; i++)
@@ -107,7 +107,7 @@ static bool label_matches(struct json_object *config, const char *wanted)
 
 	(void)snprintf(key, sizeof(key), "%.*s",
 		       equals ? (int)(equals - wanted) : (int)strlen(wanted), wanted);
-	value = st_json_string(st_json_get(st_json_get(config, "config"), "Labels"), key);
+	value = plug_json_string(plug_json_get(plug_json_get(config, "config"), "Labels"), key);
 	return value && (!equals || !strcmp(value, equals + 1));
 }
 
@@ -133,8 +133,8 @@ struct made {
 
 static struct made made_of(struct json_object *config)
 {
-	const char *text = st_json_string(config, "created"), *point = text ? strchr(text, '.') : NULL;
-	struct made made = { st_format_time(text), 0 };
+	const char *text = plug_json_string(config, "created"), *point = text ? strchr(text, '.') : NULL;
+	struct made made = { plug_format_time(text), 0 };
 	char digits[10] = "000000000";
 
 	for (size_t i = 0; point && i < 9 && point[i + 1] >= '0' && point[i + 1] <= '9'; i++)
@@ -149,15 +149,15 @@ static bool made_earlier(struct made a, struct made b)
 }
 
 /* 1: the image was made before (or, since, after) the one that is named. */
-static int time_matches(struct st_run *run, struct json_object *config, const char *reference, bool since)
+static int time_matches(struct plug_run *run, struct json_object *config, const char *reference, bool since)
 {
 	_cleanup_json_ struct json_object *other = NULL;
 	struct st_image *image;
-	int r = st_store_resolve(run->store, reference, &image, &run->error);
+	int r = st_store_resolve(st_run_store(run), reference, &image, &run->error);
 
 	if (r < 0)
 		return r;
-	r = st_json_parse(image->config, strlen(image->config), image->id, &other, &run->error);
+	r = plug_json_parse(image->config, strlen(image->config), image->id, &other, &run->error);
 	st_image_free(image);
 	if (r < 0)
 		return r;
@@ -166,7 +166,7 @@ static int time_matches(struct st_run *run, struct json_object *config, const ch
 }
 
 /* One filter: 1, 0, or an error. */
-static int filter_matches(struct st_run *run, const struct row *row, struct json_object *config,
+static int filter_matches(struct plug_run *run, const struct row *row, struct json_object *config,
 			  const char *filter)
 {
 	if (!strncmp(filter, "reference=", 10))
@@ -181,37 +181,37 @@ static int filter_matches(struct st_run *run, const struct row *row, struct json
 		return time_matches(run, config, filter + 7, false);
 	if (!strncmp(filter, "since=", 6))
 		return time_matches(run, config, filter + 6, true);
-	return st_error_set(&run->error, -EINVAL,
-			    "--filter: \"%s\": not reference=, dangling=, label=, before= or since=",
-			    filter);
+	return plug_error_set(&run->error, -EINVAL,
+			      "--filter: \"%s\": not reference=, dangling=, label=, before= or since=",
+			      filter);
 }
 
 /* 1: it is shown; 0: not; or an error. */
-static int row_wanted(struct st_run *run, const struct row *row, struct json_object *config)
+static int row_wanted(struct plug_run *run, const struct row *row, struct json_object *config)
 {
 	const char *filter;
 	int r = 1;
 
 	if (run->word_count && !name_matches(row->name, run->words[0]))
 		return 0;
-	for (size_t i = 0; r > 0 && (filter = st_run_nth(run, "filter", i)); i++)
+	for (size_t i = 0; r > 0 && (filter = plug_run_nth(run, "filter", i)); i++)
 		r = filter_matches(run, row, config, filter);
 	return r;
 }
 
 /* NULL: no memory. */
-static struct json_object *row_json(struct st_run *run, const struct row *row,
+static struct json_object *row_json(struct plug_run *run, const struct row *row,
 				    struct json_object *config)
 {
 	struct json_object *o = json_object_new_object();
-	const char *tag, *created = st_json_string(config, "created");
-	bool whole = st_run_flag(run, "no-trunc");
+	const char *tag, *created = plug_json_string(config, "created");
+	bool whole = plug_run_flag(run, "no-trunc");
 	char repository[512], size[16], ago[48];
 	int r;
 
 	name_split(row->name, repository, &tag);
-	st_format_bytes(row->image->size, size);
-	st_format_ago(created, ago);
+	plug_format_bytes(row->image->size, size);
+	plug_format_ago(created, ago);
 	r = st_json_put_string(o, "Containers", "N/A") ?:
 	    st_json_put_string(o, "CreatedAt", created ? created : "N/A") ?:
 	    st_json_put_string(o, "CreatedSince", ago) ?:
@@ -228,7 +228,7 @@ static struct json_object *row_json(struct st_run *run, const struct row *row,
 	return NULL;
 }
 
-static int rows_json(struct st_run *run, const struct listing *l, struct json_object *rows)
+static int rows_json(struct plug_run *run, const struct listing *l, struct json_object *rows)
 {
 	int r = 0;
 
@@ -236,7 +236,7 @@ static int rows_json(struct st_run *run, const struct listing *l, struct json_ob
 		const char *text = l->rows[i].image->config;
 		struct json_object *config;
 
-		r = st_json_parse(text, strlen(text), l->rows[i].image->id, &config, &run->error);
+		r = plug_json_parse(text, strlen(text), l->rows[i].image->id, &config, &run->error);
 		if (r < 0)
 			break;
 		r = row_wanted(run, &l->rows[i], config);
@@ -247,12 +247,12 @@ static int rows_json(struct st_run *run, const struct listing *l, struct json_ob
 	return r < 0 ? r : 0;
 }
 
-int st_command_ls(struct st_run *run)
+int st_command_ls(struct plug_run *run)
 {
-	static const struct st_column plain[] = { { "REPOSITORY", "Repository" }, { "TAG", "Tag" },
-						  { "IMAGE ID", "ID" },
-						  { "CREATED", "CreatedSince" }, { "SIZE", "Size" },
-						  { 0 } },
+	static const struct plug_column plain[] = { { "REPOSITORY", "Repository" }, { "TAG", "Tag" },
+						    { "IMAGE ID", "ID" },
+						    { "CREATED", "CreatedSince" }, { "SIZE", "Size" },
+						    { 0 } },
 				      digests[] = { { "REPOSITORY", "Repository" },
 						    { "TAG", "Tag" },
 						    { "DIGEST", "Digest" },
@@ -261,7 +261,7 @@ int st_command_ls(struct st_run *run)
 						    { "SIZE", "Size" },
 						    { 0 } };
 	struct json_object *rows = json_object_new_array();
-	const char *format = st_run_flag(run, "quiet") ? "{{.ID}}" : st_run_value(run, "format");
+	const char *format = plug_run_flag(run, "quiet") ? "{{.ID}}" : plug_run_value(run, "format");
 	struct listing l = { 0 };
 	_cleanup_free_ char *text = NULL;
 	size_t size;
@@ -271,23 +271,23 @@ int st_command_ls(struct st_run *run)
 	if (r == 0)
 		r = rows_json(run, &l, rows);
 	if (r == 0)
-		r = st_format_rows(out, format, st_run_flag(run, "digests") ? digests : plain, rows,
-				   &run->error);
+		r = plug_format_rows(out, format, plug_run_flag(run, "digests") ? digests : plain, rows,
+				     &run->error);
 	if (out && fclose(out) && r == 0)
 		r = -ENOMEM;
 	if (r == 0)
-		r = st_run_write(run, run->out, text, size);
+		r = plug_run_write(run, run->out, text, size);
 	json_object_put(rows);
 	listing_finish(&l);
 	return r;
 }
 
-static int names_add(struct st_run *run, const struct st_image *image, struct json_object *tags,
+static int names_add(struct plug_run *run, const struct st_image *image, struct json_object *tags,
 		     struct json_object *digests)
 {
 	struct st_name *names;
 	size_t count;
-	int r = st_store_names(run->store, &names, &count, &run->error);
+	int r = st_store_names(st_run_store(run), &names, &count, &run->error);
 
 	if (r < 0)
 		return r;
@@ -308,7 +308,7 @@ static int names_add(struct st_run *run, const struct st_image *image, struct js
 
 static int take(struct json_object *o, const char *key, struct json_object *config, const char *from)
 {
-	struct json_object *v = st_json_get(config, from);
+	struct json_object *v = plug_json_get(config, from);
 
 	return st_json_put(o, key, v ? json_object_get(v) : json_object_new_string(""));
 }
@@ -329,7 +329,7 @@ static int rootfs_put(struct json_object *o, const struct st_image *image)
 
 static int config_put(struct json_object *o, struct json_object *config)
 {
-	struct json_object *inner = st_json_get(config, "config");
+	struct json_object *inner = plug_json_get(config, "config");
 	int r = st_json_put_string(o, "Parent", "") ?: take(o, "Comment", config, "comment") ?:
 		take(o, "Created", config, "created") ?: take(o, "Author", config, "author");
 
@@ -337,13 +337,13 @@ static int config_put(struct json_object *o, struct json_object *config)
 		r = st_json_put(o, "Config", inner ? json_object_get(inner) : json_object_new_object());
 	if (r == 0)
 		r = take(o, "Architecture", config, "architecture");
-	if (r == 0 && st_json_get(config, "variant"))
+	if (r == 0 && plug_json_get(config, "variant"))
 		r = take(o, "Variant", config, "variant");
 	return r ?: take(o, "Os", config, "os");
 }
 
 /* As `docker inspect` shows an image. */
-static int image_put(struct st_run *run, const struct st_image *image, struct json_object *config,
+static int image_put(struct plug_run *run, const struct st_image *image, struct json_object *config,
 		     struct json_object *o)
 {
 	struct json_object *tags = json_object_new_array(), *digests = json_object_new_array();
@@ -358,15 +358,15 @@ static int image_put(struct st_run *run, const struct st_image *image, struct js
 	       rootfs_put(o, image);
 }
 
-static int inspect_one(struct st_run *run, const char *reference, struct json_object *all)
+static int inspect_one(struct plug_run *run, const char *reference, struct json_object *all)
 {
 	struct json_object *config, *o;
 	struct st_image *image;
-	int r = st_store_resolve(run->store, reference, &image, &run->error);
+	int r = st_store_resolve(st_run_store(run), reference, &image, &run->error);
 
 	if (r < 0)
 		return r;
-	r = st_json_parse(image->config, strlen(image->config), image->id, &config, &run->error);
+	r = plug_json_parse(image->config, strlen(image->config), image->id, &config, &run->error);
 	if (r == 0) {
 		o = json_object_new_object();
 		r = st_json_append(all, o) ?: image_put(run, image, config, o);
@@ -376,12 +376,12 @@ static int inspect_one(struct st_run *run, const char *reference, struct json_ob
 	return r;
 }
 
-static int inspect_print(FILE *out, const char *format, struct json_object *all, struct st_error *err)
+static int inspect_print(FILE *out, const char *format, struct json_object *all, struct plug_error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && format && i < st_json_length(all); i++)
-		r = st_format_value(out, format, json_object_array_get_idx(all, i), err);
+	for (size_t i = 0; r == 0 && format && i < plug_json_length(all); i++)
+		r = plug_format_value(out, format, json_object_array_get_idx(all, i), err);
 	if (!format)
 		(void)fprintf(out, "%s\n",
 			      json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
@@ -391,10 +391,10 @@ static int inspect_print(FILE *out, const char *format, struct json_object *all,
 }
 
 /* Those that are there are shown; then one that is not is an error. */
-int st_command_inspect(struct st_run *run)
+int st_command_inspect(struct plug_run *run)
 {
 	struct json_object *all = json_object_new_array();
-	const char *format = st_run_value(run, "format");
+	const char *format = plug_run_value(run, "format");
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
@@ -407,7 +407,7 @@ int st_command_inspect(struct st_run *run)
 	if (out && fclose(out) && r == 0)
 		r = -ENOMEM;
 	if (r == 0)
-		r = st_run_write(run, run->out, text, size);
+		r = plug_run_write(run, run->out, text, size);
 	json_object_put(all);
 	return r ?: failed;
 }

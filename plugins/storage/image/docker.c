@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The manifest.json of `docker save`, docker's own format: a list of images by paths. */
 #include "image/oci.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* A path within the archive, without "./" and doubled slashes; -EINVAL where it would leave it. */
-static int path_copy(struct json_object *value, char **ret, struct st_error *err)
+static int path_copy(struct json_object *value, char **ret, struct plug_error *err)
 {
 	const char *text = json_object_is_type(value, json_type_string)
 				   ? json_object_get_string(value)
@@ -15,23 +15,23 @@ static int path_copy(struct json_object *value, char **ret, struct st_error *err
 
 	if (!text || !*text || *text == '/' || strlen(text) > 4096 || !strncmp(text, "../", 3) ||
 	    strstr(text, "/../"))
-		return st_error_set(err, -EINVAL, "manifest.json: \"%.100s\" is not a path within it",
-				    text ? text : "null");
+		return plug_error_set(err, -EINVAL, "manifest.json: \"%.100s\" is not a path within it",
+				      text ? text : "null");
 	*ret = strdup(text);
-	return *ret ? 0 : st_error_errno(err, -ENOMEM, "manifest.json");
+	return *ret ? 0 : plug_error_errno(err, -ENOMEM, "manifest.json");
 }
 
 static int list_read(struct json_object *array, size_t max, bool paths, char ***ret,
-		     size_t *ret_count, struct st_error *err)
+		     size_t *ret_count, struct plug_error *err)
 {
-	size_t n = st_json_length(array);
+	size_t n = plug_json_length(array);
 
 	if (n > max)
-		return st_error_set(err, -E2BIG, "manifest.json: a list of %zu, at most %zu are possible",
-				    n, max);
+		return plug_error_set(err, -E2BIG, "manifest.json: a list of %zu, at most %zu are possible",
+				      n, max);
 	*ret = calloc(n + 1, sizeof(**ret));
 	if (!*ret)
-		return st_error_errno(err, -ENOMEM, "manifest.json");
+		return plug_error_errno(err, -ENOMEM, "manifest.json");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *one = json_object_array_get_idx(array, i);
 		int r = 0;
@@ -39,10 +39,10 @@ static int list_read(struct json_object *array, size_t max, bool paths, char ***
 		if (paths) {
 			r = path_copy(one, &(*ret)[i], err);
 		} else if (!json_object_is_type(one, json_type_string)) {
-			r = st_error_set(err, -EBADMSG, "manifest.json: a tag that is no text");
+			r = plug_error_set(err, -EBADMSG, "manifest.json: a tag that is no text");
 		} else {
 			(*ret)[i] = strdup(json_object_get_string(one));
-			r = (*ret)[i] ? 0 : st_error_errno(err, -ENOMEM, "manifest.json");
+			r = (*ret)[i] ? 0 : plug_error_errno(err, -ENOMEM, "manifest.json");
 		}
 		if (r < 0)
 			return r;
@@ -51,36 +51,36 @@ static int list_read(struct json_object *array, size_t max, bool paths, char ***
 	return 0;
 }
 
-static int image_read(struct json_object *o, struct st_docker_image *image, struct st_error *err)
+static int image_read(struct json_object *o, struct st_docker_image *image, struct plug_error *err)
 {
-	int r = path_copy(st_json_get(o, "Config"), &image->config, err);
+	int r = path_copy(plug_json_get(o, "Config"), &image->config, err);
 
 	if (r == 0)
-		r = list_read(st_json_get(o, "Layers"), ST_LAYERS_MAX, true, &image->layers,
+		r = list_read(plug_json_get(o, "Layers"), ST_LAYERS_MAX, true, &image->layers,
 			      &image->layer_count, err);
 	if (r == 0)
-		r = list_read(st_json_get(o, "RepoTags"), ST_INDEX_MAX, false, &image->tags,
+		r = list_read(plug_json_get(o, "RepoTags"), ST_INDEX_MAX, false, &image->tags,
 			      &image->tag_count, err);
 	return r;
 }
 
 int st_docker_parse(const char *text, size_t size, struct st_docker_image **ret, size_t *ret_count,
-		    struct st_error *err)
+		    struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *root = NULL;
 	struct st_docker_image *images;
 	size_t n;
-	int r = st_json_parse(text, size, "manifest.json", &root, err);
+	int r = plug_json_parse(text, size, "manifest.json", &root, err);
 
 	if (r < 0)
 		return r;
-	n = st_json_length(root);
+	n = plug_json_length(root);
 	if (!n || n > ST_INDEX_MAX)
-		return st_error_set(err, -EBADMSG, "manifest.json: not a list of 1 to %d images",
-				    ST_INDEX_MAX);
+		return plug_error_set(err, -EBADMSG, "manifest.json: not a list of 1 to %d images",
+				      ST_INDEX_MAX);
 	images = calloc(n, sizeof(*images));
 	if (!images)
-		return st_error_errno(err, -ENOMEM, "manifest.json");
+		return plug_error_errno(err, -ENOMEM, "manifest.json");
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = image_read(json_object_array_get_idx(root, i), &images[i], err);
 	if (r < 0) {

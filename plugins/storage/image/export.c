@@ -22,7 +22,7 @@ struct export {
 	struct st_set written;
 	int file; /* of the directory, the current one */
 	char *buffer;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 static int entry_begin(struct export *x, const char *path, char type, uint64_t size)
@@ -45,14 +45,14 @@ static int entry_begin(struct export *x, const char *path, char type, uint64_t s
 		x->file = openat(x->options->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 		r = x->file < 0 ? -errno : 0;
 	}
-	return r < 0 ? st_error_errno(x->err, r, "%s", path) : 0;
+	return r < 0 ? plug_error_errno(x->err, r, "%s", path) : 0;
 }
 
 static int entry_data(struct export *x, const char *data, size_t size)
 {
 	if (x->tar)
 		return st_tar_put_data(x->tar, data, size);
-	return st_write_all(x->file, data, size);
+	return plug_write_all(x->file, data, size);
 }
 
 static int entry_end(struct export *x)
@@ -72,7 +72,7 @@ static int text_put(struct export *x, const char *path, const char *text, size_t
 	if (r < 0)
 		return r;
 	r = entry_data(x, text, size) ?: entry_end(x);
-	return r < 0 ? st_error_errno(x->err, r, "%s", path) : 0;
+	return r < 0 ? plug_error_errno(x->err, r, "%s", path) : 0;
 }
 
 static int blob_copy(struct export *x, int fd, const char *digest, uint64_t size)
@@ -97,8 +97,8 @@ static int blob_copy(struct export *x, int fd, const char *digest, uint64_t size
 		st_hash_end(hash, is);
 	st_hash_destroy(hash);
 	if (r == 0 && (size || strcmp(is, digest) != 0))
-		r = st_error_set(x->err, -EUCLEAN,
-				 "blob %s: damaged: its content has the digest %s", digest, is);
+		r = plug_error_set(x->err, -EUCLEAN,
+				   "blob %s: damaged: its content has the digest %s", digest, is);
 	return r;
 }
 
@@ -116,9 +116,9 @@ static int blob_put(struct export *x, const char *digest)
 	if (r == 0)
 		r = st_store_open_blob(x->store, digest, &fd, x->err);
 	else
-		(void)st_error_errno(x->err, r, "blob %s", digest);
+		(void)plug_error_errno(x->err, r, "blob %s", digest);
 	if (r == 0 && fstat(fd, &st) < 0)
-		r = st_error_errno(x->err, -errno, "blob %s", digest);
+		r = plug_error_errno(x->err, -errno, "blob %s", digest);
 	if (r == 0)
 		r = entry_begin(x, path, ST_TAR_FILE, (uint64_t)st.st_size);
 	if (r < 0)
@@ -128,7 +128,7 @@ static int blob_put(struct export *x, const char *digest)
 		r = entry_end(x);
 	if (r == 0)
 		r = st_set_add(&x->written, digest);
-	return r < 0 && !x->err->code ? st_error_errno(x->err, r, "blob %s", digest) : r;
+	return r < 0 && !x->err->code ? plug_error_errno(x->err, r, "blob %s", digest) : r;
 }
 
 static int image_put(struct export *x, const struct st_image *image, struct st_manifest *m,
@@ -251,12 +251,12 @@ static int layout_put(struct export *x, struct st_image *const *images, size_t c
 }
 
 int st_export(struct st_store *store, const struct st_export_options *options,
-	      struct st_image *const *images, size_t count, struct st_error *err)
+	      struct st_image *const *images, size_t count, struct plug_error *err)
 {
 	struct export x = { .store = store, .options = options, .file = -1, .err = err };
 	int r;
 
-	*err = (struct st_error){ 0 };
+	*err = (struct plug_error){ 0 };
 	x.buffer = malloc(CHUNK);
 	r = x.buffer ? st_work_begin(store, &x.work, err) : -ENOMEM;
 	if (r == 0 && options->write)
@@ -264,8 +264,8 @@ int st_export(struct st_store *store, const struct st_export_options *options,
 	if (r == 0)
 		r = layout_put(&x, images, count);
 	if (r < 0 && !err->code)
-		(void)st_error_errno(err, r, "export");
-	st_closep(&x.file);
+		(void)plug_error_errno(err, r, "export");
+	plug_closep(&x.file);
 	st_tar_writer_close(x.tar);
 	st_work_end(x.work);
 	st_set_finish(&x.written);

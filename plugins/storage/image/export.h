@@ -15,6 +15,6 @@ struct st_export_options {
 
 /* Each image once, with all the names that were asked for.  Verifies what it reads. */
 int st_export(struct st_store *store, const struct st_export_options *options,
-	      struct st_image *const *images, size_t count, struct st_error *err);
+	      struct st_image *const *images, size_t count, struct plug_error *err);
 
 #endif

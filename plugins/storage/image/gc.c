@@ -16,13 +16,13 @@ static DIR *directory_open(int fd)
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 
 	if (!d)
-		st_closep(&own);
+		plug_closep(&own);
 	return d;
 }
 
 /* The next work whose maker is dead, claimed. */
 static int sweep_next(struct st_store *s, char name[256], int *ret_dir, int *ret_lock,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	_cleanup_close_ int lock = -1;
 	int r = st_lock(s, LOCK_EX, &lock, err);
@@ -50,7 +50,7 @@ static int sweep_next(struct st_store *s, char name[256], int *ret_dir, int *ret
 	return 0;
 }
 
-int st_store_sweep(struct st_store *s, struct st_freed *freed, struct st_error *err)
+int st_store_sweep(struct st_store *s, struct st_freed *freed, struct plug_error *err)
 {
 	char name[256];
 	int dir, lock, r;
@@ -60,7 +60,7 @@ int st_store_sweep(struct st_store *s, struct st_freed *freed, struct st_error *
 		(void)close(dir);
 		(void)close(lock);
 		if (r < 0)
-			return st_error_errno(err, r, "%s/tmp/%s", s->dir, name);
+			return plug_error_errno(err, r, "%s/tmp/%s", s->dir, name);
 		if (freed)
 			freed->works++;
 	}
@@ -69,12 +69,12 @@ int st_store_sweep(struct st_store *s, struct st_freed *freed, struct st_error *
 
 /* What somebody at work keeps.  A dead one keeps nothing. */
 static int mark_works(struct st_store *s, const char *own, struct st_set *blobs,
-		      struct st_set *chains, struct st_error *err)
+		      struct st_set *chains, struct plug_error *err)
 {
 	_cleanup_closedir_ DIR *d = directory_open(s->tmp);
 	struct st_set used = { 0 };
 	struct dirent *e;
-	int r = d ? 0 : st_error_errno(err, -errno, "%s/tmp", s->dir);
+	int r = d ? 0 : plug_error_errno(err, -errno, "%s/tmp", s->dir);
 
 	while (r == 0 && (e = readdir(d))) {
 		_cleanup_close_ int fd = -1;
@@ -93,7 +93,7 @@ static int mark_works(struct st_store *s, const char *own, struct st_set *blobs,
 	}
 	for (size_t i = 0; r == 0 && i < used.count; i++) {
 		char digest[ST_DIGEST_SIZE];
-		struct st_error why;
+		struct plug_error why;
 
 		(void)snprintf(digest, sizeof(digest), "sha256:%s", used.items[i]);
 		r = st_set_add(chains, digest);
@@ -102,14 +102,14 @@ static int mark_works(struct st_store *s, const char *own, struct st_set *blobs,
 			(void)st_layer_reach(s, digest, chains, &why);
 	}
 	st_set_finish(&used);
-	return r < 0 && err && !err->code ? st_error_errno(err, r, "%s/tmp", s->dir) : r;
+	return r < 0 && err && !err->code ? plug_error_errno(err, r, "%s/tmp", s->dir) : r;
 }
 
 static int mark_names(struct st_store *s, struct st_set *blobs, struct st_set *chains,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	struct st_name *names;
-	struct st_error why = { 0 };
+	struct plug_error why = { 0 };
 	size_t count;
 	int r = st_store_names(s, &names, &count, err);
 
@@ -118,20 +118,20 @@ static int mark_names(struct st_store *s, struct st_set *blobs, struct st_set *c
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		r = st_image_reach(s, names[i].digest, blobs, chains, &why);
 		if (r < 0)
-			(void)st_error_set(err, r, "image %s: %s",
-					   names[i].name ? st_name_familiar(names[i].name)
+			(void)plug_error_set(err, r, "image %s: %s",
+					     names[i].name ? st_name_familiar(names[i].name)
 							 : names[i].digest,
-					   why.text);
+					     why.text);
 	}
 	st_names_free(names, count);
 	return r;
 }
 
 static int mark_refs(struct st_store *s, struct st_set *blobs, struct st_set *chains,
-		     struct st_error *err)
+		     struct plug_error *err)
 {
 	struct st_ref *refs;
-	struct st_error why = { 0 };
+	struct plug_error why = { 0 };
 	size_t count;
 	int r = st_store_refs(s, &refs, &count, err);
 
@@ -143,7 +143,7 @@ static int mark_refs(struct st_store *s, struct st_set *blobs, struct st_set *ch
 		for (size_t k = 0; r == 0 && k < refs[i].chain_count; k++)
 			r = st_layer_reach(s, refs[i].chains[k], chains, &why);
 		if (r < 0)
-			(void)st_error_set(err, r, "used by %s: %s", refs[i].owner, why.text);
+			(void)plug_error_set(err, r, "used by %s: %s", refs[i].owner, why.text);
 	}
 	st_refs_free(refs, count);
 	return r;
@@ -174,14 +174,14 @@ static uint64_t entry_bytes(struct removal *x, bool blob, int dirfd, const char 
 }
 
 static int entry_remove(struct removal *x, bool blob, int dirfd, const char *digest,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	uint64_t bytes = entry_bytes(x, blob, dirfd, digest);
 	char to[32];
 
 	st_work_name(x->trash, "trash", to, sizeof(to));
 	if (renameat(dirfd, st_hex(digest), st_work_dirfd(x->trash), to) < 0)
-		return st_error_errno(err, -errno, "%s %s", blob ? "blob" : "layer", digest);
+		return plug_error_errno(err, -errno, "%s %s", blob ? "blob" : "layer", digest);
 	x->freed->bytes += bytes;
 	if (blob)
 		x->freed->blobs++;
@@ -192,14 +192,14 @@ static int entry_remove(struct removal *x, bool blob, int dirfd, const char *dig
 	return 0;
 }
 
-static int remove_unused(struct removal *x, bool blob, struct st_error *err)
+static int remove_unused(struct removal *x, bool blob, struct plug_error *err)
 {
 	int dirfd = blob ? x->store->blobs : x->store->layers, r = 0;
 	_cleanup_closedir_ DIR *d = directory_open(dirfd);
 	struct dirent *e;
 
 	if (!d)
-		return st_error_errno(err, -errno, "%s", x->store->dir);
+		return plug_error_errno(err, -errno, "%s", x->store->dir);
 	while (r == 0 && (e = readdir(d))) {
 		char digest[ST_DIGEST_SIZE];
 
@@ -217,15 +217,15 @@ struct marks {
 };
 
 /* One that writes holds the lock as we do: what is there has no writer any more. */
-static int sweep_files(struct st_store *s, struct st_error *err)
+static int sweep_files(struct st_store *s, struct plug_error *err)
 {
 	int r = st_file_sweep(s->names) ?: st_file_sweep(s->refs);
 
-	return r < 0 ? st_error_errno(err, r, "%s", s->dir) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", s->dir) : 0;
 }
 
 static int gc_locked(struct st_store *s, struct st_work *trash, const char *only, struct marks *m,
-		     struct st_freed *freed, struct st_error *err)
+		     struct st_freed *freed, struct plug_error *err)
 {
 	struct removal x = { .store = s, .trash = trash, .freed = freed };
 	int r = sweep_files(s, err) ?: mark_names(s, &m->blobs, &m->chains, err);
@@ -248,7 +248,7 @@ static int gc_locked(struct st_store *s, struct st_work *trash, const char *only
 	return r ?: remove_unused(&x, false, err);
 }
 
-int st_store_gc(struct st_store *s, const char *only, struct st_freed *freed, struct st_error *err)
+int st_store_gc(struct st_store *s, const char *only, struct st_freed *freed, struct plug_error *err)
 {
 	struct st_work *trash = NULL;
 	struct marks m = { 0 };

@@ -11,21 +11,21 @@
 #include <string.h>
 #include <sys/stat.h>
 
-int st_store_open_blob(struct st_store *s, const char *digest, int *ret, struct st_error *err)
+int st_store_open_blob(struct st_store *s, const char *digest, int *ret, struct plug_error *err)
 {
 	int fd = st_digest_valid(digest)
 			 ? openat(s->blobs, st_hex(digest), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
 			 : -1;
 
 	if (fd < 0)
-		return st_error_set(err, errno == ENOENT ? -ENOENT : -errno, "blob %s: %s", digest,
-				    errno == ENOENT ? "missing" : strerror(errno));
+		return plug_error_set(err, errno == ENOENT ? -ENOENT : -errno, "blob %s: %s", digest,
+				      errno == ENOENT ? "missing" : strerror(errno));
 	*ret = fd;
 	return 0;
 }
 
 int st_store_read_blob(struct st_store *s, const char *digest, char **ret, size_t *ret_size,
-		       struct st_error *err)
+		       struct plug_error *err)
 {
 	char is[ST_DIGEST_SIZE];
 	char *text;
@@ -35,12 +35,12 @@ int st_store_read_blob(struct st_store *s, const char *digest, char **ret, size_
 			: -EINVAL;
 
 	if (r < 0)
-		return st_error_errno(err, r, "blob %s", digest);
+		return plug_error_errno(err, r, "blob %s", digest);
 	st_sha256_text(text, size, is);
 	if (strcmp(is, digest) != 0) {
 		free(text);
-		return st_error_set(err, -EUCLEAN, "blob %s: damaged: its content has the digest %s",
-				    digest, is);
+		return plug_error_set(err, -EUCLEAN, "blob %s: damaged: its content has the digest %s",
+				      digest, is);
 	}
 	*ret = text;
 	if (ret_size)
@@ -52,9 +52,9 @@ static const char *const kinds[] = { "dir", "erofs", "squashfs", "ext4" };
 
 static enum st_layer_kind kind_of(struct json_object *o)
 {
-	const char *kind = st_json_string(o, "kind");
+	const char *kind = plug_json_string(o, "kind");
 
-	for (size_t i = 0; kind && i < ST_ELEMENTS(kinds); i++)
+	for (size_t i = 0; kind && i < PLUG_ELEMENTS(kinds); i++)
 		if (!strcmp(kind, kinds[i]))
 			return (enum st_layer_kind)i;
 	return ST_LAYER_KIND_COUNT;
@@ -63,13 +63,13 @@ static enum st_layer_kind kind_of(struct json_object *o)
 static int layer_fill(struct st_store *s, const char *chain, struct json_object *o,
 		      struct st_layer *ret)
 {
-	const char *diff = st_json_string(o, "diff_id"), *parent = st_json_string(o, "parent"),
-		   *id = st_json_string(o, "chain_id");
+	const char *diff = plug_json_string(o, "diff_id"), *parent = plug_json_string(o, "parent"),
+		   *id = plug_json_string(o, "chain_id");
 	struct st_layer l = { .kind = kind_of(o) };
-	int64_t size = st_json_number(o, "size");
+	int64_t size = plug_json_number(o, "size");
 
 	if (!diff || !parent || !id || size < 0 || l.kind == ST_LAYER_KIND_COUNT ||
-	    st_json_number(o, "version") != 1)
+	    plug_json_number(o, "version") != 1)
 		return -EUCLEAN;
 	if (!st_digest_valid(diff) || (*parent && !st_digest_valid(parent)) || strcmp(id, chain))
 		return -EUCLEAN;
@@ -85,7 +85,7 @@ static int layer_fill(struct st_store *s, const char *chain, struct json_object 
 }
 
 int st_store_layer(struct st_store *s, const char *chain, struct st_layer *ret,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -94,18 +94,18 @@ int st_store_layer(struct st_store *s, const char *chain, struct st_layer *ret,
 	int r;
 
 	if (!st_digest_valid(chain))
-		return st_error_set(err, -EINVAL, "layer \"%.80s\": not a chain id", chain);
+		return plug_error_set(err, -EINVAL, "layer \"%.80s\": not a chain id", chain);
 	(void)snprintf(file, sizeof(file), "%s/layer.json", st_hex(chain));
 	r = st_file_read(s->layers, file, 4096, &text, &size);
 	if (r == -ENOENT)
-		return st_error_set(err, r, "layer %s: missing", chain);
+		return plug_error_set(err, r, "layer %s: missing", chain);
 	if (r < 0)
-		return st_error_errno(err, r, "%s/layers/%s", s->dir, file);
-	r = st_json_parse(text, size, file, &o, err);
+		return plug_error_errno(err, r, "%s/layers/%s", s->dir, file);
+	r = plug_json_parse(text, size, file, &o, err);
 	if (r == 0)
 		r = layer_fill(s, chain, o, ret);
 	if (r == -EUCLEAN || r == -EBADMSG)
-		return st_error_set(err, -EUCLEAN, "%s/layers/%s: damaged", s->dir, file);
+		return plug_error_set(err, -EUCLEAN, "%s/layers/%s: damaged", s->dir, file);
 	return r;
 }
 
@@ -116,7 +116,7 @@ void st_layer_finish(struct st_layer *l)
 }
 
 int st_layer_reach(struct st_store *s, const char *chain, struct st_set *chains,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	char at[ST_DIGEST_SIZE];
 	int r = 0;
@@ -152,7 +152,7 @@ static void documents_finish(struct documents *d)
 }
 
 static int documents_read(struct st_store *s, const char *digest, struct documents *d,
-			  struct st_error *err)
+			  struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size;
@@ -162,22 +162,22 @@ static int documents_read(struct st_store *s, const char *digest, struct documen
 	if (r == 0)
 		r = st_manifest_parse(text, size, digest, &d->manifest, err);
 	if (r == 0 && d->manifest.kind != ST_DOCUMENT_MANIFEST)
-		r = st_error_set(err, -EBADMSG, "%s: an index, no image", digest);
+		r = plug_error_set(err, -EBADMSG, "%s: an index, no image", digest);
 	if (r == 0)
 		r = st_store_read_blob(s, d->manifest.config.digest, &d->config_text, &size, err);
 	if (r == 0)
 		r = st_config_parse(d->config_text, size, d->manifest.config.digest, &d->config,
 				    err);
 	if (r == 0 && d->config.count != d->manifest.count)
-		r = st_error_set(err, -EBADMSG, "%s: %zu layers, but %zu diff ids", digest,
-				 d->manifest.count, d->config.count);
+		r = plug_error_set(err, -EBADMSG, "%s: %zu layers, but %zu diff ids", digest,
+				   d->manifest.count, d->config.count);
 	if (r < 0)
 		documents_finish(d);
 	return r;
 }
 
 int st_image_reach(struct st_store *s, const char *digest, struct st_set *blobs,
-		   struct st_set *chains, struct st_error *err)
+		   struct st_set *chains, struct plug_error *err)
 {
 	char chain[ST_DIGEST_SIZE] = "", next[ST_DIGEST_SIZE];
 	struct documents d;
@@ -198,21 +198,21 @@ int st_image_reach(struct st_store *s, const char *digest, struct st_set *blobs,
 }
 
 int st_image_open(struct st_store *s, const char *digest, struct st_image **ret,
-		  struct st_error *err)
+		  struct plug_error *err)
 {
 	struct st_image *image = calloc(1, sizeof(*image));
 	struct documents d = { 0 };
 	char above[ST_DIGEST_SIZE] = "", chain[ST_DIGEST_SIZE];
 	int r = image ? documents_read(s, digest, &d, err)
-		      : st_error_errno(err, -ENOMEM, "image %s", digest);
+		      : plug_error_errno(err, -ENOMEM, "image %s", digest);
 
 	if (r == 0) {
 		(void)strcpy(image->digest, digest);
 		(void)strcpy(image->id, d.manifest.config.digest);
-		image->config = st_take_ptr(d.config_text);
+		image->config = plug_take_ptr(d.config_text);
 		image->layers = calloc(d.config.count + 1, sizeof(*image->layers));
 		if (!image->layers)
-			r = st_error_errno(err, -ENOMEM, "image %s", digest);
+			r = plug_error_errno(err, -ENOMEM, "image %s", digest);
 	}
 	for (size_t i = 0; r == 0 && i < d.config.count; i++) {
 		st_chain_id(above, d.config.diffs[i], chain);

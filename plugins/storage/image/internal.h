@@ -4,7 +4,7 @@
 #define ST_IMAGE_INTERNAL_H
 
 #include "image/store.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -22,7 +22,7 @@ struct st_store {
 };
 
 /* op: LOCK_EX or LOCK_SH; closing *ret unlocks. */
-int st_lock(const struct st_store *store, int op, int *ret, struct st_error *err);
+int st_lock(const struct st_store *store, int op, int *ret, struct plug_error *err);
 
 /* A set of digests, by their digits. */
 struct st_set {
@@ -42,12 +42,12 @@ static inline const char *st_hex(const char *digest)
 
 /* Everything one image reaches: its manifest, configuration and layers. */
 int st_image_reach(struct st_store *store, const char *digest, struct st_set *blobs,
-		   struct st_set *chains, struct st_error *err);
+		   struct st_set *chains, struct plug_error *err);
 /* A chain id and those below it, by layer.json. */
 int st_layer_reach(struct st_store *store, const char *chain, struct st_set *chains,
-		   struct st_error *err);
+		   struct plug_error *err);
 int st_image_open(struct st_store *store, const char *digest, struct st_image **ret,
-		  struct st_error *err);
+		  struct plug_error *err);
 
 struct st_work {
 	struct st_store *store;
@@ -79,15 +79,15 @@ int st_remove_work(int tmp, const char *name, int dirfd);
 
 /* While the store is locked exclusively. */
 int st_name_write(struct st_store *store, const char *name, const char *digest,
-		  struct st_error *err);
+		  struct plug_error *err);
 /* All of an image is there.  While the store is locked. */
-int st_image_check(struct st_store *store, const struct st_image *image, struct st_error *err);
+int st_image_check(struct st_store *store, const struct st_image *image, struct plug_error *err);
 /* refs/@OWNER; -ENOENT: also one whose owner is gone. */
-int st_use_read(struct st_store *store, const char *file, struct st_ref *ret, struct st_error *err);
+int st_use_read(struct st_store *store, const char *file, struct st_ref *ret, struct plug_error *err);
 void st_uses_sweep(struct st_store *store);
 /* A whole small file of a directory of the store. */
 int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size);
-int st_file_write(int dirfd, const char *name, const char *text, struct st_error *err);
+int st_file_write(int dirfd, const char *name, const char *text, struct plug_error *err);
 /* What a writer left that was interrupted.  While the store is locked exclusively. */
 int st_file_sweep(int dirfd);
 

@@ -74,15 +74,15 @@ static int unpack_stream(struct load *l, struct load_job *job, struct st_stream 
 	int r = st_tar_open(st_stream_read, stream, NULL, &tar);
 
 	if (r < 0)
-		return st_error_errno(&job->error, r, "%s", job->part->path);
+		return plug_error_errno(&job->error, r, "%s", job->part->path);
 	r = st_unpack(tar, fs, &options, &job->unpacked, text, sizeof(text));
 	if (r == 0)
 		r = st_stream_finish(stream, &job->stream);
 	if (r < 0)
-		(void)st_error_set(&job->error, r, "%s: layer %s: %s", l->options->what,
-				   job->part->path,
-				   *st_stream_error(stream) ? st_stream_error(stream) :
-				   *text		    ? text :
+		(void)plug_error_set(&job->error, r, "%s: layer %s: %s", l->options->what,
+				     job->part->path,
+				     *st_stream_error(stream) ? st_stream_error(stream) :
+				     *text		    ? text :
 							      strerror(-r));
 	st_tar_close(tar);
 	return r;
@@ -97,13 +97,13 @@ static int job_run(struct load *l, struct load_job *job)
 	int r;
 
 	if (fd < 0)
-		return st_error_errno(&job->error, fd, "%s: %s", l->options->what, job->part->path);
+		return plug_error_errno(&job->error, fd, "%s: %s", l->options->what, job->part->path);
 	r = st_work_layer(l->work, job->dir, sizeof(job->dir), &fs, &job->error);
 	if (r < 0)
 		return r;
 	r = st_stream_open(&options, &stream);
 	if (r < 0)
-		return st_error_errno(&job->error, r, "%s: %s", l->options->what, job->part->path);
+		return plug_error_errno(&job->error, r, "%s: %s", l->options->what, job->part->path);
 	r = unpack_stream(l, job, stream, fs);
 	st_stream_close(stream);
 	return r;

@@ -22,7 +22,7 @@ static ssize_t input_fd(struct input *in, void *buffer, size_t size)
 	ssize_t n;
 
 	for (;;) {
-		int r = st_cancel_wait(in->load->options->cancel, in->fd, POLLIN);
+		int r = plug_cancel_wait(in->load->options->cancel, in->fd, POLLIN);
 
 		if (r < 0)
 			return r;
@@ -63,7 +63,7 @@ static int input_begin(struct input *in)
 }
 
 /* Whole archives are compressed, too. */
-static int stream_compressed(struct load *l, struct input *in, struct st_error *err)
+static int stream_compressed(struct load *l, struct input *in, struct plug_error *err)
 {
 	const struct st_stream_options options = { .read = input_read, .arg = in };
 	struct st_stream_result end;
@@ -71,15 +71,15 @@ static int stream_compressed(struct load *l, struct input *in, struct st_error *
 	int r = st_stream_open(&options, &stream);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s", l->options->what);
+		return plug_error_errno(err, r, "%s", l->options->what);
 	r = load_stream(l, st_stream_read, stream, err);
 	if (r == 0) {
 		r = st_stream_finish(stream, &end);
 		if (r < 0)
-			(void)st_error_set(err, r, "%s: %s", l->options->what,
-					   st_stream_error(stream));
+			(void)plug_error_set(err, r, "%s: %s", l->options->what,
+					     st_stream_error(stream));
 	} else if (*st_stream_error(stream)) {
-		(void)st_error_set(err, r, "%s: %s", l->options->what, st_stream_error(stream));
+		(void)plug_error_set(err, r, "%s: %s", l->options->what, st_stream_error(stream));
 	}
 	st_stream_close(stream);
 	return r;
@@ -96,15 +96,15 @@ static int drain(struct input *in)
 	return (int)n;
 }
 
-static int stream_take(struct load *l, int fd, struct st_error *err)
+static int stream_take(struct load *l, int fd, struct plug_error *err)
 {
 	struct input in = { .load = l, .fd = fd };
 	int r = input_begin(&in);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s", l->options->what);
+		return plug_error_errno(err, r, "%s", l->options->what);
 	if (!in.start_size)
-		return st_error_set(err, -EBADMSG, "%s: empty", l->options->what);
+		return plug_error_set(err, -EBADMSG, "%s: empty", l->options->what);
 	if ((in.start[0] == 0x1f && in.start[1] == 0x8b) ||
 	    (in.start[0] == 0x28 && in.start[1] == 0xb5 && in.start[2] == 0x2f))
 		return stream_compressed(l, &in, err);
@@ -112,10 +112,10 @@ static int stream_take(struct load *l, int fd, struct st_error *err)
 	if (r < 0)
 		return r;
 	r = drain(&in);
-	return r < 0 ? st_error_errno(err, r, "%s", l->options->what) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", l->options->what) : 0;
 }
 
-static int docker_load(struct load *l, struct load_part *part, struct st_error *err)
+static int docker_load(struct load *l, struct load_part *part, struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	struct st_docker_image *images;
@@ -127,8 +127,8 @@ static int docker_load(struct load *l, struct load_part *part, struct st_error *
 	if (r < 0)
 		return r;
 	if (l->options->name && count > 1)
-		r = st_error_set(err, -EINVAL, "%s: has %zu images, a name is for one",
-				 l->options->what, count);
+		r = plug_error_set(err, -EINVAL, "%s: has %zu images, a name is for one",
+				   l->options->what, count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct st_docker_image image = images[i];
 		char *name = (char *)(uintptr_t)l->options->name;
@@ -144,10 +144,10 @@ static int docker_load(struct load *l, struct load_part *part, struct st_error *
 }
 
 /* docker's archives are layouts as well since version 25: those have the digests as they were. */
-static int images_load(struct load *l, struct st_error *err)
+static int images_load(struct load *l, struct plug_error *err)
 {
 	struct load_part *part;
-	struct st_error why;
+	struct plug_error why;
 
 	if (!load_find(l, "index.json", &part, &why))
 		return load_layout(l, part, err);
@@ -157,10 +157,10 @@ static int images_load(struct load *l, struct st_error *err)
 	}
 	if (!load_find(l, "manifest.json", &part, &why))
 		return docker_load(l, part, err);
-	return st_error_set(err, -EBADMSG,
-			    "%s: neither an OCI layout nor a docker archive: it has no index.json and no "
-			    "manifest.json",
-			    l->options->what);
+	return plug_error_set(err, -EBADMSG,
+			      "%s: neither an OCI layout nor a docker archive: it has no index.json and no "
+			      "manifest.json",
+			      l->options->what);
 }
 
 /* What was unpacked for nothing need not be synced. */
@@ -177,17 +177,17 @@ static void drop_unclaimed(struct load *l)
 	}
 }
 
-static int load_run(struct load *l, int fd, struct st_error *err)
+static int load_run(struct load *l, int fd, struct plug_error *err)
 {
 	int r = load_workers_start(l);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s", l->options->what);
+		return plug_error_errno(err, r, "%s", l->options->what);
 	r = l->dir >= 0 ? 0 : stream_take(l, fd, err);
 	if (r == 0)
 		r = images_load(l, err);
 	if (r == 0 && load_jobs_wait(l) < 0)
-		r = st_error_set(err, -ECANCELED, "%s: cancelled", l->options->what);
+		r = plug_error_set(err, -ECANCELED, "%s: cancelled", l->options->what);
 	load_workers_stop(l);
 	if (r == 0) {
 		drop_unclaimed(l);
@@ -197,7 +197,7 @@ static int load_run(struct load *l, int fd, struct st_error *err)
 }
 
 /* The source: a directory into l->dir, anything else as a descriptor. */
-static int source_open(struct load *l, int *ret_fd, struct st_error *err)
+static int source_open(struct load *l, int *ret_fd, struct plug_error *err)
 {
 	const char *path = l->options->path;
 	struct stat st;
@@ -207,9 +207,9 @@ static int source_open(struct load *l, int *ret_fd, struct st_error *err)
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st) < 0) {
-		int r = st_error_errno(err, -errno, "%s", l->options->what);
+		int r = plug_error_errno(err, -errno, "%s", l->options->what);
 
-		st_closep(&fd);
+		plug_closep(&fd);
 		return r;
 	}
 	if (S_ISDIR(st.st_mode))
@@ -220,9 +220,9 @@ static int source_open(struct load *l, int *ret_fd, struct st_error *err)
 }
 
 int st_load(struct st_store *store, const struct st_load_options *options, struct st_loaded *ret,
-	    struct st_error *err)
+	    struct plug_error *err)
 {
-	struct st_error own = { 0 };
+	struct plug_error own = { 0 };
 	struct st_loaded loaded = { 0 };
 	struct load l = { .store = store, .options = options, .loaded = &loaded, .dir = -1 };
 	int fd = -1, r;
@@ -240,8 +240,8 @@ int st_load(struct st_store *store, const struct st_load_options *options, struc
 		r = load_run(&l, fd >= 0 ? fd : options->fd, err);
 	load_parts_free(&l);
 	st_work_end(l.work);
-	st_closep(&l.dir);
-	st_closep(&fd);
+	plug_closep(&l.dir);
+	plug_closep(&fd);
 	(void)pthread_cond_destroy(&l.changed);
 	(void)pthread_mutex_destroy(&l.mutex);
 	if (r < 0)

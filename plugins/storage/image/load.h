@@ -7,22 +7,16 @@
 #ifndef ST_IMAGE_LOAD_H
 #define ST_IMAGE_LOAD_H
 
+#include "common/cancel.h"
 #include "image/oci.h"
 #include "image/store.h"
 
-#include <stdatomic.h>
 
 /* How far each layer is.  Functions may be called on any thread; all may be NULL. */
 struct st_progress {
 	void (*at)(void *arg, const char *layer, uint64_t done, uint64_t total);
 	void (*finished)(void *arg, const char *layer, uint64_t unpacked);
 	void *arg;
-};
-
-/* Another thread may end what is under way: it sets `set` and makes fd readable.  fd -1: none. */
-struct st_cancel {
-	atomic_bool set;
-	int fd;
 };
 
 struct st_load_options {
@@ -32,7 +26,7 @@ struct st_load_options {
 	const char *name;     /* for the one image that is loaded; NULL: as the archive says */
 	const struct st_platform *platform; /* NULL: this machine's, where there is a choice */
 	struct st_progress progress;
-	struct st_cancel *cancel; /* may be NULL */
+	struct plug_cancel *cancel; /* may be NULL */
 };
 
 struct st_loaded {
@@ -45,10 +39,7 @@ struct st_loaded {
 
 /* All or nothing.  -ECANCELED; -EBADMSG (what comes is wrong: err says what), those of the store. */
 int st_load(struct st_store *store, const struct st_load_options *options, struct st_loaded *ret,
-	    struct st_error *err);
+	    struct plug_error *err);
 void st_loaded_finish(struct st_loaded *loaded);
-
-/* Waits until fd has something to read; -ECANCELED. */
-int st_cancel_wait(struct st_cancel *cancel, int fd, short events);
 
 #endif

@@ -18,7 +18,7 @@ struct load_job {
 	char dir[32];          /* the layer's directory */
 	bool done, claimed;
 	int code; /* and why in error */
-	struct st_error error;
+	struct plug_error error;
 	struct st_stream_result stream;
 	struct st_unpack_result unpacked;
 };
@@ -58,20 +58,20 @@ struct load {
 /* parts.c */
 
 /* A path of the archive, links followed; from a directory it is taken now.  -ENOENT. */
-int load_find(struct load *l, const char *path, struct load_part **ret, struct st_error *err);
+int load_find(struct load *l, const char *path, struct load_part **ret, struct plug_error *err);
 /* The part that a blob is. */
 int load_find_blob(struct load *l, const char *digest, struct load_part **ret,
-		     struct st_error *err);
+		     struct plug_error *err);
 /* The whole stream. */
-int load_stream(struct load *l, st_read_cb read, void *arg, struct st_error *err);
+int load_stream(struct load *l, st_read_cb read, void *arg, struct plug_error *err);
 int load_open(struct load *l, const struct load_part *part);
 /* Its bytes' digest, from its unpacking or read again. */
-int load_digest(struct load *l, struct load_part *part, struct st_error *err);
+int load_digest(struct load *l, struct load_part *part, struct plug_error *err);
 /* A document: all of it, NUL-terminated; digest and size as expected where these are given. */
 int load_text(struct load *l, struct load_part *part, const struct st_descriptor *expected,
-	      char **ret, size_t *ret_size, struct st_error *err);
+	      char **ret, size_t *ret_size, struct plug_error *err);
 /* To be published by commit under its digest. */
-int load_publish(struct load *l, struct load_part *part, struct st_error *err);
+int load_publish(struct load *l, struct load_part *part, struct plug_error *err);
 void load_parts_free(struct load *l);
 bool load_cancelled(const struct load *l);
 
@@ -89,11 +89,11 @@ bool load_looks_like_layer(const void *data, size_t size);
 
 /* The image that one manifest describes; names: whole ones, none is fine. */
 int load_manifest(struct load *l, const struct st_descriptor *d, char *const *names, size_t count,
-		  struct st_error *err);
-int load_docker(struct load *l, const struct st_docker_image *image, struct st_error *err);
+		  struct plug_error *err);
+int load_docker(struct load *l, const struct st_docker_image *image, struct plug_error *err);
 
 /* pick.c */
 
-int load_layout(struct load *l, struct load_part *index, struct st_error *err);
+int load_layout(struct load *l, struct load_part *index, struct plug_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/name.h"
 #include "image/sha.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 #define NAME_MAX_BYTES 255 /* as docker: of the repository */
 #define TAG_MAX_BYTES 128
 
-static int refuse(struct st_error *err, const char *text, const char *why)
+static int refuse(struct plug_error *err, const char *text, const char *why)
 {
-	return st_error_set(err, -EINVAL, "image name \"%.100s\": %s", text, why);
+	return plug_error_set(err, -EINVAL, "image name \"%.100s\": %s", text, why);
 }
 
 /* [a-z0-9]+(([._]|__|-+)[a-z0-9]+)* */
@@ -87,7 +87,7 @@ static bool tag_good(const char *tag)
 
 /* Fills ret from the repository as it was written; it is left as it stands. */
 static int repository_read(const char *text, const char *repository, struct st_reference *ret,
-			   struct st_error *err)
+			   struct plug_error *err)
 {
 	const char *slash = strchr(repository, '/'), *rest = repository;
 	int registry = 0, n;
@@ -109,12 +109,12 @@ static int repository_read(const char *text, const char *repository, struct st_r
 			     rest);
 	if (n < 0) {
 		ret->repository = NULL;
-		return st_error_errno(err, -ENOMEM, "image name");
+		return plug_error_errno(err, -ENOMEM, "image name");
 	}
 	return n > NAME_MAX_BYTES ? refuse(err, text, "too long") : 0;
 }
 
-int st_reference_parse(const char *text, struct st_reference *ret, struct st_error *err)
+int st_reference_parse(const char *text, struct st_reference *ret, struct plug_error *err)
 {
 	bool too_long = strlen(text) > 1024;
 	_cleanup_free_ char *copy = too_long ? NULL : strdup(text);
@@ -125,7 +125,7 @@ int st_reference_parse(const char *text, struct st_reference *ret, struct st_err
 	if (too_long)
 		return refuse(err, text, "too long");
 	if (!copy)
-		return st_error_errno(err, -ENOMEM, "image name");
+		return plug_error_errno(err, -ENOMEM, "image name");
 	if (!*copy)
 		return refuse(err, text, "empty");
 	at = strchr(copy, '@');
@@ -145,7 +145,7 @@ int st_reference_parse(const char *text, struct st_reference *ret, struct st_err
 	if (!at || colon) {
 		p.tag = strdup(colon ? colon : "latest");
 		if (!p.tag)
-			return st_error_errno(err, -ENOMEM, "image name");
+			return plug_error_errno(err, -ENOMEM, "image name");
 	}
 	r = repository_read(text, copy, &p, err);
 	if (r < 0)

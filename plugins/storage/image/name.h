@@ -16,7 +16,7 @@ struct st_reference {
 	char digest[ST_DIGEST_SIZE]; /* "" for none */
 	bool qualified;   /* the registry was given */
 };
-int st_reference_parse(const char *text, struct st_reference *ret, struct st_error *err);
+int st_reference_parse(const char *text, struct st_reference *ret, struct plug_error *err);
 void st_reference_finish(struct st_reference *r);
 /* "REPOSITORY:TAG" to be freed; the tag is "latest" where none was given. */
 char *st_reference_name(const struct st_reference *r);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* names/: one small file each, written whole. */
 #include "image/internal.h"
-#include "image/json.h"
+#include "common/json.h"
 #include "image/name.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #define FILE_MAX (64 << 10)
 
-int st_name_write(struct st_store *s, const char *name, const char *digest, struct st_error *err)
+int st_name_write(struct st_store *s, const char *name, const char *digest, struct plug_error *err)
 {
 	char file[256], text[1400], nameless[256];
 	bool there;
@@ -43,12 +43,12 @@ int st_name_write(struct st_store *s, const char *name, const char *digest, stru
 	if (st_file_write(s->names, file, text, err) < 0)
 		return err ? err->code : -EIO;
 	if (there && unlinkat(s->names, nameless, 0) < 0 && errno != ENOENT)
-		return st_error_errno(err, -errno, "%s/names/%s", s->dir, nameless);
+		return plug_error_errno(err, -errno, "%s/names/%s", s->dir, nameless);
 	return 0;
 }
 
 static int name_read(struct st_store *s, const char *file, struct st_name *ret,
-		     struct st_error *err)
+		     struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -57,17 +57,17 @@ static int name_read(struct st_store *s, const char *file, struct st_name *ret,
 	int r = st_file_read(s->names, file, FILE_MAX, &text, &size);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s/names/%s", s->dir, file);
-	r = st_json_parse(text, size, file, &o, err);
+		return plug_error_errno(err, r, "%s/names/%s", s->dir, file);
+	r = plug_json_parse(text, size, file, &o, err);
 	if (r < 0)
 		return r;
-	name = st_json_string(o, "name");
-	digest = st_json_string(o, "digest");
+	name = plug_json_string(o, "name");
+	digest = plug_json_string(o, "digest");
 	if (!digest || !st_digest_valid(digest))
-		return st_error_set(err, -EUCLEAN, "%s/names/%s: damaged", s->dir, file);
+		return plug_error_set(err, -EUCLEAN, "%s/names/%s: damaged", s->dir, file);
 	*ret = (struct st_name){ .name = name ? strdup(name) : NULL };
 	if (name && !ret->name)
-		return st_error_errno(err, -ENOMEM, "%s", file);
+		return plug_error_errno(err, -ENOMEM, "%s", file);
 	(void)strcpy(ret->digest, digest);
 	return 0;
 }
@@ -88,25 +88,25 @@ static DIR *directory_open(int fd)
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 
 	if (!d)
-		st_closep(&own);
+		plug_closep(&own);
 	return d;
 }
 
 int st_store_names(struct st_store *s, struct st_name **ret, size_t *ret_count,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	_cleanup_closedir_ DIR *d = directory_open(s->names);
 	struct st_name *names = NULL, *grown;
-	struct st_error why = { 0 };
+	struct plug_error why = { 0 };
 	size_t count = 0;
 	struct dirent *e;
-	int r = d ? 0 : st_error_errno(err, -errno, "%s/names", s->dir);
+	int r = d ? 0 : plug_error_errno(err, -errno, "%s/names", s->dir);
 
 	while (r == 0 && (e = readdir(d))) {
 		if (e->d_name[0] == '.')
 			continue;
 		grown = reallocarray(names, count + 1, sizeof(*names));
-		r = grown ? 0 : st_error_errno(&why, -ENOMEM, "%s/names", s->dir);
+		r = grown ? 0 : plug_error_errno(&why, -ENOMEM, "%s/names", s->dir);
 		names = grown ? grown : names;
 		if (r == 0)
 			r = name_read(s, e->d_name, &names[count], &why);
@@ -135,7 +135,7 @@ void st_names_free(struct st_name *names, size_t count)
 	free(names);
 }
 
-int st_store_untag(struct st_store *s, const char *name, struct st_error *err)
+int st_store_untag(struct st_store *s, const char *name, struct plug_error *err)
 {
 	_cleanup_close_ int lock = -1;
 	char file[256];
@@ -145,16 +145,16 @@ int st_store_untag(struct st_store *s, const char *name, struct st_error *err)
 		return r;
 	st_name_escape(name, file);
 	if (unlinkat(s->names, file, 0) < 0)
-		return errno == ENOENT ? st_error_set(err, -ENOENT, "image %s: not in the store",
-						      st_name_familiar(name))
-				       : st_error_errno(err, -errno, "%s/names/%s", s->dir, file);
+		return errno == ENOENT ? plug_error_set(err, -ENOENT, "image %s: not in the store",
+							st_name_familiar(name))
+				       : plug_error_errno(err, -errno, "%s/names/%s", s->dir, file);
 	/* Gone for good before anything goes that it kept. */
 	if (fsync(s->names) < 0)
-		return st_error_errno(err, -errno, "%s/names", s->dir);
+		return plug_error_errno(err, -errno, "%s/names", s->dir);
 	return 0;
 }
 
-int st_store_tag(struct st_store *s, const char *name, const char *digest, struct st_error *err)
+int st_store_tag(struct st_store *s, const char *name, const char *digest, struct plug_error *err)
 {
 	struct st_image *image;
 	_cleanup_close_ int lock = -1;
@@ -186,7 +186,7 @@ static int ref_fill(struct json_object *o, const char *owner, const char *digest
 }
 
 static int ref_write(struct st_store *s, const char *owner, const char *digest,
-		     const struct st_set *chains, struct st_error *err)
+		     const struct st_set *chains, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 	const char *text = NULL;
@@ -195,12 +195,12 @@ static int ref_write(struct st_store *s, const char *owner, const char *digest,
 	if (ref_fill(o, owner, digest, chains) == 0)
 		text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
 	if (!text)
-		return st_error_errno(err, -ENOMEM, "refs/%s", owner);
+		return plug_error_errno(err, -ENOMEM, "refs/%s", owner);
 	st_name_escape(owner, file);
 	return st_file_write(s->refs, file, text, err);
 }
 
-int st_image_check(struct st_store *s, const struct st_image *image, struct st_error *err)
+int st_image_check(struct st_store *s, const struct st_image *image, struct plug_error *err)
 {
 	struct st_set blobs = { 0 }, chains = { 0 };
 	int r = st_image_reach(s, image->digest, &blobs, &chains, err);
@@ -213,7 +213,7 @@ int st_image_check(struct st_store *s, const struct st_image *image, struct st_e
 }
 
 int st_store_ref(struct st_store *s, const char *owner, const struct st_image *image,
-		 struct st_error *err)
+		 struct plug_error *err)
 {
 	struct st_set none = { 0 }; /* the image says its layers */
 	_cleanup_close_ int lock = -1;
@@ -232,7 +232,7 @@ int st_store_ref(struct st_store *s, const char *owner, const struct st_image *i
 }
 
 int st_store_ref_layers(struct st_store *s, const char *owner, const char *const *ids, size_t count,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	struct st_set chains = { 0 };
 	_cleanup_close_ int lock = -1;
@@ -246,7 +246,7 @@ int st_store_ref_layers(struct st_store *s, const char *owner, const char *const
 	return r;
 }
 
-int st_store_unref(struct st_store *s, const char *owner, struct st_error *err)
+int st_store_unref(struct st_store *s, const char *owner, struct plug_error *err)
 {
 	_cleanup_close_ int lock = -1;
 	char file[257] = "@";
@@ -257,11 +257,11 @@ int st_store_unref(struct st_store *s, const char *owner, struct st_error *err)
 	st_name_escape(owner, file + 1);
 	if ((unlinkat(s->refs, file, 0) < 0 && errno != ENOENT) ||
 	    (unlinkat(s->refs, file + 1, 0) < 0 && errno != ENOENT))
-		return st_error_errno(err, -errno, "%s/refs/%s", s->dir, file + 1);
+		return plug_error_errno(err, -errno, "%s/refs/%s", s->dir, file + 1);
 	return 0;
 }
 
-static int ref_read(struct st_store *s, const char *file, struct st_ref *ret, struct st_error *err)
+static int ref_read(struct st_store *s, const char *file, struct st_ref *ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -271,16 +271,16 @@ static int ref_read(struct st_store *s, const char *file, struct st_ref *ret, st
 	int r = st_file_read(s->refs, file, FILE_MAX, &text, &size);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s/refs/%s", s->dir, file);
-	r = st_json_parse(text, size, file, &o, err);
+		return plug_error_errno(err, r, "%s/refs/%s", s->dir, file);
+	r = plug_json_parse(text, size, file, &o, err);
 	if (r < 0)
 		return r;
-	owner = st_json_string(o, "owner");
-	digest = st_json_string(o, "image");
-	chains = st_json_get(o, "chains");
-	n = st_json_length(chains);
+	owner = plug_json_string(o, "owner");
+	digest = plug_json_string(o, "image");
+	chains = plug_json_get(o, "chains");
+	n = plug_json_length(chains);
 	if (!owner || !digest || (*digest && !st_digest_valid(digest)))
-		return st_error_set(err, -EUCLEAN, "%s/refs/%s: damaged", s->dir, file);
+		return plug_error_set(err, -EUCLEAN, "%s/refs/%s: damaged", s->dir, file);
 	*ret = (struct st_ref){ .owner = strdup(owner), .chains = calloc(n + 1, sizeof(char *)) };
 	(void)strcpy(ret->digest, digest);
 	for (; ret->chains && ret->chain_count < n; ret->chain_count++) {
@@ -288,34 +288,34 @@ static int ref_read(struct st_store *s, const char *file, struct st_ref *ret, st
 			json_object_get_string(json_object_array_get_idx(chains, ret->chain_count));
 
 		if (!one || !st_digest_valid(one)) {
-			r = st_error_set(err, -EUCLEAN, "%s/refs/%s: damaged", s->dir, file);
+			r = plug_error_set(err, -EUCLEAN, "%s/refs/%s: damaged", s->dir, file);
 			break;
 		}
 		ret->chains[ret->chain_count] = strdup(one);
 		if (!ret->chains[ret->chain_count])
-			r = st_error_errno(err, -ENOMEM, "%s", file);
+			r = plug_error_errno(err, -ENOMEM, "%s", file);
 		if (r < 0)
 			break;
 	}
-	return ret->owner && ret->chains ? r : st_error_errno(err, -ENOMEM, "%s", file);
+	return ret->owner && ret->chains ? r : plug_error_errno(err, -ENOMEM, "%s", file);
 }
 
-int st_store_refs(struct st_store *s, struct st_ref **ret, size_t *ret_count, struct st_error *err)
+int st_store_refs(struct st_store *s, struct st_ref **ret, size_t *ret_count, struct plug_error *err)
 {
 	_cleanup_closedir_ DIR *d = directory_open(s->refs);
 	struct st_ref *refs = NULL, *grown;
 	size_t count = 0;
 	struct dirent *e;
-	int r = d ? 0 : st_error_errno(err, -errno, "%s/refs", s->dir);
+	int r = d ? 0 : plug_error_errno(err, -errno, "%s/refs", s->dir);
 
 	while (r == 0 && (e = readdir(d))) {
-		struct st_error why = { 0 };
+		struct plug_error why = { 0 };
 
 		if (e->d_name[0] == '.')
 			continue;
 		grown = reallocarray(refs, count + 1, sizeof(*refs));
 		if (!grown) {
-			r = st_error_errno(err, -ENOMEM, "%s/refs", s->dir);
+			r = plug_error_errno(err, -ENOMEM, "%s/refs", s->dir);
 			break;
 		}
 		refs = grown;

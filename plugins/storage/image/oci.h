@@ -6,7 +6,7 @@
 #ifndef ST_IMAGE_OCI_H
 #define ST_IMAGE_OCI_H
 
-#include "image/json.h"
+#include "common/json.h"
 #include "image/store.h"
 
 #define ST_MEDIA_INDEX "application/vnd.oci.image.index.v1+json"
@@ -20,7 +20,7 @@ struct st_platform {
 	char os[16], arch[16], variant[16];
 };
 /* "OS/ARCH[/VARIANT]", also "ARCH"; aliases as containerd knows them (x86_64, aarch64). */
-int st_platform_parse(const char *text, struct st_platform *ret, struct st_error *err);
+int st_platform_parse(const char *text, struct st_platform *ret, struct plug_error *err);
 /* This machine. */
 void st_platform_host(struct st_platform *ret);
 /* How well an image for `is` suits `want`: 0 not at all, more is better. */
@@ -51,7 +51,7 @@ struct st_manifest {
 };
 /* what: the document's name in errors.  Layers are at most ST_LAYERS_MAX. */
 int st_manifest_parse(const char *text, size_t size, const char *what, struct st_manifest *ret,
-		      struct st_error *err);
+		      struct plug_error *err);
 void st_manifest_finish(struct st_manifest *m);
 
 struct st_config {
@@ -60,7 +60,7 @@ struct st_config {
 	size_t count;
 };
 int st_config_parse(const char *text, size_t size, const char *what, struct st_config *ret,
-		    struct st_error *err);
+		    struct plug_error *err);
 void st_config_finish(struct st_config *c);
 
 /* One image of a docker archive: paths within the archive. */
@@ -73,7 +73,7 @@ struct st_docker_image {
 };
 /* manifest.json.  -EINVAL for a path that leaves the archive. */
 int st_docker_parse(const char *text, size_t size, struct st_docker_image **ret, size_t *ret_count,
-		    struct st_error *err);
+		    struct plug_error *err);
 void st_docker_free(struct st_docker_image *images, size_t count);
 
 /* An OCI manifest for what came without one, to be freed; the same parts give the same bytes. */

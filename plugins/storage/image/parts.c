@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,17 +15,6 @@
 bool load_cancelled(const struct load *l)
 {
 	return l->options->cancel && atomic_load(&l->options->cancel->set);
-}
-
-int st_cancel_wait(struct st_cancel *cancel, int fd, short events)
-{
-	struct pollfd p[2] = { { .fd = fd, .events = events },
-			       { .fd = cancel ? cancel->fd : -1, .events = POLLIN } };
-
-	while (poll(p, 2, -1) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return cancel && atomic_load(&cancel->set) ? -ECANCELED : 0;
 }
 
 static int part_add(struct load *l, const char *path, struct load_part **ret)
@@ -168,7 +156,7 @@ static void write_early(int fd, uint64_t done)
 /* One piece of a part has come. */
 static int piece_take(struct load *l, struct load_part *part, int fd, const void *data, size_t size)
 {
-	int r = load_cancelled(l) ? -ECANCELED : st_write_all(fd, data, size);
+	int r = load_cancelled(l) ? -ECANCELED : plug_write_all(fd, data, size);
 
 	if (r == 0 && !part->have && load_looks_like_layer(data, size))
 		r = load_job_queue(l, part);
@@ -179,7 +167,7 @@ static int piece_take(struct load *l, struct load_part *part, int fd, const void
 	return 0;
 }
 
-static int part_write(struct load *l, struct load_part *part, struct origin *o, struct st_error *err)
+static int part_write(struct load *l, struct load_part *part, struct origin *o, struct plug_error *err)
 {
 	_cleanup_close_ int fd = openat(l->work->fd, part->file,
 					O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -190,13 +178,13 @@ static int part_write(struct load *l, struct load_part *part, struct origin *o, 
 	while (r == 0 && (n = o->take(o, &data)) > 0)
 		r = piece_take(l, part, fd, data, (size_t)n);
 	if (n < 0 && o->tar)
-		return st_error_set(err, (int)n, "%s: %s", l->options->what, st_tar_error(o->tar));
+		return plug_error_set(err, (int)n, "%s: %s", l->options->what, st_tar_error(o->tar));
 	r = n < 0 ? (int)n : r;
 	if (r < 0)
-		return st_error_errno(err, r, "%s: %s", l->options->what, part->path);
+		return plug_error_errno(err, r, "%s: %s", l->options->what, part->path);
 	if (part->have != part->size)
-		return st_error_set(err, -EBADMSG, "%s: %s: changed while it was read",
-				    l->options->what, part->path);
+		return plug_error_set(err, -EBADMSG, "%s: %s: changed while it was read",
+				      l->options->what, part->path);
 	part_grow(l, part, 0, true);
 	return 0;
 }
@@ -217,18 +205,18 @@ static bool part_is_stored(struct load *l, struct load_part *part)
 }
 
 /* A new part, or why there is none. */
-static int part_new(struct load *l, const char *path, struct load_part **ret, struct st_error *err)
+static int part_new(struct load *l, const char *path, struct load_part **ret, struct plug_error *err)
 {
 	int r = part_add(l, path, ret);
 
 	if (r == -E2BIG)
-		return st_error_set(err, r, "%s: more than %d files", l->options->what,
-				    LOAD_PARTS_MAX);
-	return r < 0 ? st_error_errno(err, r, "%s: %s", l->options->what, path) : 0;
+		return plug_error_set(err, r, "%s: more than %d files", l->options->what,
+				      LOAD_PARTS_MAX);
+	return r < 0 ? plug_error_errno(err, r, "%s: %s", l->options->what, path) : 0;
 }
 
 static int entry_take(struct load *l, struct st_tar *tar, const struct st_entry *e,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	struct origin o = { .take = take_tar, .tar = tar, .fd = -1 };
 	const char *path = plain_path(e->path);
@@ -238,13 +226,13 @@ static int entry_take(struct load *l, struct st_tar *tar, const struct st_entry 
 	if (e->type != ST_TAR_FILE && e->type != ST_TAR_SYMLINK && e->type != ST_TAR_HARD_LINK)
 		return 0;
 	if (e->extent_count || e->stored != e->size)
-		return st_error_set(err, -EBADMSG, "%s: %s: a sparse file", l->options->what, path);
+		return plug_error_set(err, -EBADMSG, "%s: %s: a sparse file", l->options->what, path);
 	r = part_new(l, path, &part, err);
 	if (r < 0)
 		return r;
 	if (e->type != ST_TAR_FILE) {
 		part->link = link_target(path, e->link, e->type == ST_TAR_HARD_LINK);
-		return part->link ? 0 : st_error_errno(err, -ENOMEM, "%s", path);
+		return part->link ? 0 : plug_error_errno(err, -ENOMEM, "%s", path);
 	}
 	part->size = e->size;
 	if (part_is_stored(l, part))
@@ -253,7 +241,7 @@ static int entry_take(struct load *l, struct st_tar *tar, const struct st_entry 
 	return part_write(l, part, &o, err);
 }
 
-int load_stream(struct load *l, st_read_cb read, void *arg, struct st_error *err)
+int load_stream(struct load *l, st_read_cb read, void *arg, struct plug_error *err)
 {
 	static const struct st_limits limits = { .max_entries = 4 * LOAD_PARTS_MAX };
 	const struct st_entry *e;
@@ -261,21 +249,21 @@ int load_stream(struct load *l, st_read_cb read, void *arg, struct st_error *err
 	int r = st_tar_open(read, arg, &limits, &tar);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s", l->options->what);
+		return plug_error_errno(err, r, "%s", l->options->what);
 	while ((r = st_tar_next(tar, &e)) > 0) {
 		r = entry_take(l, tar, e, err);
 		if (r < 0)
 			break;
 	}
 	if (r < 0 && (!err->code || err->code != r))
-		(void)st_error_set(err, r, "%s: %s", l->options->what,
-				   r == -ECANCELED ? "cancelled" : st_tar_error(tar));
+		(void)plug_error_set(err, r, "%s: %s", l->options->what,
+				     r == -ECANCELED ? "cancelled" : st_tar_error(tar));
 	st_tar_close(tar);
 	return r;
 }
 
 /* A file of the layout in a directory, now that somebody needs it. */
-static int file_take(struct load *l, const char *path, struct load_part **ret, struct st_error *err)
+static int file_take(struct load *l, const char *path, struct load_part **ret, struct plug_error *err)
 {
 	_cleanup_close_ int fd = openat(l->dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	_cleanup_free_ char *buffer = NULL;
@@ -285,12 +273,12 @@ static int file_take(struct load *l, const char *path, struct load_part **ret, s
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return st_error_set(err, -errno, "%s: %s: %s", l->options->what, path,
-				    errno == ENOENT ? "missing" : strerror(errno));
+		return plug_error_set(err, -errno, "%s: %s: %s", l->options->what, path,
+				      errno == ENOENT ? "missing" : strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return st_error_set(err, -EBADMSG, "%s: %s: not a file", l->options->what, path);
+		return plug_error_set(err, -EBADMSG, "%s: %s: not a file", l->options->what, path);
 	o.buffer = buffer = malloc(CHUNK);
-	r = buffer ? part_new(l, path, &part, err) : st_error_errno(err, -ENOMEM, "%s", path);
+	r = buffer ? part_new(l, path, &part, err) : plug_error_errno(err, -ENOMEM, "%s", path);
 	if (r < 0)
 		return r;
 	part->size = (uint64_t)st.st_size;
@@ -301,7 +289,7 @@ static int file_take(struct load *l, const char *path, struct load_part **ret, s
 	return part_write(l, part, &o, err);
 }
 
-int load_find(struct load *l, const char *path, struct load_part **ret, struct st_error *err)
+int load_find(struct load *l, const char *path, struct load_part **ret, struct plug_error *err)
 {
 	const char *at = plain_path(path);
 
@@ -313,19 +301,19 @@ int load_find(struct load *l, const char *path, struct load_part **ret, struct s
 			i--;
 		if (i == 0)
 			return l->dir >= 0 ? file_take(l, at, ret, err)
-					   : st_error_set(err, -ENOENT, "%s: %s: missing",
-							  l->options->what, at);
+					   : plug_error_set(err, -ENOENT, "%s: %s: missing",
+							    l->options->what, at);
 		if (!l->parts[i - 1]->link) {
 			*ret = l->parts[i - 1];
 			return 0;
 		}
 		at = l->parts[i - 1]->link;
 	}
-	return st_error_set(err, -ELOOP, "%s: %s: links without end", l->options->what, path);
+	return plug_error_set(err, -ELOOP, "%s: %s: links without end", l->options->what, path);
 }
 
 int load_find_blob(struct load *l, const char *digest, struct load_part **ret,
-		     struct st_error *err)
+		     struct plug_error *err)
 {
 	char path[sizeof(BLOBS) + 64];
 
@@ -361,7 +349,7 @@ static int file_digest(int fd, char ret[ST_DIGEST_SIZE])
 	return r;
 }
 
-int load_digest(struct load *l, struct load_part *part, struct st_error *err)
+int load_digest(struct load *l, struct load_part *part, struct plug_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
@@ -373,11 +361,11 @@ int load_digest(struct load *l, struct load_part *part, struct st_error *err)
 		return 0;
 	fd = load_open(l, part);
 	r = fd < 0 ? fd : file_digest(fd, part->digest);
-	return r < 0 ? st_error_errno(err, r, "%s: %s", l->options->what, part->path) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s: %s", l->options->what, part->path) : 0;
 }
 
 int load_text(struct load *l, struct load_part *part, const struct st_descriptor *expected,
-	      char **ret, size_t *ret_size, struct st_error *err)
+	      char **ret, size_t *ret_size, struct plug_error *err)
 {
 	char digest[ST_DIGEST_SIZE], *text;
 	size_t size;
@@ -386,19 +374,19 @@ int load_text(struct load *l, struct load_part *part, const struct st_descriptor
 			     : st_file_read(l->work->fd, part->file, ST_JSON_MAX, &text, &size);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s: %s", l->options->what, part->path);
+		return plug_error_errno(err, r, "%s: %s", l->options->what, part->path);
 	st_sha256_text(text, size, digest);
 	if (expected && strcmp(digest, expected->digest) != 0) {
 		free(text);
-		return st_error_set(err, -EBADMSG, "%s: blob %s: its content has the digest %s",
-				    l->options->what, expected->digest, digest);
+		return plug_error_set(err, -EBADMSG, "%s: blob %s: its content has the digest %s",
+				      l->options->what, expected->digest, digest);
 	}
 	if (expected && expected->size != size) {
 		free(text);
-		return st_error_set(err, -EBADMSG,
-				    "%s: blob %s: has %zu bytes, its descriptor says %llu",
-				    l->options->what, expected->digest, size,
-				    (unsigned long long)expected->size);
+		return plug_error_set(err, -EBADMSG,
+				      "%s: blob %s: has %zu bytes, its descriptor says %llu",
+				      l->options->what, expected->digest, size,
+				      (unsigned long long)expected->size);
 	}
 	(void)strcpy(part->digest, digest);
 	*ret = text;
@@ -406,12 +394,12 @@ int load_text(struct load *l, struct load_part *part, const struct st_descriptor
 	return 0;
 }
 
-int load_publish(struct load *l, struct load_part *part, struct st_error *err)
+int load_publish(struct load *l, struct load_part *part, struct plug_error *err)
 {
 	int r = part->stored || part->published
 			? 0
 			: st_work_add_blob(l->work, part->file, part->digest);
 
 	part->published = true;
-	return r < 0 ? st_error_errno(err, r, "blob %s", part->digest) : 0;
+	return r < 0 ? plug_error_errno(err, r, "blob %s", part->digest) : 0;
 }

@@ -25,7 +25,7 @@ static int suits(const struct st_descriptor *d, const struct st_platform *want)
 }
 
 static int none_suits(const struct load *l, const struct st_manifest *index,
-		      const struct st_platform *want, struct st_error *err)
+		      const struct st_platform *want, struct plug_error *err)
 {
 	char text[64], all[256] = "";
 	size_t len = 0;
@@ -38,13 +38,13 @@ static int none_suits(const struct load *l, const struct st_manifest *index,
 					text);
 	}
 	st_platform_text(want, text);
-	return st_error_set(err, -ENOENT, "%s: no image for %s; there is %s", l->options->what,
-			    text, len ? all : "none");
+	return plug_error_set(err, -ENOENT, "%s: no image for %s; there is %s", l->options->what,
+			      text, len ? all : "none");
 }
 
 /* A manifest for the platform, behind however many indexes. */
 static int descend(struct load *l, const struct st_descriptor *from, const struct st_platform *want,
-		   char *const *names, size_t count, unsigned depth, struct st_error *err)
+		   char *const *names, size_t count, unsigned depth, struct plug_error *err)
 {
 	const struct st_descriptor *best = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -54,8 +54,8 @@ static int descend(struct load *l, const struct st_descriptor *from, const struc
 	size_t size;
 
 	if (depth > NESTED_MAX)
-		return st_error_set(err, -E2BIG, "%s: indexes nested more than %d deep",
-				    l->options->what, NESTED_MAX);
+		return plug_error_set(err, -E2BIG, "%s: indexes nested more than %d deep",
+				      l->options->what, NESTED_MAX);
 	r = load_find_blob(l, from->digest, &part, err);
 	if (r == 0)
 		r = load_text(l, part, from, &text, &size, err);
@@ -145,7 +145,7 @@ static bool wanted(const struct load *l, const struct st_manifest *index, size_t
 }
 
 static int member_load(struct load *l, const struct st_descriptor *d,
-		       const struct st_platform *want, struct st_error *err)
+		       const struct st_platform *want, struct plug_error *err)
 {
 	char *name = l->options->name ? strdup(l->options->name) : NULL;
 	int r = l->options->name && !name ? -ENOMEM : 0;
@@ -153,14 +153,14 @@ static int member_load(struct load *l, const struct st_descriptor *d,
 	if (!l->options->name && d->name)
 		r = name_of(l, d->name, &name);
 	if (r < 0)
-		return st_error_errno(err, r, "%s", l->options->what);
+		return plug_error_errno(err, r, "%s", l->options->what);
 	r = descend(l, d, want, name ? &name : NULL, name != NULL, is_index(d) ? 1 : 0, err);
 
 	free(name);
 	return r;
 }
 
-static int layout_load(struct load *l, const struct st_manifest *index, struct st_error *err)
+static int layout_load(struct load *l, const struct st_manifest *index, struct plug_error *err)
 {
 	struct st_platform want;
 	size_t loaded = 0;
@@ -179,12 +179,12 @@ static int layout_load(struct load *l, const struct st_manifest *index, struct s
 	if (r == 0 && !loaded)
 		r = none_suits(l, index, &want, err);
 	if (r == 0 && loaded > 1 && l->options->name)
-		r = st_error_set(err, -EINVAL, "%s: has %zu images, a name is for one",
-				 l->options->what, loaded);
+		r = plug_error_set(err, -EINVAL, "%s: has %zu images, a name is for one",
+				   l->options->what, loaded);
 	return r;
 }
 
-int load_layout(struct load *l, struct load_part *part, struct st_error *err)
+int load_layout(struct load *l, struct load_part *part, struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	struct st_manifest index;
@@ -196,7 +196,7 @@ int load_layout(struct load *l, struct load_part *part, struct st_error *err)
 	if (r < 0)
 		return r;
 	if (index.kind != ST_DOCUMENT_INDEX)
-		r = st_error_set(err, -EBADMSG, "%s: index.json: no index", l->options->what);
+		r = plug_error_set(err, -EBADMSG, "%s: index.json: no index", l->options->what);
 	else
 		r = layout_load(l, &index, err);
 	st_manifest_finish(&index);

@@ -53,7 +53,7 @@ static bool part_copy(char *to, size_t size, const char *from, size_t len)
 	return true;
 }
 
-int st_platform_parse(const char *text, struct st_platform *ret, struct st_error *err)
+int st_platform_parse(const char *text, struct st_platform *ret, struct plug_error *err)
 {
 	struct st_platform p = { 0 };
 	const char *first = strchr(text, '/'), *second = first ? strchr(first + 1, '/') : NULL;
@@ -72,8 +72,9 @@ int st_platform_parse(const char *text, struct st_platform *ret, struct st_error
 		normalize(&p);
 	}
 	if (!good)
-		return st_error_set(err, -EINVAL, "platform \"%s\": not OS/ARCH[/VARIANT], like linux/arm64",
-				    text);
+		return plug_error_set(err, -EINVAL,
+				      "platform \"%s\": not OS/ARCH[/VARIANT], like linux/arm64",
+				      text);
 	*ret = p;
 	return 0;
 }

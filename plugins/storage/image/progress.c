@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "image/progress.h"
-#include "image/format.h"
+#include "common/format.h"
 #include "image/internal.h"
 
 #include <stdio.h>
@@ -19,7 +19,7 @@ struct bar {
 };
 
 struct st_bars {
-	struct st_run *run;
+	struct plug_run *run;
 	bool terminal;
 	pthread_mutex_t mutex;
 	struct bar bars[BARS_MAX];
@@ -35,7 +35,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-struct st_bars *st_bars_begin(struct st_run *run, bool quiet)
+struct st_bars *st_bars_begin(struct plug_run *run, bool quiet)
 {
 	struct st_bars *b = quiet || run->err < 0 ? NULL : calloc(1, sizeof(*b));
 
@@ -53,12 +53,12 @@ static void bar_print(FILE *out, const struct bar *bar)
 	uint64_t full = bar->total ? BAR_WIDTH * bar->done / bar->total : BAR_WIDTH;
 
 	if (bar->finished) {
-		st_format_bytes(bar->unpacked, done);
+		plug_format_bytes(bar->unpacked, done);
 		(void)fprintf(out, "%s: Loaded, %s unpacked\033[K\n", bar->layer, done);
 		return;
 	}
-	st_format_bytes(bar->done, done);
-	st_format_bytes(bar->total, total);
+	plug_format_bytes(bar->done, done);
+	plug_format_bytes(bar->total, total);
 	full = full > BAR_WIDTH ? BAR_WIDTH : full;
 	memset(cells, ' ', BAR_WIDTH);
 	memset(cells, '=', full);
@@ -86,7 +86,7 @@ static void redraw(struct st_bars *b, bool always)
 	for (size_t i = 0; i < b->count; i++)
 		bar_print(out, &b->bars[i]);
 	if (!fclose(out))
-		(void)st_run_write(b->run, b->run->err, text, size);
+		(void)plug_run_write(b->run, b->run->err, text, size);
 	b->drawn = b->count;
 }
 
@@ -131,9 +131,9 @@ static void on_finished(void *arg, const char *layer, uint64_t unpacked)
 		bar->unpacked = unpacked;
 		redraw(b, true);
 	} else {
-		st_format_bytes(unpacked, size);
+		plug_format_bytes(unpacked, size);
 		(void)snprintf(line, sizeof(line), "%s: Loaded, %s unpacked\n", layer, size);
-		(void)st_run_write(b->run, b->run->err, line, strlen(line));
+		(void)plug_run_write(b->run, b->run->err, line, strlen(line));
 	}
 	(void)pthread_mutex_unlock(&b->mutex);
 }

@@ -10,7 +10,7 @@
 
 /* The configuration's digest of a manifest in the store: the image's id. */
 static int id_of(struct st_store *s, const char *digest, char ret[ST_DIGEST_SIZE],
-		 struct st_error *err)
+		 struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	struct st_manifest m;
@@ -61,7 +61,7 @@ static bool is_digits(const char *text)
 }
 
 static int find_by_digits(struct st_store *s, const char *reference, struct st_name *names,
-			  size_t count, struct search *x, struct st_error *err)
+			  size_t count, struct search *x, struct plug_error *err)
 {
 	struct st_ref *refs;
 	size_t ref_count;
@@ -81,10 +81,10 @@ static int find_by_digits(struct st_store *s, const char *reference, struct st_n
 			r = search_one(s, x, refs[i].digest);
 	st_refs_free(refs, ref_count);
 	if (r < 0)
-		return st_error_errno(err, r, "image %s", reference);
+		return plug_error_errno(err, r, "image %s", reference);
 	if (x->several)
-		return st_error_set(err, -EEXIST, "image %s: more than one has an id that begins so",
-				    reference);
+		return plug_error_set(err, -EEXIST, "image %s: more than one has an id that begins so",
+				      reference);
 	return *x->found ? 0 : -ENOENT;
 }
 
@@ -110,7 +110,7 @@ static const struct st_name *find_name(struct st_store *s, const struct st_name 
 }
 
 static int find_by_name(struct st_store *s, const char *reference, const struct st_name *names,
-			size_t count, const struct st_name **ret, struct st_error *err)
+			size_t count, const struct st_name **ret, struct plug_error *err)
 {
 	struct st_reference ref;
 	int r = st_reference_parse(reference, &ref, err);
@@ -127,7 +127,7 @@ static int find_by_name(struct st_store *s, const char *reference, const struct 
 			*ret = find_name(s, names, count, local, &ref);
 		} else {
 			local = NULL;
-			r = st_error_errno(err, -ENOMEM, "image %s", reference);
+			r = plug_error_errno(err, -ENOMEM, "image %s", reference);
 		}
 	}
 	st_reference_finish(&ref);
@@ -135,7 +135,7 @@ static int find_by_name(struct st_store *s, const char *reference, const struct 
 }
 
 int st_store_resolve(struct st_store *s, const char *reference, struct st_image **ret,
-		     struct st_error *err)
+		     struct plug_error *err)
 {
 	const struct st_name *named = NULL;
 	struct st_image *image = NULL;
@@ -155,13 +155,13 @@ int st_store_resolve(struct st_store *s, const char *reference, struct st_image 
 	if (r == -ENOENT || (r == -EINVAL && is_digits(reference)))
 		r = find_by_digits(s, reference, names, count, &x, err);
 	if (r == -ENOENT)
-		(void)st_error_set(err, r, "image %s: not in the store", reference);
+		(void)plug_error_set(err, r, "image %s: not in the store", reference);
 	if (r == 0)
 		r = st_image_open(s, named ? named->digest : x.found, &image, err);
 	if (r == 0 && named) {
 		image->name = strdup(named->name);
 		if (!image->name)
-			r = st_error_errno(err, -ENOMEM, "image %s", reference);
+			r = plug_error_errno(err, -ENOMEM, "image %s", reference);
 	}
 	if (r == 0)
 		image->mark = mark;

@@ -10,28 +10,28 @@
 #include <sys/stat.h>
 
 static int directory_open(const struct st_store *s, const char *name, int *ret,
-			  struct st_error *err)
+			  struct plug_error *err)
 {
 	int fd;
 
 	if (mkdirat(s->fd, name, 0700) < 0 && errno != EEXIST)
-		return st_error_errno(err, -errno, "%s/%s", s->dir, name);
+		return plug_error_errno(err, -errno, "%s/%s", s->dir, name);
 	fd = openat(s->fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return st_error_errno(err, -errno, "%s/%s", s->dir, name);
+		return plug_error_errno(err, -errno, "%s/%s", s->dir, name);
 	*ret = fd;
 	return 0;
 }
 
-static int directories_open(struct st_store *s, struct st_error *err)
+static int directories_open(struct st_store *s, struct plug_error *err)
 {
 	int above = -1, r;
 
 	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
-		return st_error_errno(err, -errno, "%s", s->dir);
+		return plug_error_errno(err, -errno, "%s", s->dir);
 	s->fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->fd < 0)
-		return st_error_errno(err, -errno, "%s", s->dir);
+		return plug_error_errno(err, -errno, "%s", s->dir);
 	r = directory_open(s, "blobs", &above, err);
 	if (r == 0)
 		r = directory_open(s, "blobs/sha256", &s->blobs, err);
@@ -43,19 +43,19 @@ static int directories_open(struct st_store *s, struct st_error *err)
 		r = directory_open(s, "refs", &s->refs, err);
 	if (r == 0)
 		r = directory_open(s, "tmp", &s->tmp, err);
-	st_closep(&above);
+	plug_closep(&above);
 	return r;
 }
 
-int st_store_open(const char *dir, struct st_store **ret, struct st_error *err)
+int st_store_open(const char *dir, struct st_store **ret, struct plug_error *err)
 {
 	struct st_store *s = malloc(sizeof(*s));
 	int r;
 
 	if (!s)
-		return st_error_errno(err, -ENOMEM, "%s", dir);
+		return plug_error_errno(err, -ENOMEM, "%s", dir);
 	*s = (struct st_store){ .dir = strdup(dir), -1, -1, -1, -1, -1, -1, false };
-	r = s->dir ? directories_open(s, err) : st_error_errno(err, -ENOMEM, "%s", dir);
+	r = s->dir ? directories_open(s, err) : plug_error_errno(err, -ENOMEM, "%s", dir);
 	if (r < 0)
 		st_store_close(s);
 	else
@@ -67,12 +67,12 @@ void st_store_close(struct st_store *s)
 {
 	if (!s)
 		return;
-	st_closep(&s->blobs);
-	st_closep(&s->layers);
-	st_closep(&s->names);
-	st_closep(&s->refs);
-	st_closep(&s->tmp);
-	st_closep(&s->fd);
+	plug_closep(&s->blobs);
+	plug_closep(&s->layers);
+	plug_closep(&s->names);
+	plug_closep(&s->refs);
+	plug_closep(&s->tmp);
+	plug_closep(&s->fd);
 	free(s->dir);
 	free(s);
 }
@@ -83,15 +83,15 @@ const char *st_store_dir(const struct st_store *s)
 }
 
 /* An open file of its own each time, so that threads exclude each other, too. */
-int st_lock(const struct st_store *s, int op, int *ret, struct st_error *err)
+int st_lock(const struct st_store *s, int op, int *ret, struct plug_error *err)
 {
 	int fd = openat(s->fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
-		return st_error_errno(err, -errno, "%s/lock", s->dir);
+		return plug_error_errno(err, -errno, "%s/lock", s->dir);
 	while (flock(fd, op) < 0)
 		if (errno != EINTR) {
-			int r = st_error_errno(err, -errno, "%s/lock", s->dir);
+			int r = plug_error_errno(err, -errno, "%s/lock", s->dir);
 
 			(void)close(fd);
 			return r;
@@ -141,13 +141,13 @@ int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *re
 static const char making[] = ".making";
 
 /* Whole or not at all, and after a power cut still so.  One writer at a time: the lock. */
-int st_file_write(int dirfd, const char *name, const char *text, struct st_error *err)
+int st_file_write(int dirfd, const char *name, const char *text, struct plug_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	int r;
 
 	fd = openat(dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = fd < 0 ? -errno : st_write_all(fd, text, strlen(text));
+	r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dirfd, making, dirfd, name) < 0)
@@ -156,7 +156,7 @@ int st_file_write(int dirfd, const char *name, const char *text, struct st_error
 		r = -errno;
 	if (r < 0) {
 		(void)unlinkat(dirfd, making, 0);
-		return st_error_errno(err, r, "%s", name);
+		return plug_error_errno(err, r, "%s", name);
 	}
 	return 0;
 }

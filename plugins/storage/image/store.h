@@ -17,7 +17,7 @@
 #ifndef ST_IMAGE_STORE_H
 #define ST_IMAGE_STORE_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -65,7 +65,7 @@ struct st_image {
 };
 
 /* Opens or makes the store in the directory dir, whose parent exists. */
-int st_store_open(const char *dir, struct st_store **ret, struct st_error *err);
+int st_store_open(const char *dir, struct st_store **ret, struct plug_error *err);
 void st_store_close(struct st_store *store); /* NULL is fine */
 const char *st_store_dir(const struct st_store *store);
 
@@ -75,7 +75,7 @@ const char *st_store_dir(const struct st_store *store);
  * "localhost/".  -ENOENT: "image NAME: not in the store"; -EEXIST: the digits fit several.
  */
 int st_store_resolve(struct st_store *store, const char *reference, struct st_image **ret,
-		     struct st_error *err);
+		     struct plug_error *err);
 void st_image_free(struct st_image *image); /* NULL is fine */
 
 /*
@@ -83,7 +83,7 @@ void st_image_free(struct st_image *image); /* NULL is fine */
  * same owner again replaces.  -ENOENT: it was removed in the meantime.
  */
 int st_store_ref(struct st_store *store, const char *owner, const struct st_image *image,
-		 struct st_error *err);
+		 struct plug_error *err);
 /* May be asked at any time: it reads nothing.  Unchanged: all that was there is there. */
 void st_store_mark(struct st_store *store, struct st_mark *ret);
 bool st_store_unchanged(struct st_store *store, const struct st_mark *mark);
@@ -98,13 +98,13 @@ int st_store_use(struct st_store *store, const char *owner, const char *dir,
 int st_store_sync_refs(struct st_store *store);
 /* Keep layers, by chain id, with all below them. */
 int st_store_ref_layers(struct st_store *store, const char *owner, const char *const *chains,
-			size_t count, struct st_error *err);
+			size_t count, struct plug_error *err);
 /* No longer; no such owner is success. */
-int st_store_unref(struct st_store *store, const char *owner, struct st_error *err);
+int st_store_unref(struct st_store *store, const char *owner, struct plug_error *err);
 
 /* One layer by chain id; strings of ret are freed by st_layer_finish().  -ENOENT: not there. */
 int st_store_layer(struct st_store *store, const char *chain, struct st_layer *ret,
-		   struct st_error *err);
+		   struct plug_error *err);
 void st_layer_finish(struct st_layer *layer);
 /* The chain id of a layer over parent ("" for none): sha256(parent + " " + diff). */
 void st_chain_id(const char *parent, const char *diff, char ret[ST_DIGEST_SIZE]);
@@ -115,7 +115,7 @@ bool st_digest_valid(const char *digest);
  * Work: a directory of one's own in tmp/, swept by others once its maker is dead.  What it uses, or has
  * added, is kept by gc until st_work_end().  One work may be used by several threads.
  */
-int st_work_begin(struct st_store *store, struct st_work **ret, struct st_error *err);
+int st_work_begin(struct st_store *store, struct st_work **ret, struct plug_error *err);
 /* Removes what was not committed.  NULL is fine. */
 void st_work_end(struct st_work *work);
 int st_work_dirfd(const struct st_work *work);
@@ -128,18 +128,18 @@ int st_work_use_layer(struct st_work *work, const char *chain);
 void st_work_name(struct st_work *work, const char *prefix, char *ret, size_t size);
 /* A new directory for a layer and in it fs/, open; close *ret_fs. */
 int st_work_layer(struct st_work *work, char *ret_name, size_t size, int *ret_fs,
-		  struct st_error *err);
+		  struct plug_error *err);
 /* What commit will publish; names are relative to the work's directory. */
 int st_work_add_blob(struct st_work *work, const char *name, const char *digest);
 int st_work_add_layer(struct st_work *work, const char *name, const struct st_layer *layer,
-		      struct st_error *err);
+		      struct plug_error *err);
 /* name NULL: the image is kept by its digest alone. */
 int st_work_add_name(struct st_work *work, const char *name, const char *digest);
 /*
  * Syncs, then makes all that was added visible: blobs, layers, names, in this order.  What is there
  * already is shared.  After an error some of it may be visible, but no name.
  */
-int st_work_commit(struct st_work *work, struct st_error *err);
+int st_work_commit(struct st_work *work, struct plug_error *err);
 
 struct st_freed {
 	uint64_t bytes;
@@ -153,9 +153,9 @@ struct st_freed {
  * that image had; NULL: everything.  The caller sets freed->removed and arg.
  */
 int st_store_gc(struct st_store *store, const char *only, struct st_freed *freed,
-		struct st_error *err);
+		struct plug_error *err);
 /* Only what dead makers left. */
-int st_store_sweep(struct st_store *store, struct st_freed *freed, struct st_error *err);
+int st_store_sweep(struct st_store *store, struct st_freed *freed, struct plug_error *err);
 
 /* One name of the store. */
 struct st_name {
@@ -164,12 +164,12 @@ struct st_name {
 };
 /* All names, sorted; free with st_names_free(). */
 int st_store_names(struct st_store *store, struct st_name **ret, size_t *ret_count,
-		   struct st_error *err);
+		   struct plug_error *err);
 void st_names_free(struct st_name *names, size_t count);
 /* name: whole.  -ENOENT: there is none. */
-int st_store_untag(struct st_store *store, const char *name, struct st_error *err);
+int st_store_untag(struct st_store *store, const char *name, struct plug_error *err);
 int st_store_tag(struct st_store *store, const char *name, const char *digest,
-		 struct st_error *err);
+		 struct plug_error *err);
 
 struct st_ref {
 	char *owner;
@@ -178,13 +178,13 @@ struct st_ref {
 	size_t chain_count;
 };
 int st_store_refs(struct st_store *store, struct st_ref **ret, size_t *ret_count,
-		  struct st_error *err);
+		  struct plug_error *err);
 void st_refs_free(struct st_ref *refs, size_t count);
 
 /* A blob of at most ST_JSON_MAX bytes, whole and verified, NUL-terminated. */
 int st_store_read_blob(struct st_store *store, const char *digest, char **ret, size_t *ret_size,
-		       struct st_error *err);
+		       struct plug_error *err);
 /* Any blob, to read; close *ret. */
-int st_store_open_blob(struct st_store *store, const char *digest, int *ret, struct st_error *err);
+int st_store_open_blob(struct st_store *store, const char *digest, int *ret, struct plug_error *err);
 
 #endif

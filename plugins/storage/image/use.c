@@ -140,17 +140,17 @@ static bool is_stale(struct st_store *s, const char *file)
 	       errno == ENOENT;
 }
 
-int st_use_read(struct st_store *s, const char *file, struct st_ref *ret, struct st_error *err)
+int st_use_read(struct st_store *s, const char *file, struct st_ref *ret, struct plug_error *err)
 {
 	_cleanup_free_ char *text = NULL;
 	size_t size;
 	int r = is_stale(s, file) ? -ENOENT : st_file_read(s->refs, file, ST_JSON_MAX, &text, &size);
 
 	if (r < 0)
-		return st_error_errno(err, r, "%s/refs/%s", s->dir, file);
+		return plug_error_errno(err, r, "%s/refs/%s", s->dir, file);
 	*ret = (struct st_ref){ .owner = strdup(file + 1), .chains = calloc(1, sizeof(char *)) };
 	st_sha256_text(text, size, ret->digest);
-	return ret->owner && ret->chains ? 0 : st_error_errno(err, -ENOMEM, "refs/%s", file);
+	return ret->owner && ret->chains ? 0 : plug_error_errno(err, -ENOMEM, "refs/%s", file);
 }
 
 void st_uses_sweep(struct st_store *s)
@@ -159,7 +159,7 @@ void st_uses_sweep(struct st_store *s)
 	_cleanup_closedir_ DIR *d = own < 0 ? NULL : fdopendir(own);
 
 	if (!d)
-		st_closep(&own);
+		plug_closep(&own);
 	for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
 		if (e->d_name[0] == '@' && is_stale(s, e->d_name))
 			(void)unlinkat(s->refs, e->d_name, 0);

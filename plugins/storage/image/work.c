@@ -38,14 +38,14 @@ static int work_make(struct st_work *w)
 	return 0;
 }
 
-int st_work_begin(struct st_store *store, struct st_work **ret, struct st_error *err)
+int st_work_begin(struct st_store *store, struct st_work **ret, struct plug_error *err)
 {
 	struct st_work *w = calloc(1, sizeof(*w));
 	_cleanup_close_ int lock = -1;
 	int r;
 
 	if (!w)
-		return st_error_errno(err, -ENOMEM, "%s/tmp", store->dir);
+		return plug_error_errno(err, -ENOMEM, "%s/tmp", store->dir);
 	w->store = store;
 	w->fd = w->lock = -1;
 	(void)pthread_mutex_init(&w->mutex, NULL);
@@ -53,7 +53,7 @@ int st_work_begin(struct st_store *store, struct st_work **ret, struct st_error 
 	if (r == 0) {
 		r = work_make(w);
 		if (r < 0)
-			(void)st_error_errno(err, r, "%s/tmp", store->dir);
+			(void)plug_error_errno(err, r, "%s/tmp", store->dir);
 	}
 	if (r < 0)
 		st_work_end(w);
@@ -68,8 +68,8 @@ void st_work_end(struct st_work *w)
 		return;
 	if (w->fd >= 0)
 		(void)st_remove_work(w->store->tmp, w->name, w->fd);
-	st_closep(&w->lock);
-	st_closep(&w->fd);
+	plug_closep(&w->lock);
+	plug_closep(&w->fd);
 	for (size_t i = 0; i < w->pending_count; i++)
 		free(w->pending[i].name);
 	free(w->pending);
@@ -142,7 +142,7 @@ int st_work_uses(int dirfd, struct st_set *blobs, struct st_set *layers)
 
 	if (!d) {
 		r = -errno;
-		st_closep(&fd);
+		plug_closep(&fd);
 		return r;
 	}
 	while (r == 0 && (e = readdir(d))) {
@@ -204,7 +204,7 @@ int st_work_add_name(struct st_work *w, const char *name, const char *digest)
 }
 
 int st_work_layer(struct st_work *w, char *ret_name, size_t size, int *ret_fs,
-		  struct st_error *err)
+		  struct plug_error *err)
 {
 	char fs[64];
 	int fd;
@@ -212,19 +212,19 @@ int st_work_layer(struct st_work *w, char *ret_name, size_t size, int *ret_fs,
 	st_work_name(w, "layer", ret_name, size);
 	(void)snprintf(fs, sizeof(fs), "%s/fs", ret_name);
 	if (mkdirat(w->fd, ret_name, 0700) < 0 || mkdirat(w->fd, fs, 0755) < 0)
-		return st_error_errno(err, -errno, "%s/tmp/%s/%s", w->store->dir, w->name, fs);
+		return plug_error_errno(err, -errno, "%s/tmp/%s/%s", w->store->dir, w->name, fs);
 	fd = openat(w->fd, fs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return st_error_errno(err, -errno, "%s/tmp/%s/%s", w->store->dir, w->name, fs);
+		return plug_error_errno(err, -errno, "%s/tmp/%s/%s", w->store->dir, w->name, fs);
 	*ret_fs = fd;
 	return 0;
 }
 
 static const char *const kinds[] = { "dir", "erofs", "squashfs", "ext4" };
-_Static_assert(ST_ELEMENTS(kinds) == ST_LAYER_KIND_COUNT, "a kind without a name");
+_Static_assert(PLUG_ELEMENTS(kinds) == ST_LAYER_KIND_COUNT, "a kind without a name");
 
 int st_work_add_layer(struct st_work *w, const char *name, const struct st_layer *layer,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	char path[80], text[512];
@@ -232,7 +232,7 @@ int st_work_add_layer(struct st_work *w, const char *name, const struct st_layer
 
 	if (!st_digest_valid(layer->chain) || !st_digest_valid(layer->diff) ||
 	    (*layer->parent && !st_digest_valid(layer->parent)))
-		return st_error_errno(err, -EINVAL, "layer %s", layer->chain);
+		return plug_error_errno(err, -EINVAL, "layer %s", layer->chain);
 	n = snprintf(text, sizeof(text),
 		     "{\"version\":1,\"chain_id\":\"%s\",\"diff_id\":\"%s\",\"parent\":\"%s\","
 		     "\"size\":%llu,\"kind\":\"%s\"}\n",
@@ -246,7 +246,7 @@ int st_work_add_layer(struct st_work *w, const char *name, const struct st_layer
 		r = -ENOSPC;
 	if (r == 0)
 		r = pending_add(w, ST_PENDING_LAYER, name, layer->chain);
-	return r < 0 ? st_error_errno(err, r, "layer %s", layer->chain) : 0;
+	return r < 0 ? plug_error_errno(err, r, "layer %s", layer->chain) : 0;
 }
 
 static int publish_blob(struct st_work *w, const struct st_pending *p)
@@ -263,7 +263,7 @@ static int publish_layer(struct st_work *w, const struct st_pending *p)
 	return errno == ENOTEMPTY || errno == EEXIST ? 0 : -errno;
 }
 
-static int publish(struct st_work *w, enum st_pending_kind kind, int dirfd, struct st_error *err)
+static int publish(struct st_work *w, enum st_pending_kind kind, int dirfd, struct plug_error *err)
 {
 	bool any = false;
 	int r = 0;
@@ -278,23 +278,23 @@ static int publish(struct st_work *w, enum st_pending_kind kind, int dirfd, stru
 		if (r == 0)
 			r = kind == ST_PENDING_BLOB ? publish_blob(w, p) : publish_layer(w, p);
 		if (r < 0)
-			return st_error_errno(err, r, "%s %s",
-					      kind == ST_PENDING_BLOB ? "blob" : "layer",
-					      p->digest);
+			return plug_error_errno(err, r, "%s %s",
+						kind == ST_PENDING_BLOB ? "blob" : "layer",
+						p->digest);
 	}
 	if (any && fsync(dirfd) < 0)
-		return st_error_errno(err, -errno, "%s", w->store->dir);
+		return plug_error_errno(err, -errno, "%s", w->store->dir);
 	return 0;
 }
 
-int st_work_commit(struct st_work *w, struct st_error *err)
+int st_work_commit(struct st_work *w, struct plug_error *err)
 {
 	_cleanup_close_ int lock = -1;
 	int r;
 
 	/* One for all: what is renamed below is on the disk then, with all its files. */
 	if (syncfs(w->fd) < 0)
-		return st_error_errno(err, -errno, "%s", w->store->dir);
+		return plug_error_errno(err, -errno, "%s", w->store->dir);
 	r = st_lock(w->store, LOCK_EX, &lock, err);
 	if (r == 0)
 		r = publish(w, ST_PENDING_BLOB, w->store->blobs, err);

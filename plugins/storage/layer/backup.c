@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "layer/backup.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <endian.h>
 #include <errno.h>

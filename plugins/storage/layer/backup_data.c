@@ -2,7 +2,7 @@
 /* What is in backup streams: names, extended attributes, reparse points. */
 #include "layer/backup.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <ctype.h>
 #include <endian.h>
@@ -57,7 +57,7 @@ int st_utf16_decode(const uint8_t *data, size_t size, char **ret)
 		at += utf8_put(c, text + at);
 	}
 	text[at] = 0;
-	*ret = st_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	return 0;
 }
 

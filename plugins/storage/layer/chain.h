@@ -7,7 +7,7 @@
 #ifndef ST_LAYER_CHAIN_H
 #define ST_LAYER_CHAIN_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stddef.h>
 
@@ -19,11 +19,11 @@ struct st_chain {
 };
 
 /* What the layer at dirfd has.  "Unable to read layerchain file - …", "Failed to unmarshall …". */
-int st_chain_read(int dirfd, struct st_chain *ret, struct st_error *err);
+int st_chain_read(int dirfd, struct st_chain *ret, struct plug_error *err);
 /* Synced.  "Failed to marshall layerchain json - …", "Unable to write layerchain file - …". */
-int st_chain_write(int dirfd, const struct st_chain *chain, struct st_error *err);
+int st_chain_write(int dirfd, const struct st_chain *chain, struct plug_error *err);
 /* Adds a copy at the end, absolute and below ST_CHAIN_MAX, or -EINVAL, -E2BIG. */
-int st_chain_add(struct st_chain *chain, const char *path, struct st_error *err);
+int st_chain_add(struct st_chain *chain, const char *path, struct plug_error *err);
 void st_chain_finish(struct st_chain *chain);
 
 #endif

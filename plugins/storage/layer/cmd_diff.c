@@ -4,7 +4,7 @@
 #include "layer/compare.h"
 #include "layer/layer.h"
 #include "layer/pack.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,12 +22,12 @@ static void comparing_close(struct comparing *c)
 {
 	for (size_t i = 0; i < c->lower_count; i++)
 		(void)close(c->lower[i]);
-	st_closep(&c->upper);
+	plug_closep(&c->upper);
 	st_layer_leave(&c->at);
 }
 
 static int lower_open(struct comparing *c, const char *path, enum st_verify how,
-		      struct st_error *err)
+		      struct plug_error *err)
 {
 	struct st_layer_at at;
 	int r = st_layer_find(path, &at, err);
@@ -42,10 +42,10 @@ static int lower_open(struct comparing *c, const char *path, enum st_verify how,
 	return 0;
 }
 
-static int comparing_open(struct st_run *run, struct comparing *ret)
+static int comparing_open(struct plug_run *run, struct comparing *ret)
 {
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
-	struct comparing c = { .at = { .fd = -1 }, .upper = -1, .whole = st_run_flag(run, "whole") };
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
+	struct comparing c = { .at = { .fd = -1 }, .upper = -1, .whole = plug_run_flag(run, "whole") };
 	struct st_chain parents = { 0 };
 	enum st_verify how;
 	int r = path ? st_layer_verify(run, &how) : -ENOMEM;
@@ -68,12 +68,12 @@ static int comparing_open(struct st_run *run, struct comparing *ret)
 	return r;
 }
 
-static int compare(struct st_run *run, struct comparing *c, struct st_changes *ret)
+static int compare(struct plug_run *run, struct comparing *c, struct st_changes *ret)
 {
 	return st_compare(c->upper, c->whole, c->lower, c->lower_count, ret, &run->error);
 }
 
-int st_layer_cmd_changes(struct st_run *run)
+int st_layer_cmd_changes(struct plug_run *run)
 {
 	struct st_changes changes = { 0 };
 	struct comparing c;
@@ -85,14 +85,14 @@ int st_layer_cmd_changes(struct st_run *run)
 	top = c.at.form == ST_FORM_WINDOWS ? "/Files" : "";
 	r = compare(run, &c, &changes);
 	for (size_t i = 0; r == 0 && i < changes.count; i++)
-		r = st_run_print(run, "%c %s/%s\n", changes.change[i].kind, top,
-				 changes.change[i].path);
+		r = plug_run_print(run, "%c %s/%s\n", changes.change[i].kind, top,
+				   changes.change[i].path);
 	st_changes_finish(&changes);
 	comparing_close(&c);
 	return r;
 }
 
-int st_layer_cmd_size(struct st_run *run)
+int st_layer_cmd_size(struct plug_run *run)
 {
 	struct st_changes changes;
 	struct comparing c;
@@ -104,7 +104,7 @@ int st_layer_cmd_size(struct st_run *run)
 	comparing_close(&c);
 	if (r < 0)
 		return r;
-	r = st_run_print(run, "%" PRIu64 "\n", changes.bytes);
+	r = plug_run_print(run, "%" PRIu64 "\n", changes.bytes);
 	st_changes_finish(&changes);
 	return r;
 }
@@ -114,14 +114,14 @@ struct filling {
 	struct st_changes changes;
 };
 
-static int diff_fill(void *arg, struct st_tar_writer *writer, struct st_error *err)
+static int diff_fill(void *arg, struct st_tar_writer *writer, struct plug_error *err)
 {
 	struct filling *f = arg;
 	struct st_pack *pack;
 	int r = st_pack_open(f->c->upper, writer, &pack);
 
 	if (r < 0)
-		return st_error_errno(err, r, "archive");
+		return plug_error_errno(err, r, "archive");
 	for (size_t i = 0; r == 0 && i < f->changes.count; i++) {
 		const struct st_change *change = &f->changes.change[i];
 
@@ -132,7 +132,7 @@ static int diff_fill(void *arg, struct st_tar_writer *writer, struct st_error *e
 	return r;
 }
 
-int st_layer_cmd_diff(struct st_run *run)
+int st_layer_cmd_diff(struct plug_run *run)
 {
 	struct filling f = { 0 };
 	struct comparing c;

@@ -7,7 +7,7 @@
 #include "layer/pack.h"
 #include "layer/tree.h"
 #include "layer/win.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define BUFFER (64 * 1024)
 
 struct getting {
-	struct st_run *run;
+	struct plug_run *run;
 	struct st_layer_at at;
 	int root;             /* what names begin at; of an ext4 image: -1, */
 	int image;            /* its file, */
@@ -29,12 +29,12 @@ struct getting {
 static void getting_close(struct getting *g)
 {
 	st_ext4_close(g->ext4);
-	st_closep(&g->root);
-	st_closep(&g->image);
+	plug_closep(&g->root);
+	plug_closep(&g->image);
 	st_layer_leave(&g->at);
 }
 
-static int image_open(struct getting *g, struct st_error *err)
+static int image_open(struct getting *g, struct plug_error *err)
 {
 	char text[256] = "";
 	struct stat st;
@@ -42,10 +42,10 @@ static int image_open(struct getting *g, struct st_error *err)
 
 	g->image = open(g->at.content, O_RDONLY | O_CLOEXEC);
 	if (g->image < 0 || fstat(g->image, &st) < 0)
-		return st_error_errno(err, -errno, "layer %.300s", g->at.content);
+		return plug_error_errno(err, -errno, "layer %.300s", g->at.content);
 	st_source_fd(&g->source, &g->image, (uint64_t)st.st_size);
 	r = st_ext4_open(&g->source, &g->ext4, text, sizeof(text));
-	return r < 0 ? st_error_set(err, r, "layer %.200s: %s", g->at.content, text) : 0;
+	return r < 0 ? plug_error_set(err, r, "layer %.200s: %s", g->at.content, text) : 0;
 }
 
 static bool is_ext4(const struct st_layer_at *at)
@@ -57,9 +57,9 @@ static bool is_ext4(const struct st_layer_at *at)
 	       kind == ST_PACKED_EXT4;
 }
 
-static int getting_open(struct st_run *run, struct getting *g)
+static int getting_open(struct plug_run *run, struct getting *g)
 {
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
 	enum st_verify how;
 	int r;
 
@@ -83,7 +83,7 @@ static int getting_open(struct st_run *run, struct getting *g)
 static int none(struct getting *g, const char *path, int r)
 {
 	return g->run->error.code ? g->run->error.code
-				  : st_error_errno(&g->run->error, r, "%.300s", path);
+				  : plug_error_errno(&g->run->error, r, "%.300s", path);
 }
 
 /* ---- the data alone */
@@ -110,7 +110,7 @@ static int data_open(struct getting *g, const char *path, int *fd, uint32_t *ino
 	if (r < 0)
 		return none(g, path, r);
 	if (!S_ISREG(st.st_mode))
-		return st_error_set(&g->run->error, -EINVAL, "%.300s: not a file: use --tar", path);
+		return plug_error_set(&g->run->error, -EINVAL, "%.300s: not a file: use --tar", path);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int get_data(struct getting *g, const char *path)
 
 		if (n <= 0)
 			return n == 0 ? 0 : none(g, path, g->ext4 ? (int)n : -errno);
-		r = st_run_write(g->run, g->run->out, buffer, (size_t)n);
+		r = plug_run_write(g->run, g->run->out, buffer, (size_t)n);
 		offset += (uint64_t)n;
 	}
 	return r;
@@ -171,7 +171,7 @@ static char type_of(uint32_t mode)
 		      { S_IFLNK, ST_TAR_SYMLINK }, { S_IFCHR, ST_TAR_CHAR },
 		      { S_IFBLK, ST_TAR_BLOCK },   { S_IFIFO, ST_TAR_FIFO } };
 
-	for (size_t i = 0; i < ST_ELEMENTS(types); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(types); i++)
 		if ((mode & S_IFMT) == types[i].mode)
 			return types[i].type;
 	return 0;
@@ -230,7 +230,7 @@ static int put_packed(struct getting *g, const char *path, struct st_tar_writer 
 	return r;
 }
 
-static int get_fill(void *arg, struct st_tar_writer *writer, struct st_error *err)
+static int get_fill(void *arg, struct st_tar_writer *writer, struct plug_error *err)
 {
 	struct getting *g = arg;
 	struct st_pack *pack = NULL;
@@ -252,17 +252,17 @@ static int get_fill(void *arg, struct st_tar_writer *writer, struct st_error *er
 	return r;
 }
 
-int st_layer_cmd_get(struct st_run *run)
+int st_layer_cmd_get(struct plug_run *run)
 {
 	struct getting g;
 	int r;
 
-	if (!st_run_flag(run, "tar") && run->word_count > 2)
-		return st_error_set(&run->error, -EINVAL, "layer get: several files need --tar");
+	if (!plug_run_flag(run, "tar") && run->word_count > 2)
+		return plug_error_set(&run->error, -EINVAL, "layer get: several files need --tar");
 	r = getting_open(run, &g);
 	if (r < 0)
 		return r;
-	r = st_run_flag(run, "tar") ? st_layer_archive(run, get_fill, &g)
+	r = plug_run_flag(run, "tar") ? st_layer_archive(run, get_fill, &g)
 				    : get_data(&g, run->words[1] + strspn(run->words[1], "/"));
 	getting_close(&g);
 	return r;

@@ -4,29 +4,29 @@
 #include "layer/layer.h"
 #include "layer/tree.h"
 #include "plugin.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-int st_layer_verify(struct st_run *run, enum st_verify *ret)
+int st_layer_verify(struct plug_run *run, enum st_verify *ret)
 {
-	const char *word = st_run_value(run, "verify");
+	const char *word = plug_run_value(run, "verify");
 	int r = word ? st_verify_parse(word) : atomic_load(&st_plugin.verify);
 
 	if (r < 0) {
 		run->exit_code = 125;
-		return st_error_set(&run->error, r,
-				    "layer %s: --verify: \"%.32s\" is not digest, verity or none",
-				    run->command->name, word);
+		return plug_error_set(&run->error, r,
+				      "layer %s: --verify: \"%.32s\" is not digest, verity or none",
+				      run->word->name, word);
 	}
 	*ret = (enum st_verify)r;
 	return 0;
 }
 
 /* IMAGE.json beside it. */
-static int seal_write(const char *image, const struct st_seal *seal, struct st_error *err)
+static int seal_write(const char *image, const struct st_seal *seal, struct plug_error *err)
 {
 	_cleanup_close_ int dir = -1;
 	char name[256], text[256];
@@ -39,12 +39,12 @@ static int seal_write(const char *image, const struct st_seal *seal, struct st_e
 	(void)snprintf(text, sizeof(text), "{\"digest\":\"%s\"%s%s%s}\n", seal->digest,
 		       *seal->verity ? ",\"verity\":\"" : "", seal->verity, *seal->verity ? "\"" : "");
 	r = st_tree_write_file(dir, name, 0600, text, strlen(text));
-	return r < 0 ? st_error_errno(err, r, "%.300s.json", image) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%.300s.json", image) : 0;
 }
 
-int st_layer_cmd_seal(struct st_run *run)
+int st_layer_cmd_seal(struct plug_run *run)
 {
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
 	char text[400] = "";
 	struct st_layer_at at;
 	struct st_seal seal;
@@ -53,19 +53,19 @@ int st_layer_cmd_seal(struct st_run *run)
 	if (r < 0)
 		return r;
 	if (at.form != ST_FORM_PACKED) {
-		r = st_error_set(&run->error, -EINVAL,
-				 "layer %.300s: not packed: files in a directory have no digest", at.path);
+		r = plug_error_set(&run->error, -EINVAL,
+				   "layer %.300s: not packed: files in a directory have no digest", at.path);
 	} else {
 		r = st_seal_measure(at.content, &seal, text, sizeof(text));
 		if (r < 0)
-			r = st_error_set(&run->error, r, "%s", text);
+			r = plug_error_set(&run->error, r, "%s", text);
 	}
 	if (r == 0)
 		r = seal_write(at.content, &seal, &run->error);
 	st_layer_leave(&at);
 	if (r == 0)
-		r = st_run_print(run, "%s\n", seal.digest);
+		r = plug_run_print(run, "%s\n", seal.digest);
 	if (r == 0 && *seal.verity)
-		r = st_run_print(run, "verity:%s\n", seal.verity);
+		r = plug_run_print(run, "verity:%s\n", seal.verity);
 	return r;
 }

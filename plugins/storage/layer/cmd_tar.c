@@ -8,7 +8,7 @@
 #include "layer/stage.h"
 #include "layer/transport.h"
 #include "layer/win.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,21 +21,21 @@
 
 #define GZIP_OUT (64 * 1024)
 
-int st_layer_parents(struct st_run *run, bool need, struct st_chain *ret)
+int st_layer_parents(struct plug_run *run, bool need, struct st_chain *ret)
 {
 	struct st_chain chain = { 0 };
 	const char *value;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && (value = st_run_nth(run, "layer", i)); i++) {
-		_cleanup_free_ char *path = st_run_path(run, value);
+	for (size_t i = 0; r == 0 && (value = plug_run_nth(run, "layer", i)); i++) {
+		_cleanup_free_ char *path = plug_run_path(run, value);
 
 		r = path ? st_chain_add(&chain, path, &run->error) : -ENOMEM;
 	}
 	if (r == 0 && need && !chain.count) {
 		run->exit_code = 125;
-		r = st_error_set(&run->error, -EINVAL,
-				 "at least one read-only layer must be specified");
+		r = plug_error_set(&run->error, -EINVAL,
+				   "at least one read-only layer must be specified");
 	}
 	if (r < 0)
 		st_chain_finish(&chain);
@@ -44,7 +44,7 @@ int st_layer_parents(struct st_run *run, bool need, struct st_chain *ret)
 	return r;
 }
 
-int st_layer_parents_of(struct st_run *run, const char *path, struct st_chain *ret)
+int st_layer_parents_of(struct plug_run *run, const char *path, struct st_chain *ret)
 {
 	struct st_layer_at at;
 	int r = st_layer_parents(run, false, ret);
@@ -62,7 +62,7 @@ int st_layer_parents_of(struct st_run *run, const char *path, struct st_chain *r
 /* ---- writing archives */
 
 struct sink {
-	struct st_run *run;
+	struct plug_run *run;
 	int fd;
 	struct isal_zstream *zip; /* NULL: plain */
 	uint8_t *out, *level;
@@ -72,7 +72,7 @@ static int sink_raw(struct sink *s, const void *data, size_t size)
 {
 	if (atomic_load(&s->run->cancel.set))
 		return -ECANCELED;
-	return st_run_write(s->run, s->fd, data, size);
+	return plug_run_write(s->run, s->fd, data, size);
 }
 
 static int sink_deflate(struct sink *s, const void *data, size_t size, bool end)
@@ -117,11 +117,11 @@ static int sink_zip(struct sink *s)
 }
 
 static int sink_fill(struct sink *s,
-		     int (*fill)(void *arg, struct st_tar_writer *writer, struct st_error *err),
+		     int (*fill)(void *arg, struct st_tar_writer *writer, struct plug_error *err),
 		     void *arg)
 {
 	struct st_tar_writer *writer = NULL;
-	int r = st_run_flag(s->run, "gzip") ? sink_zip(s) : 0;
+	int r = plug_run_flag(s->run, "gzip") ? sink_zip(s) : 0;
 
 	if (r == 0)
 		r = st_tar_writer_open(sink_write, s, &writer);
@@ -138,34 +138,34 @@ static int sink_fill(struct sink *s,
 	return r;
 }
 
-int st_layer_archive(struct st_run *run,
-		     int (*fill)(void *arg, struct st_tar_writer *writer, struct st_error *err),
+int st_layer_archive(struct plug_run *run,
+		     int (*fill)(void *arg, struct st_tar_writer *writer, struct plug_error *err),
 		     void *arg)
 {
-	const char *output = st_run_value(run, "output");
+	const char *output = plug_run_value(run, "output");
 	_cleanup_free_ char *path = NULL, *making = NULL;
 	struct sink s = { .run = run, .fd = run->out };
 	int r;
 
 	if (!output || !strcmp(output, "-")) {
 		if (isatty(run->out))
-			return st_error_set(&run->error, -EINVAL,
-					    "layer %s: standard output is a terminal: use --output, "
-					    "or a pipe",
-					    run->command->name);
+			return plug_error_set(&run->error, -EINVAL,
+					      "layer %s: standard output is a terminal: use --output, "
+					      "or a pipe",
+					      run->word->name);
 		return sink_fill(&s, fill, arg);
 	}
-	path = st_run_path(run, output);
+	path = plug_run_path(run, output);
 	if (!path || asprintf(&making, "%s.XXXXXX", path) < 0) {
 		making = NULL;
 		return -ENOMEM;
 	}
 	s.fd = mkostemp(making, O_CLOEXEC);
 	if (s.fd < 0)
-		return st_error_errno(&run->error, -errno, "%s", path);
+		return plug_error_errno(&run->error, -errno, "%s", path);
 	r = sink_fill(&s, fill, arg);
 	if (r == 0 && (fchmod(s.fd, 0644) < 0 || fsync(s.fd) < 0 || rename(making, path) < 0))
-		r = st_error_errno(&run->error, -errno, "%s", path);
+		r = plug_error_errno(&run->error, -errno, "%s", path);
 	if (r < 0)
 		(void)unlink(making);
 	(void)close(s.fd);
@@ -174,13 +174,13 @@ int st_layer_archive(struct st_run *run,
 
 /* ---- export */
 
-static int export_linux(int fd, struct st_tar_writer *writer, struct st_error *err)
+static int export_linux(int fd, struct st_tar_writer *writer, struct plug_error *err)
 {
 	struct st_pack *pack;
 	int r = st_pack_open(fd, writer, &pack);
 
 	if (r < 0)
-		return st_error_errno(err, r, "archive");
+		return plug_error_errno(err, r, "archive");
 	r = st_pack_tree(pack, "", err);
 	st_pack_close(pack);
 	return r;
@@ -192,7 +192,7 @@ struct exporting {
 	bool windows;
 };
 
-static int export_fill(void *arg, struct st_tar_writer *writer, struct st_error *err)
+static int export_fill(void *arg, struct st_tar_writer *writer, struct plug_error *err)
 {
 	const struct exporting *e = arg;
 
@@ -204,7 +204,7 @@ static int export_fill(void *arg, struct st_tar_writer *writer, struct st_error 
 }
 
 /* A scratch layer is what its parents are. */
-static int over_windows(const struct st_chain *parents, bool *ret, struct st_error *err)
+static int over_windows(const struct st_chain *parents, bool *ret, struct plug_error *err)
 {
 	struct st_layer_at at;
 	int r = parents->count ? st_layer_find(parents->path[0], &at, err) : 0;
@@ -217,22 +217,22 @@ static int over_windows(const struct st_chain *parents, bool *ret, struct st_err
 }
 
 /* The other format of Windows layers, a directory: whole or not at all. */
-static int export_transport(struct st_run *run, struct exporting *e)
+static int export_transport(struct plug_run *run, struct exporting *e)
 {
-	const char *output = st_run_value(run, "output");
-	_cleanup_free_ char *path = output ? st_run_path(run, output) : NULL;
+	const char *output = plug_run_value(run, "output");
+	_cleanup_free_ char *path = output ? plug_run_path(run, output) : NULL;
 	struct st_tar *tar = NULL;
 	struct st_stage stage;
 	struct st_feed feed;
 	int r;
 
 	if (e->at->form != ST_FORM_WINDOWS && !e->windows)
-		return st_error_set(&run->error, -EINVAL, "layer %.300s: not a Windows layer", e->at->path);
-	if (!output || st_run_flag(run, "gzip"))
-		return st_error_set(&run->error, -EINVAL,
-				    "layer %s: --transport makes a directory: it needs --output, and no "
-				    "--gzip",
-				    run->command->name);
+		return plug_error_set(&run->error, -EINVAL, "layer %.300s: not a Windows layer", e->at->path);
+	if (!output || plug_run_flag(run, "gzip"))
+		return plug_error_set(&run->error, -EINVAL,
+				      "layer %s: --transport makes a directory: it needs --output, and no "
+				      "--gzip",
+				      run->word->name);
 	r = path ? st_stage_begin(path, &stage, &run->error) : -ENOMEM;
 	if (r < 0)
 		return r;
@@ -252,9 +252,9 @@ static int export_transport(struct st_run *run, struct exporting *e)
 	return r;
 }
 
-int st_layer_cmd_export(struct st_run *run)
+int st_layer_cmd_export(struct plug_run *run)
 {
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
 	struct st_chain parents = { 0 };
 	_cleanup_close_ int content = -1;
 	struct st_layer_at at = { .fd = -1 };
@@ -274,7 +274,7 @@ int st_layer_cmd_export(struct st_run *run)
 		r = over_windows(&parents, &e.windows, &run->error);
 	e.content = content;
 	if (r == 0)
-		r = st_run_flag(run, "transport") ? export_transport(run, &e)
+		r = plug_run_flag(run, "transport") ? export_transport(run, &e)
 						  : st_layer_archive(run, export_fill, &e);
 	st_layer_leave(&at);
 	st_chain_finish(&parents);
@@ -284,7 +284,7 @@ int st_layer_cmd_export(struct st_run *run)
 /* ---- import */
 
 struct input {
-	struct st_cancel *cancel;
+	struct plug_cancel *cancel;
 	int fd;
 };
 
@@ -294,7 +294,7 @@ static ssize_t input_read(void *arg, void *buffer, size_t size)
 	struct stat st;
 	ssize_t n;
 	int r = !fstat(in->fd, &st) && S_ISREG(st.st_mode) ? 0
-							 : st_cancel_wait(in->cancel, in->fd, POLLIN);
+							 : plug_cancel_wait(in->cancel, in->fd, POLLIN);
 
 	if (r < 0)
 		return r;
@@ -306,49 +306,49 @@ static ssize_t input_read(void *arg, void *buffer, size_t size)
 	return n < 0 ? -errno : n;
 }
 
-static int input_open(struct st_run *run, int *ret)
+static int input_open(struct plug_run *run, int *ret)
 {
-	const char *file = st_run_value(run, "input");
+	const char *file = plug_run_value(run, "input");
 	_cleanup_free_ char *path = NULL;
 
 	if (!file || !strcmp(file, "-")) {
 		if (run->in < 0 || isatty(run->in))
-			return st_error_set(&run->error, -EINVAL,
-					    "layer %s: standard input is no archive: use --input, or "
-					    "a pipe",
-					    run->command->name);
+			return plug_error_set(&run->error, -EINVAL,
+					      "layer %s: standard input is no archive: use --input, or "
+					      "a pipe",
+					      run->word->name);
 		*ret = fcntl(run->in, F_DUPFD_CLOEXEC, 3);
 		return *ret < 0 ? -errno : 0;
 	}
-	path = st_run_path(run, file);
+	path = plug_run_path(run, file);
 	*ret = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	return *ret < 0 ? st_error_errno(&run->error, path ? -errno : -ENOMEM, "%s", file) : 0;
+	return *ret < 0 ? plug_error_errno(&run->error, path ? -errno : -ENOMEM, "%s", file) : 0;
 }
 
-static int import_options(struct st_run *run, struct st_layer_import *import)
+static int import_options(struct plug_run *run, struct st_layer_import *import)
 {
-	const char *os = st_run_value(run, "os");
+	const char *os = plug_run_value(run, "os");
 
-	import->vhd = st_run_flag(run, "vhd");
-	import->verity = st_run_flag(run, "verity");
+	import->vhd = plug_run_flag(run, "vhd");
+	import->verity = plug_run_flag(run, "verity");
 	if (import->verity && !import->vhd)
-		return st_error_set(&run->error, -EINVAL,
-				    "layer %s: --verity: needs --vhd, files have no tree of digests",
-				    run->command->name);
+		return plug_error_set(&run->error, -EINVAL,
+				      "layer %s: --verity: needs --vhd, files have no tree of digests",
+				      run->word->name);
 	if (os && strcmp(os, "linux") != 0 && strcmp(os, "windows") != 0)
-		return st_error_set(&run->error, -EINVAL,
-				    "layer %s: --os: \"%.32s\" is not linux or windows",
-				    run->command->name, os);
+		return plug_error_set(&run->error, -EINVAL,
+				      "layer %s: --os: \"%.32s\" is not linux or windows",
+				      run->word->name, os);
 	if (import->vhd && os && *os == 'w')
-		return st_error_set(&run->error, -EINVAL,
-				    "layer %s: --vhd: a Windows layer has to be a directory",
-				    run->command->name);
+		return plug_error_set(&run->error, -EINVAL,
+				      "layer %s: --vhd: a Windows layer has to be a directory",
+				      run->word->name);
 	if (os || import->vhd)
 		import->os = os && *os == 'w' ? ST_LAYER_OS_WINDOWS : ST_LAYER_OS_LINUX;
 	return 0;
 }
 
-static int transport_fill(void *arg, struct st_tar_writer *writer, struct st_error *err)
+static int transport_fill(void *arg, struct st_tar_writer *writer, struct plug_error *err)
 {
 	const int *dir = arg;
 
@@ -356,21 +356,21 @@ static int transport_fill(void *arg, struct st_tar_writer *writer, struct st_err
 }
 
 /* A directory of the other format of Windows layers. */
-static int import_transport(struct st_run *run, struct st_layer_import *import,
+static int import_transport(struct plug_run *run, struct st_layer_import *import,
 			    struct st_layer_imported *ret)
 {
-	const char *input = st_run_value(run, "input");
-	_cleanup_free_ char *path = input ? st_run_path(run, input) : NULL;
+	const char *input = plug_run_value(run, "input");
+	_cleanup_free_ char *path = input ? plug_run_path(run, input) : NULL;
 	_cleanup_close_ int dir = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	struct st_feed feed;
 	int r;
 
 	if (!input || import->vhd || import->os == ST_LAYER_OS_LINUX)
-		return st_error_set(&run->error, -EINVAL,
-				    "layer %s: --transport needs --input, a directory with a Windows layer",
-				    run->command->name);
+		return plug_error_set(&run->error, -EINVAL,
+				      "layer %s: --transport needs --input, a directory with a Windows layer",
+				      run->word->name);
 	if (dir < 0)
-		return path ? st_error_errno(&run->error, -errno, "%.300s", path) : -ENOMEM;
+		return path ? plug_error_errno(&run->error, -errno, "%.300s", path) : -ENOMEM;
 	import->os = ST_LAYER_OS_WINDOWS;
 	import->read = st_feed_read;
 	import->arg = &feed;
@@ -381,11 +381,11 @@ static int import_transport(struct st_run *run, struct st_layer_import *import,
 	return st_feed_end(&feed, r, &run->error);
 }
 
-int st_layer_cmd_import(struct st_run *run)
+int st_layer_cmd_import(struct plug_run *run)
 {
 	struct input in = { &run->cancel, -1 };
 	struct st_chain parents = { 0 };
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
 	struct st_layer_import import = { .path = path, .parents = &parents, .read = input_read,
 					  .arg = &in };
 	struct st_layer_imported done;
@@ -393,7 +393,7 @@ int st_layer_cmd_import(struct st_run *run)
 
 	if (r == 0)
 		r = st_layer_parents(run, false, &parents);
-	if (r == 0 && st_run_flag(run, "transport")) {
+	if (r == 0 && plug_run_flag(run, "transport")) {
 		r = import_transport(run, &import, &done);
 	} else if (r == 0) {
 		r = input_open(run, &in.fd);
@@ -401,17 +401,17 @@ int st_layer_cmd_import(struct st_run *run)
 			r = st_layer_import(&import, &done, &run->error);
 	}
 	if (r == 0)
-		r = st_run_print(run, "%" PRIu64 "\n", done.size);
-	st_closep(&in.fd);
+		r = plug_run_print(run, "%" PRIu64 "\n", done.size);
+	plug_closep(&in.fd);
 	st_chain_finish(&parents);
 	return r;
 }
 
 /* ---- the rest */
 
-int st_layer_cmd_chain(struct st_run *run)
+int st_layer_cmd_chain(struct plug_run *run)
 {
-	_cleanup_free_ char *path = st_run_path(run, run->words[0]);
+	_cleanup_free_ char *path = plug_run_path(run, run->words[0]);
 	struct st_layer_at at;
 	struct st_chain chain = { 0 };
 	int r = path ? st_layer_find(path, &at, &run->error) : -ENOMEM;
@@ -421,7 +421,7 @@ int st_layer_cmd_chain(struct st_run *run)
 	if (at.fd >= 0)
 		r = st_chain_read(at.fd, &chain, &run->error);
 	for (size_t i = 0; r == 0 && i < chain.count; i++)
-		r = st_run_print(run, "%s\n", chain.path[i]);
+		r = plug_run_print(run, "%s\n", chain.path[i]);
 	st_chain_finish(&chain);
 	st_layer_leave(&at);
 	return r;

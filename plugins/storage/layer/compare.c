@@ -4,7 +4,7 @@
 #include "layer/chain.h"
 #include "layer/pack.h"
 #include "layer/tree.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,13 +20,13 @@ struct compare {
 	bool whole;
 	const int *lower;
 	struct st_changes changes;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 static int failed(struct compare *c, const char *path, int r)
 {
 	return c->err->code ? c->err->code
-			    : st_error_errno(c->err, r, "%.300s", *path ? path : ".");
+			    : plug_error_errno(c->err, r, "%.300s", *path ? path : ".");
 }
 
 static int change_add(struct compare *c, char kind, const char *path)
@@ -223,14 +223,14 @@ static int bytes_count(struct compare *c)
 }
 
 int st_compare(int upper, bool whole, const int *lower, size_t lower_count, struct st_changes *ret,
-	       struct st_error *err)
+	       struct plug_error *err)
 {
 	struct compare c = { .upper = upper, .whole = whole, .lower = lower, .err = err };
 	struct below all = { .count = lower_count };
 	int r;
 
 	if (lower_count > ST_CHAIN_MAX)
-		return st_error_set(err, -E2BIG, "layers: more than %d", ST_CHAIN_MAX);
+		return plug_error_set(err, -E2BIG, "layers: more than %d", ST_CHAIN_MAX);
 	for (size_t i = 0; i < lower_count; i++)
 		all.layer[i] = (uint8_t)i;
 	r = walk(&c, "", &all, false);

@@ -7,7 +7,7 @@
 #ifndef ST_LAYER_COMPARE_H
 #define ST_LAYER_COMPARE_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@ struct st_changes {
  * not in it is deleted; else it is an overlay directory.
  */
 int st_compare(int upper, bool whole, const int *lower, size_t lower_count, struct st_changes *ret,
-	       struct st_error *err);
+	       struct plug_error *err);
 void st_changes_finish(struct st_changes *changes);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "layer/feed.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@ static int feed_write(void *arg, const void *data, size_t size)
 {
 	struct st_feed *f = arg;
 
-	return st_write_all(f->to, data, size);
+	return plug_write_all(f->to, data, size);
 }
 
 static void *feed_thread(void *arg)
@@ -31,7 +31,7 @@ static void *feed_thread(void *arg)
 }
 
 int st_feed_begin(struct st_feed *f,
-		  int (*fill)(void *arg, struct st_tar_writer *writer, struct st_error *err), void *arg)
+		  int (*fill)(void *arg, struct st_tar_writer *writer, struct plug_error *err), void *arg)
 {
 	int fds[2], r;
 
@@ -69,7 +69,7 @@ ssize_t st_feed_read(void *arg, void *buffer, size_t size)
 	return f->code;
 }
 
-int st_feed_end(struct st_feed *f, int r, struct st_error *err)
+int st_feed_end(struct st_feed *f, int r, struct plug_error *err)
 {
 	(void)close(f->fd);
 	feed_join(f);
@@ -79,6 +79,6 @@ int st_feed_end(struct st_feed *f, int r, struct st_error *err)
 	if (f->error.code)
 		*err = f->error;
 	else
-		(void)st_error_errno(err, f->code, "archive");
+		(void)plug_error_errno(err, f->code, "archive");
 	return f->code;
 }

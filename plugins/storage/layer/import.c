@@ -8,7 +8,7 @@
 #include "layer/stage.h"
 #include "layer/tree.h"
 #include "layer/win.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,28 +56,28 @@ static ssize_t peek_read(void *arg, void *buffer, size_t size)
 	return n;
 }
 
-static int tar_fail(struct peek *p, struct st_tar *tar, int r, struct st_error *err)
+static int tar_fail(struct peek *p, struct st_tar *tar, int r, struct plug_error *err)
 {
 	const char *text = st_stream_error(p->stream);
 
 	if (!*text && tar)
 		text = st_tar_error(tar);
-	return *text ? st_error_set(err, r, "%s", text) : st_error_errno(err, r, "archive");
+	return *text ? plug_error_set(err, r, "%s", text) : plug_error_errno(err, r, "archive");
 }
 
 /* What it has become is sealed: a mount may ask for that, and nothing else. */
-static int pack_seal(int fd, struct st_seal *ret, struct st_error *err)
+static int pack_seal(int fd, struct st_seal *ret, struct plug_error *err)
 {
 	char text[400] = "", path[48];
 	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	r = st_seal_measure(path, ret, text, sizeof(text));
-	return r < 0 ? st_error_set(err, r, "layer.vhd: %s", text) : 0;
+	return r < 0 ? plug_error_set(err, r, "layer.vhd: %s", text) : 0;
 }
 
 static int pack_vhd(struct st_tar *tar, int stage, bool with_verity, struct st_seal *seal,
-		    uint64_t *size, struct st_error *err)
+		    uint64_t *size, struct plug_error *err)
 {
 	const struct st_layer_vhd_options options = { .verity = with_verity };
 	_cleanup_close_ int fd = openat(stage, "layer.vhd", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -87,23 +87,23 @@ static int pack_vhd(struct st_tar *tar, int stage, bool with_verity, struct st_s
 	int r;
 
 	if (fd < 0)
-		return st_error_errno(err, -errno, "layer.vhd");
+		return plug_error_errno(err, -errno, "layer.vhd");
 	r = st_layer_vhd_write(tar, fd, &options, &result, &verity, text, sizeof(text));
 	if (r < 0)
-		return st_error_set(err, r, "%s", text);
+		return plug_error_set(err, r, "%s", text);
 	*size = result.data_bytes;
 	return pack_seal(fd, seal, err);
 }
 
 /* Whether the first entry is one of a Windows layer. */
-static int detect(struct peek *p, bool *windows, struct st_error *err)
+static int detect(struct peek *p, bool *windows, struct plug_error *err)
 {
 	const struct st_entry *entry;
 	struct st_tar *tar;
 	int r = st_tar_open(peek_read, p, NULL, &tar);
 
 	if (r < 0)
-		return st_error_errno(err, r, "archive");
+		return plug_error_errno(err, r, "archive");
 	p->recording = true;
 	r = st_tar_next(tar, &entry);
 	if (r < 0)
@@ -122,7 +122,7 @@ struct lowers {
 };
 
 static int lowers_open(const struct st_chain *chain, bool windows, struct lowers *l,
-		       struct st_error *err)
+		       struct plug_error *err)
 {
 	int r = 0;
 
@@ -133,11 +133,11 @@ static int lowers_open(const struct st_chain *chain, bool windows, struct lowers
 		if (r < 0)
 			return r;
 		if (windows && at.form != ST_FORM_WINDOWS)
-			r = st_error_set(err, -EINVAL, "layer %.300s: not a Windows layer", at.path);
+			r = plug_error_set(err, -EINVAL, "layer %.300s: not a Windows layer", at.path);
 		else if (windows)
-			l->fd[l->count++] = st_take_fd(&at.fd);
+			l->fd[l->count++] = plug_take_fd(&at.fd);
 		else if (at.form == ST_FORM_WINDOWS)
-			r = st_error_set(err, -EINVAL, "layer %.300s: a Windows layer", at.path);
+			r = plug_error_set(err, -EINVAL, "layer %.300s: a Windows layer", at.path);
 		else {
 			r = st_layer_content(&at, ST_VERIFY_NONE, err);
 			if (r >= 0) {
@@ -157,7 +157,7 @@ static void lowers_close(struct lowers *l)
 }
 
 static int unpack_linux(struct st_tar *tar, int stage, const struct lowers *l, uint64_t *size,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	static const struct st_unpack_options options = { .whiteouts = ST_WHITEOUT_OVERLAY };
 	_cleanup_close_ int fs = -1;
@@ -166,21 +166,21 @@ static int unpack_linux(struct st_tar *tar, int stage, const struct lowers *l, u
 	int r;
 
 	if (mkdirat(stage, "fs", 0755) < 0)
-		return st_error_errno(err, -errno, "fs");
+		return plug_error_errno(err, -errno, "fs");
 	fs = openat(stage, "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fs < 0 || fchmod(fs, 0755) < 0)
-		return st_error_errno(err, -errno, "fs");
+		return plug_error_errno(err, -errno, "fs");
 	r = st_unpack(tar, fs, &options, &result, text, sizeof(text));
 	if (r < 0)
-		return st_error_set(err, r, "%s", text);
+		return plug_error_set(err, r, "%s", text);
 	r = st_unpack_implied(fs, &result, l->fd, l->count);
 	free(result.implied);
 	*size = result.sizes;
-	return r < 0 ? st_error_errno(err, r, "directories that the archive implies") : 0;
+	return r < 0 ? plug_error_errno(err, r, "directories that the archive implies") : 0;
 }
 
 static int unpack(struct peek *p, int stage, const struct st_layer_import *import,
-		  struct st_layer_imported *ret, struct st_seal *seal, struct st_error *err)
+		  struct st_layer_imported *ret, struct st_seal *seal, struct plug_error *err)
 {
 	struct lowers l = { .count = 0 };
 	struct st_tar *tar = NULL;
@@ -200,11 +200,11 @@ static int unpack(struct peek *p, int stage, const struct st_layer_import *impor
 	}
 	st_tar_close(tar);
 	lowers_close(&l);
-	return r < 0 && !err->code ? st_error_errno(err, r, "archive") : r;
+	return r < 0 && !err->code ? plug_error_errno(err, r, "archive") : r;
 }
 
 static int stream_import(const struct st_layer_import *import, int stage,
-			 struct st_layer_imported *ret, struct st_seal *seal, struct st_error *err)
+			 struct st_layer_imported *ret, struct st_seal *seal, struct plug_error *err)
 {
 	const struct st_stream_options options = { .read = import->read, .arg = import->arg,
 						   .copy_fd = -1 };
@@ -213,7 +213,7 @@ static int stream_import(const struct st_layer_import *import, int stage,
 	int r = st_stream_open(&options, &p.stream);
 
 	if (r < 0)
-		return st_error_errno(err, r, "archive");
+		return plug_error_errno(err, r, "archive");
 	ret->windows = import->os == ST_LAYER_OS_WINDOWS;
 	if (import->os == ST_LAYER_OS_DETECT)
 		r = detect(&p, &ret->windows, err);
@@ -231,13 +231,13 @@ static int stream_import(const struct st_layer_import *import, int stage,
 	return r;
 }
 
-static int chain_write(int stage, const struct st_chain *parents, struct st_error *err)
+static int chain_write(int stage, const struct st_chain *parents, struct plug_error *err)
 {
 	return parents && parents->count ? st_chain_write(stage, parents, err) : 0;
 }
 
 int st_layer_import(const struct st_layer_import *import, struct st_layer_imported *ret,
-		    struct st_error *err)
+		    struct plug_error *err)
 {
 	struct st_layer_imported result = { 0 };
 	struct st_seal seal = { "", "" };
@@ -266,7 +266,7 @@ int st_layer_import(const struct st_layer_import *import, struct st_layer_import
 	return r;
 }
 
-int st_layer_create(const char *path, const struct st_chain *parents, struct st_error *err)
+int st_layer_create(const char *path, const struct st_chain *parents, struct plug_error *err)
 {
 	struct st_stage stage;
 	int r = st_stage_begin(path, &stage, err);
@@ -274,7 +274,7 @@ int st_layer_create(const char *path, const struct st_chain *parents, struct st_
 	if (r < 0)
 		return r;
 	if (mkdirat(stage.fd, "fs", 0755) < 0)
-		r = st_error_errno(err, -errno, "layer %.300s", path);
+		r = plug_error_errno(err, -errno, "layer %.300s", path);
 	if (r == 0)
 		r = chain_write(stage.fd, parents, err);
 	if (r == 0)

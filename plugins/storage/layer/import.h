@@ -37,9 +37,9 @@ struct st_layer_imported {
 
 /* All or nothing.  -EBUSY: another import of it is under way. */
 int st_layer_import(const struct st_layer_import *import, struct st_layer_imported *ret,
-		    struct st_error *err);
+		    struct plug_error *err);
 
 /* CreateLayer: an empty read-only layer. */
-int st_layer_create(const char *path, const struct st_chain *parents, struct st_error *err);
+int st_layer_create(const char *path, const struct st_chain *parents, struct plug_error *err);
 
 #endif

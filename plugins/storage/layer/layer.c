@@ -2,7 +2,7 @@
 #include "layer/layer.h"
 
 #include "layer/tree.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +44,7 @@ static int mark_read(int dirfd, enum st_layer_form *ret)
 	o = json_tokener_parse(text);
 	name = json_object_object_get_ex(o, "kind", &kind) ? json_object_get_string(kind) : NULL;
 	r = -EBADMSG;
-	for (size_t i = 0; name && i < ST_ELEMENTS(kinds); i++)
+	for (size_t i = 0; name && i < PLUG_ELEMENTS(kinds); i++)
 		if (!strcmp(kinds[i].kind, name)) {
 			*ret = kinds[i].form;
 			r = 1;
@@ -106,7 +106,7 @@ static int form_find(struct st_layer_at *layer)
 	return r < 0 ? r : 0;
 }
 
-int st_layer_find(const char *path, struct st_layer_at *ret, struct st_error *err)
+int st_layer_find(const char *path, struct st_layer_at *ret, struct plug_error *err)
 {
 	struct st_layer_at layer = { .fd = -1, .path = strdup(path) };
 	int r = layer.path ? 0 : -ENOMEM;
@@ -119,8 +119,8 @@ int st_layer_find(const char *path, struct st_layer_at *ret, struct st_error *er
 		r = content_of(&layer);
 	if (r < 0) {
 		st_layer_leave(&layer);
-		return r == -EBADMSG ? st_error_set(err, r, "layer %.300s: %s: broken", path, MARK)
-				     : st_error_errno(err, r, "layer %.300s", path);
+		return r == -EBADMSG ? plug_error_set(err, r, "layer %.300s: %s: broken", path, MARK)
+				     : plug_error_errno(err, r, "layer %.300s", path);
 	}
 	*ret = layer;
 	return 0;
@@ -136,26 +136,26 @@ void st_layer_leave(struct st_layer_at *layer)
 }
 
 /* The open directory holds the mount: with it the mount goes, and its loop device. */
-static int packed_content(const char *image, enum st_verify how, struct st_error *err)
+static int packed_content(const char *image, enum st_verify how, struct plug_error *err)
 {
 	char text[sizeof(err->text)] = "";
 	_cleanup_close_ int mounted = -1;
 	int fd, r = st_seal_mount(image, how, &mounted, text, sizeof(text));
 
 	if (r < 0)
-		return st_error_set(err, r, "%s", text);
+		return plug_error_set(err, r, "%s", text);
 	fd = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? st_error_errno(err, -errno, "layer %.300s", image) : fd;
+	return fd < 0 ? plug_error_errno(err, -errno, "layer %.300s", image) : fd;
 }
 
-int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct st_error *err)
+int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct plug_error *err)
 {
 	int fd;
 
 	if (layer->form == ST_FORM_PACKED)
 		return packed_content(layer->content, how, err);
 	fd = open(layer->content, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? st_error_errno(err, -errno, "layer %.300s", layer->content) : fd;
+	return fd < 0 ? plug_error_errno(err, -errno, "layer %.300s", layer->content) : fd;
 }
 
 /* A member of layer.json, where there is a value. */
@@ -167,7 +167,7 @@ static void mark_add(char *text, size_t size, const char *key, const char *value
 		(void)snprintf(text + n, size - n, ",\"%s\":\"%s\"", key, value);
 }
 
-int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct st_error *err)
+int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct plug_error *err)
 {
 	char text[512];
 	int r;
@@ -181,10 +181,10 @@ int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct st_error *
 	r = st_tree_write_file(dirfd, MARK, 0600, text, strlen(text));
 	if (r == 0 && syncfs(dirfd) < 0)
 		r = -errno;
-	return r < 0 ? st_error_errno(err, r, "%s", MARK) : 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", MARK) : 0;
 }
 
-int st_layer_split(const char *path, int *ret_dir, const char **base, struct st_error *err)
+int st_layer_split(const char *path, int *ret_dir, const char **base, struct plug_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *dir = NULL;
@@ -192,12 +192,12 @@ int st_layer_split(const char *path, int *ret_dir, const char **base, struct st_
 
 	if (!slash || !slash[1] || !strcmp(slash + 1, ".") || !strcmp(slash + 1, "..") ||
 	    strlen(slash + 1) > 200)
-		return st_error_set(err, -EINVAL, "layer %.300s: not a name that a layer can have",
-				    path);
+		return plug_error_set(err, -EINVAL, "layer %.300s: not a name that a layer can have",
+				      path);
 	dir = strndup(path, (size_t)(slash - path) + 1);
 	fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (fd < 0)
-		return st_error_errno(err, dir ? -errno : -ENOMEM, "%.300s", dir ? dir : path);
+		return plug_error_errno(err, dir ? -errno : -ENOMEM, "%.300s", dir ? dir : path);
 	*ret_dir = fd;
 	*base = slash + 1;
 	return 0;

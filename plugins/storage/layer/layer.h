@@ -16,7 +16,7 @@
 #define ST_LAYER_LAYER_H
 
 #include "disk/seal.h"
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdint.h>
 
@@ -36,13 +36,13 @@ struct st_layer_at {
 };
 
 /* -ENOENT and the like, as "layer PATH: cause". */
-int st_layer_find(const char *path, struct st_layer_at *ret, struct st_error *err);
+int st_layer_find(const char *path, struct st_layer_at *ret, struct plug_error *err);
 void st_layer_leave(struct st_layer_at *layer); /* zeroed with fd -1: fine */
 /*
  * The directory of its files, the caller's.  Packed ones are mounted where nobody else sees it, verified
  * as asked, until this descriptor and all that was opened by it are closed.
  */
-int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct st_error *err);
+int st_layer_content(const struct st_layer_at *layer, enum st_verify how, struct plug_error *err);
 
 struct st_layer_mark {
 	const char *kind;
@@ -52,9 +52,9 @@ struct st_layer_mark {
 };
 
 /* layer.json: synced, and with it all that the layer's file system holds. */
-int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct st_error *err);
+int st_layer_mark(int dirfd, const struct st_layer_mark *mark, struct plug_error *err);
 
 /* The directory that an absolute path is in, and its last part: -EINVAL for "/" and "..". */
-int st_layer_split(const char *path, int *ret_dir, const char **base, struct st_error *err);
+int st_layer_split(const char *path, int *ret_dir, const char **base, struct plug_error *err);
 
 #endif

@@ -7,7 +7,7 @@
 #include "rootfs/parts.h"
 #include "rootfs/place.h"
 #include "rootfs/scratch.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ static void life_close(struct life *l)
 	st_layer_leave(&l->at);
 }
 
-static int life_open(const char *path, struct life *ret, struct st_error *err)
+static int life_open(const char *path, struct life *ret, struct plug_error *err)
 {
 	struct life l = { .at = { .fd = -1 } };
 	int r = st_layer_find(path, &l.at, err);
@@ -50,10 +50,10 @@ static int life_open(const char *path, struct life *ret, struct st_error *err)
 	l.volume = st_path_join(l.at.path, "volume");
 	l.links = st_path_join(l.at.path, "links");
 	if (!l.mnt || !l.lower || !l.volume || !l.links)
-		r = st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		r = plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	/* Waits for who is at it; a process that dies gives it back. */
 	if (r == 0 && l.at.fd >= 0 && flock(l.at.fd, LOCK_EX) < 0)
-		r = st_error_errno(err, -errno, "layer %.300s", path);
+		r = plug_error_errno(err, -errno, "layer %.300s", path);
 	if (r < 0)
 		life_close(&l);
 	else
@@ -62,14 +62,14 @@ static int life_open(const char *path, struct life *ret, struct st_error *err)
 }
 
 int st_life_create(const char *path, const struct st_chain *parents, uint64_t bytes,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
 	struct st_stage stage;
 	int r = 0;
 
 	if (!parents->count)
-		return st_error_set(err, -EINVAL, "at least one read-only layer must be specified");
+		return plug_error_set(err, -EINVAL, "at least one read-only layer must be specified");
 	for (size_t i = 0; r == 0 && i < parents->count; i++) {
 		struct st_layer_at at;
 
@@ -77,7 +77,7 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 		if (r < 0)
 			return r;
 		if (at.form == ST_FORM_SCRATCH)
-			r = st_error_set(err, -EINVAL, "layer %.300s: is not read-only", at.path);
+			r = plug_error_set(err, -EINVAL, "layer %.300s: is not read-only", at.path);
 		st_layer_leave(&at);
 	}
 	if (r == 0)
@@ -86,7 +86,7 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 		return r;
 	if (asprintf(&dir, "%.*s%s", (int)(stage.base - stage.path), stage.path, stage.making) < 0) {
 		dir = NULL;
-		r = st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		r = plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	}
 	if (r == 0)
 		r = st_scratch_make(dir, bytes, err);
@@ -102,7 +102,7 @@ int st_life_create(const char *path, const struct st_chain *parents, uint64_t by
 
 /* ---- steps on a layer that is open */
 
-static int activate(struct life *l, struct st_scratch *ret, struct st_error *err)
+static int activate(struct life *l, struct st_scratch *ret, struct plug_error *err)
 {
 	if (st_place_mounted(l->volume))
 		return st_scratch_in(l->volume, ret, err);
@@ -116,7 +116,7 @@ struct lowers {
 
 /* A directory of the parent; its image is mounted at LAYER/lower/N. */
 static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
-		     enum st_verify how, struct st_error *err)
+		     enum st_verify how, struct plug_error *err)
 {
 	struct st_layer_at at;
 	char number[24];
@@ -141,13 +141,13 @@ static int lower_add(struct life *l, struct lowers *lowers, const char *parent,
 	}
 	st_layer_leave(&at);
 	if (!path)
-		return st_error_errno(err, -ENOMEM, "layer %.300s", parent);
+		return plug_error_errno(err, -ENOMEM, "layer %.300s", parent);
 	lowers->path[lowers->count++] = path;
 	return r;
 }
 
 /* Below a layer that is alone: overlayfs wants two, where nothing can be written. */
-static int lower_none(struct life *l, struct lowers *lowers, struct st_error *err)
+static int lower_none(struct life *l, struct lowers *lowers, struct plug_error *err)
 {
 	char *path = st_path_join(l->lower, "none");
 	int r = path ? st_place_make(l->lower, 0700, err) : -ENOMEM;
@@ -163,7 +163,7 @@ static int lower_none(struct life *l, struct lowers *lowers, struct st_error *er
 
 /* All that is seen: the layer itself where it is read-only, and its parents. */
 static int lowers_collect(struct life *l, const struct st_chain *parents, enum st_verify how,
-			  struct lowers *lowers, struct st_error *err)
+			  struct lowers *lowers, struct plug_error *err)
 {
 	bool scratch = l->at.form == ST_FORM_SCRATCH;
 	int r = scratch ? 0 : lower_add(l, lowers, l->at.path, how, err);
@@ -176,25 +176,25 @@ static int lowers_collect(struct life *l, const struct st_chain *parents, enum s
 }
 
 /* -EINVAL: there is nothing to mount it at, or on. */
-static int preparable(const struct life *l, const struct st_chain *parents, struct st_error *err)
+static int preparable(const struct life *l, const struct st_chain *parents, struct plug_error *err)
 {
 	if (l->at.fd < 0)
-		return st_error_set(err, -EINVAL,
-				    "layer %.300s: an image has no place for a mount: move it to a "
-				    "directory, as layer.vhd",
-				    l->at.path);
+		return plug_error_set(err, -EINVAL,
+				      "layer %.300s: an image has no place for a mount: move it to a "
+				      "directory, as layer.vhd",
+				      l->at.path);
 	if (l->at.form == ST_FORM_PLAIN)
-		return st_error_set(err, -EINVAL,
-				    "layer %.300s: a plain directory is seen where it is: there is "
-				    "nothing to mount",
-				    l->at.path);
+		return plug_error_set(err, -EINVAL,
+				      "layer %.300s: a plain directory is seen where it is: there is "
+				      "nothing to mount",
+				      l->at.path);
 	if (l->at.form == ST_FORM_SCRATCH && !parents->count)
-		return st_error_set(err, -EINVAL, "at least one read-only layer must be specified");
+		return plug_error_set(err, -EINVAL, "at least one read-only layer must be specified");
 	return 0;
 }
 
 static int prepare(struct life *l, const struct st_chain *parents, enum st_verify how,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	struct lowers lowers = { .count = 0 };
 	struct st_scratch scratch = { 0 };
@@ -226,7 +226,7 @@ static int prepare(struct life *l, const struct st_chain *parents, enum st_verif
 }
 
 /* What is mounted at the layer's place, and what of its parents was for it. */
-static int unprepare(struct life *l, struct st_error *err)
+static int unprepare(struct life *l, struct plug_error *err)
 {
 	int r, rc;
 
@@ -239,7 +239,7 @@ static int unprepare(struct life *l, struct st_error *err)
 	return r < 0 ? r : rc;
 }
 
-static int deactivate(struct life *l, struct st_error *err)
+static int deactivate(struct life *l, struct plug_error *err)
 {
 	return l->at.form == ST_FORM_SCRATCH ? st_place_clear(l->volume, err) : 0;
 }
@@ -251,7 +251,7 @@ struct targets {
 	size_t size;
 };
 
-static int targets_read(struct life *l, struct targets *ret, struct st_error *err)
+static int targets_read(struct life *l, struct targets *ret, struct plug_error *err)
 {
 	int r = st_tree_read_file(l->at.fd, TARGETS, TARGETS_MAX, &ret->text, &ret->size);
 
@@ -259,10 +259,10 @@ static int targets_read(struct life *l, struct targets *ret, struct st_error *er
 		*ret = (struct targets){ 0 };
 		return 0;
 	}
-	return r < 0 ? st_error_errno(err, r, "layer %.300s: %s", l->at.path, TARGETS) : 0;
+	return r < 0 ? plug_error_errno(err, r, "layer %.300s: %s", l->at.path, TARGETS) : 0;
 }
 
-static int targets_write(struct life *l, const struct targets *t, struct st_error *err)
+static int targets_write(struct life *l, const struct targets *t, struct plug_error *err)
 {
 	int r;
 
@@ -270,7 +270,7 @@ static int targets_write(struct life *l, const struct targets *t, struct st_erro
 		r = unlinkat(l->at.fd, TARGETS, 0) < 0 && errno != ENOENT ? -errno : 0;
 	else
 		r = st_tree_write_file(l->at.fd, TARGETS, 0600, t->text, t->size);
-	return r < 0 ? st_error_errno(err, r, "layer %.300s: %s", l->at.path, TARGETS) : 0;
+	return r < 0 ? plug_error_errno(err, r, "layer %.300s: %s", l->at.path, TARGETS) : 0;
 }
 
 static char *targets_find(const struct targets *t, const char *target)
@@ -281,7 +281,7 @@ static char *targets_find(const struct targets *t, const char *target)
 	return NULL;
 }
 
-static int target_add(struct life *l, const char *target, struct st_error *err)
+static int target_add(struct life *l, const char *target, struct plug_error *err)
 {
 	struct targets t;
 	size_t n = strlen(target) + 1;
@@ -296,7 +296,7 @@ static int target_add(struct life *l, const char *target, struct st_error *err)
 			t.size += n;
 			r = targets_write(l, &t, err);
 		} else {
-			r = st_error_errno(err, -ENOMEM, "%.300s", target);
+			r = plug_error_errno(err, -ENOMEM, "%.300s", target);
 		}
 	}
 	free(t.text);
@@ -304,7 +304,7 @@ static int target_add(struct life *l, const char *target, struct st_error *err)
 }
 
 /* Only what shows this layer is taken away; the directory stays. */
-static int target_clear(struct life *l, const char *target, struct st_error *err)
+static int target_clear(struct life *l, const char *target, struct plug_error *err)
 {
 	struct stat own, there;
 
@@ -317,11 +317,11 @@ static int target_clear(struct life *l, const char *target, struct st_error *err
 		return 0;
 	if (errno == EBUSY && umount2(target, UMOUNT_NOFOLLOW | MNT_DETACH) == 0)
 		return 0;
-	return st_error_errno(err, -errno, "unmounting %.300s", target);
+	return plug_error_errno(err, -errno, "unmounting %.300s", target);
 }
 
 /* target NULL: all of them.  *left: some stay. */
-static int targets_remove(struct life *l, const char *target, bool *left, struct st_error *err)
+static int targets_remove(struct life *l, const char *target, bool *left, struct plug_error *err)
 {
 	struct targets t, stay = { 0 };
 	int r = targets_read(l, &t, err);
@@ -350,15 +350,15 @@ static int targets_remove(struct life *l, const char *target, bool *left, struct
 /* ---- the calls */
 
 /* Undoing goes on after a failure and keeps the first. */
-static int take_down(struct life *l, struct st_error *err)
+static int take_down(struct life *l, struct plug_error *err)
 {
-	struct st_error later = { 0 };
+	struct plug_error later = { 0 };
 	int r = unprepare(l, err), rc = deactivate(l, r < 0 ? &later : err);
 
 	return r < 0 ? r : rc;
 }
 
-int st_life_activate(const char *path, struct st_error *err)
+int st_life_activate(const char *path, struct plug_error *err)
 {
 	struct st_scratch scratch = { 0 };
 	struct life l;
@@ -374,9 +374,9 @@ int st_life_activate(const char *path, struct st_error *err)
 }
 
 int st_life_prepare(const char *path, const struct st_chain *parents, enum st_verify how,
-		    struct st_error *err)
+		    struct plug_error *err)
 {
-	struct st_error ignored = { 0 };
+	struct plug_error ignored = { 0 };
 	struct life l;
 	int r = life_open(path, &l, err);
 
@@ -391,7 +391,7 @@ int st_life_prepare(const char *path, const struct st_chain *parents, enum st_ve
 	return r;
 }
 
-int st_life_path(const char *path, char **ret, struct st_error *err)
+int st_life_path(const char *path, char **ret, struct plug_error *err)
 {
 	struct life l;
 	int r = life_open(path, &l, err);
@@ -403,14 +403,14 @@ int st_life_path(const char *path, char **ret, struct st_error *err)
 	else if (st_place_mounted(l.mnt))
 		*ret = strdup(l.mnt);
 	else
-		r = st_error_set(err, -ENOTCONN, "layer %.300s: is not prepared", path);
+		r = plug_error_set(err, -ENOTCONN, "layer %.300s: is not prepared", path);
 	if (r == 0 && !*ret)
-		r = st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		r = plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	life_close(&l);
 	return r;
 }
 
-int st_life_unprepare(const char *path, struct st_error *err)
+int st_life_unprepare(const char *path, struct plug_error *err)
 {
 	struct life l;
 	int r = life_open(path, &l, err);
@@ -422,7 +422,7 @@ int st_life_unprepare(const char *path, struct st_error *err)
 	return r;
 }
 
-int st_life_deactivate(const char *path, struct st_error *err)
+int st_life_deactivate(const char *path, struct plug_error *err)
 {
 	struct life l;
 	int r = life_open(path, &l, err);
@@ -434,21 +434,21 @@ int st_life_deactivate(const char *path, struct st_error *err)
 	return r;
 }
 
-static int mount_target(struct life *l, const char *target, struct st_error *err)
+static int mount_target(struct life *l, const char *target, struct plug_error *err)
 {
 	int r = target_add(l, target, err);
 
 	if (r == 0 && !st_place_mounted(target))
 		r = st_bind_mount(l->mnt, target, false, false, err);
 	else if (r == 0)
-		r = st_error_set(err, -EBUSY, "%.300s: something is mounted there", target);
+		r = plug_error_set(err, -EBUSY, "%.300s: something is mounted there", target);
 	return r;
 }
 
 int st_life_mount(const char *path, const struct st_chain *parents, enum st_verify how,
-		  const char *target, char **ret, struct st_error *err)
+		  const char *target, char **ret, struct plug_error *err)
 {
-	struct st_error ignored = { 0 };
+	struct plug_error ignored = { 0 };
 	struct life l;
 	bool before, left;
 	int r = life_open(path, &l, err);
@@ -466,7 +466,7 @@ int st_life_mount(const char *path, const struct st_chain *parents, enum st_veri
 	}
 	if (r == 0) {
 		*ret = strdup(target ? target : l.mnt);
-		r = *ret ? 0 : st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		r = *ret ? 0 : plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	}
 	if (r < 0 && !before)
 		(void)take_down(&l, &ignored);
@@ -474,7 +474,7 @@ int st_life_mount(const char *path, const struct st_chain *parents, enum st_veri
 	return r;
 }
 
-int st_life_unmount(const char *path, const char *target, struct st_error *err)
+int st_life_unmount(const char *path, const char *target, struct plug_error *err)
 {
 	struct life l;
 	bool left = false;
@@ -490,10 +490,10 @@ int st_life_unmount(const char *path, const char *target, struct st_error *err)
 	return r;
 }
 
-int st_life_remove(const char *path, struct st_error *err)
+int st_life_remove(const char *path, struct plug_error *err)
 {
 	_cleanup_free_ char *seal = NULL;
-	struct st_error ignored = { 0 };
+	struct plug_error ignored = { 0 };
 	struct stat st;
 	bool there = stat(path, &st) == 0;
 	int r;
@@ -507,7 +507,7 @@ int st_life_remove(const char *path, struct st_error *err)
 	/* An image of that name that comes later is another one. */
 	if (asprintf(&seal, "%s.json", path) < 0) {
 		seal = NULL;
-		return st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		return plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	}
-	return unlink(seal) < 0 && errno != ENOENT ? st_error_errno(err, -errno, "%.300s", seal) : 0;
+	return unlink(seal) < 0 && errno != ENOENT ? plug_error_errno(err, -errno, "%.300s", seal) : 0;
 }

@@ -2,7 +2,7 @@
 #include "layer/pack.h"
 
 #include "layer/tree.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -141,7 +141,7 @@ int st_pack_extents(int fd, const struct stat *st, struct st_extent **extents, s
 		if (!list)
 			return -ENOMEM;
 	}
-	*extents = st_take_ptr(list);
+	*extents = plug_take_ptr(list);
 	*count = n;
 	return 0;
 }
@@ -306,12 +306,12 @@ static char type_of(mode_t mode)
 	}
 }
 
-static int fail(struct st_error *err, int r, const char *path)
+static int fail(struct plug_error *err, int r, const char *path)
 {
-	return err->code ? err->code : st_error_errno(err, r, "%.300s", *path ? path : ".");
+	return err->code ? err->code : plug_error_errno(err, r, "%.300s", *path ? path : ".");
 }
 
-int st_pack_whiteout(struct st_pack *pack, const char *path, bool opaque, struct st_error *err)
+int st_pack_whiteout(struct st_pack *pack, const char *path, bool opaque, struct plug_error *err)
 {
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	struct st_entry entry = { .type = ST_TAR_FILE, .mode = 0 };
@@ -391,7 +391,7 @@ static int link_read(int parent, const char *base, const struct stat *st, char *
 	return 0;
 }
 
-int st_pack_entry(struct st_pack *pack, const char *path, struct st_error *err)
+int st_pack_entry(struct st_pack *pack, const char *path, struct plug_error *err)
 {
 	const char *base, *first = NULL;
 	_cleanup_close_ int parent = st_tree_parent(pack->root, path, &base);
@@ -428,7 +428,7 @@ int st_pack_entry(struct st_pack *pack, const char *path, struct st_error *err)
 	return r < 0 ? fail(err, r, path) : 0;
 }
 
-static int pack_below(struct st_pack *pack, const char *path, struct st_error *err)
+static int pack_below(struct st_pack *pack, const char *path, struct plug_error *err)
 {
 	struct st_names names = { 0 };
 	int r = st_tree_list(pack->root, path, &names);
@@ -446,7 +446,7 @@ static int pack_below(struct st_pack *pack, const char *path, struct st_error *e
 	return r;
 }
 
-int st_pack_tree(struct st_pack *pack, const char *path, struct st_error *err)
+int st_pack_tree(struct st_pack *pack, const char *path, struct plug_error *err)
 {
 	struct stat st;
 	int r = st_tree_stat(pack->root, path, &st);

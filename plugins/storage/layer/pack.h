@@ -8,7 +8,7 @@
 #define ST_LAYER_PACK_H
 
 #include "archive/tar.h"
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <sys/stat.h>
@@ -20,11 +20,11 @@ int st_pack_open(int root, struct st_tar_writer *writer, struct st_pack **ret);
 void st_pack_close(struct st_pack *pack); /* NULL: nothing */
 
 /* Everything below path, and itself unless path is "". */
-int st_pack_tree(struct st_pack *pack, const char *path, struct st_error *err);
+int st_pack_tree(struct st_pack *pack, const char *path, struct plug_error *err);
 /* One file, with what an archive says of it; a whiteout becomes one. */
-int st_pack_entry(struct st_pack *pack, const char *path, struct st_error *err);
+int st_pack_entry(struct st_pack *pack, const char *path, struct plug_error *err);
 /* ".wh.NAME" of a path; with opaque ".wh..wh..opq" in it. */
-int st_pack_whiteout(struct st_pack *pack, const char *path, bool opaque, struct st_error *err);
+int st_pack_whiteout(struct st_pack *pack, const char *path, bool opaque, struct plug_error *err);
 
 /* The extended attributes that an archive would have are the same in both trees. */
 bool st_pack_same_attributes(int root, int other, const char *path);

@@ -4,7 +4,7 @@
 #include "archive/unpack.h"
 #include "layer/layer.h"
 #include "layer/tree.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 #define TRIES 16
 
-static int names_make(const char *path, struct st_stage *stage, struct st_error *err)
+static int names_make(const char *path, struct st_stage *stage, struct plug_error *err)
 {
 	const char *base;
 	int r = st_layer_split(path, &stage->parent, &base, err);
@@ -23,7 +23,7 @@ static int names_make(const char *path, struct st_stage *stage, struct st_error 
 		return r;
 	stage->path = strdup(path);
 	if (!stage->path)
-		return st_error_errno(err, -ENOMEM, "layer %.300s", path);
+		return plug_error_errno(err, -ENOMEM, "layer %.300s", path);
 	stage->base = stage->path + (base - path);
 	(void)snprintf(stage->making, sizeof(stage->making), ".%s-importing", base);
 	(void)snprintf(stage->removing, sizeof(stage->removing), "%s-removing", base);
@@ -32,8 +32,8 @@ static int names_make(const char *path, struct st_stage *stage, struct st_error 
 
 static void stage_free(struct st_stage *stage)
 {
-	st_closep(&stage->fd);
-	st_closep(&stage->parent);
+	plug_closep(&stage->fd);
+	plug_closep(&stage->parent);
 	free(stage->path);
 	*stage = (struct st_stage){ .parent = -1, .fd = -1 };
 }
@@ -48,7 +48,7 @@ static bool replaceable(int parent, const char *base)
 
 	for (size_t i = 0; good && i < names.count; i++) {
 		good = false;
-		for (size_t j = 0; j < ST_ELEMENTS(allowed); j++)
+		for (size_t j = 0; j < PLUG_ELEMENTS(allowed); j++)
 			good |= !strcmp(names.name[i], allowed[j]);
 	}
 	if (good && st_names_have(&names, "fs"))
@@ -102,7 +102,7 @@ static int making_make(struct st_stage *stage)
 	return -EBUSY;
 }
 
-int st_stage_begin(const char *path, struct st_stage *ret, struct st_error *err)
+int st_stage_begin(const char *path, struct st_stage *ret, struct plug_error *err)
 {
 	struct st_stage stage = { .parent = -1, .fd = -1 };
 	struct stat st;
@@ -110,13 +110,13 @@ int st_stage_begin(const char *path, struct st_stage *ret, struct st_error *err)
 
 	if (r == 0 && fstatat(stage.parent, stage.base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    !replaceable(stage.parent, stage.base))
-		r = st_error_set(err, -EEXIST, "layer %.300s: is there already", path);
+		r = plug_error_set(err, -EEXIST, "layer %.300s: is there already", path);
 	if (r == 0) {
 		stage.fd = making_make(&stage);
 		if (stage.fd == -EBUSY)
-			r = st_error_set(err, -EBUSY, "layer %.300s: an import is under way", path);
+			r = plug_error_set(err, -EBUSY, "layer %.300s: an import is under way", path);
 		else if (stage.fd < 0)
-			r = st_error_errno(err, stage.fd, "layer %.300s", path);
+			r = plug_error_errno(err, stage.fd, "layer %.300s", path);
 	}
 	if (r < 0) {
 		stage_free(&stage);
@@ -126,7 +126,7 @@ int st_stage_begin(const char *path, struct st_stage *ret, struct st_error *err)
 	return 0;
 }
 
-int st_stage_commit(struct st_stage *stage, struct st_error *err)
+int st_stage_commit(struct st_stage *stage, struct plug_error *err)
 {
 	int r = 0;
 
@@ -144,7 +144,7 @@ int st_stage_commit(struct st_stage *stage, struct st_error *err)
 	if (r == 0 && fsync(stage->parent) < 0)
 		r = -errno;
 	if (r < 0)
-		return st_error_errno(err, r, "layer %.300s", stage->path);
+		return plug_error_errno(err, r, "layer %.300s", stage->path);
 	stage_free(stage);
 	return 0;
 }
@@ -156,7 +156,7 @@ void st_stage_abort(struct st_stage *stage)
 	stage_free(stage);
 }
 
-int st_layer_destroy(const char *path, struct st_error *err)
+int st_layer_destroy(const char *path, struct plug_error *err)
 {
 	struct st_stage stage = { .parent = -1, .fd = -1 };
 	int r = names_make(path, &stage, err);
@@ -184,7 +184,7 @@ int st_layer_destroy(const char *path, struct st_error *err)
 			r = st_remove_tree(stage.parent, stage.making);
 	}
 	if (r < 0)
-		r = st_error_errno(err, r, "removing layer %.300s", path);
+		r = plug_error_errno(err, r, "removing layer %.300s", path);
 	stage_free(&stage);
 	return r;
 }

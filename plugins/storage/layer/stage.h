@@ -3,7 +3,7 @@
 #ifndef ST_LAYER_STAGE_H
 #define ST_LAYER_STAGE_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 struct st_stage {
 	char *path;
@@ -13,9 +13,9 @@ struct st_stage {
 };
 
 /* -EEXIST: something is there that is not an empty layer; -EBUSY: another one is at it. */
-int st_stage_begin(const char *path, struct st_stage *ret, struct st_error *err);
+int st_stage_begin(const char *path, struct st_stage *ret, struct plug_error *err);
 /* Moves it to its place, synced; ends the stage on success. */
-int st_stage_commit(struct st_stage *stage, struct st_error *err);
+int st_stage_commit(struct st_stage *stage, struct plug_error *err);
 /* Removes it; after a commit, or zeroed with both descriptors -1: nothing. */
 void st_stage_abort(struct st_stage *stage);
 
@@ -23,6 +23,6 @@ void st_stage_abort(struct st_stage *stage);
  * DestroyLayer: renamed to NAME-removing, then deleted; what an import that died left goes too.
  * Absent: fine.
  */
-int st_layer_destroy(const char *path, struct st_error *err);
+int st_layer_destroy(const char *path, struct plug_error *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #define FILE_MAX (16u << 20)
 #define FIRST "\xEF\xBB\xBFVersion 1.0"
 
-static int add(struct tombstones *t, const char *line, struct st_error *err)
+static int add(struct tombstones *t, const char *line, struct plug_error *err)
 {
 	_cleanup_free_ char *path = NULL, *clean = NULL;
 	const char *cause;
@@ -28,7 +28,7 @@ static int add(struct tombstones *t, const char *line, struct st_error *err)
 		cause = "it names nothing";
 	}
 	if (r == -EINVAL)
-		return st_error_set(err, -EBADMSG, WIN_TOMBSTONES ": \"%.200s\": %s", line, cause);
+		return plug_error_set(err, -EBADMSG, WIN_TOMBSTONES ": \"%.200s\": %s", line, cause);
 	if (r == 0 && t->count % 256 == 0) {
 		struct tombstone *more = realloc(t->one, (t->count + 256) * sizeof(*more));
 
@@ -37,11 +37,11 @@ static int add(struct tombstones *t, const char *line, struct st_error *err)
 		r = more ? 0 : -ENOMEM;
 	}
 	if (r < 0)
-		return st_error_errno(err, r, WIN_TOMBSTONES);
+		return plug_error_errno(err, r, WIN_TOMBSTONES);
 	t->one[t->count].name = strrchr(clean, '/') + 1;
 	t->one[t->count].name[-1] = 0;
 	t->one[t->count].told = false;
-	t->one[t->count++].dir = st_take_ptr(clean);
+	t->one[t->count++].dir = plug_take_ptr(clean);
 	return 0;
 }
 
@@ -53,7 +53,7 @@ static int by_place(const void *a, const void *b)
 	return order ? order : strcmp(x->name, y->name);
 }
 
-static int parse(char *text, size_t size, struct tombstones *t, struct st_error *err)
+static int parse(char *text, size_t size, struct tombstones *t, struct plug_error *err)
 {
 	char *rest = text, *line;
 	bool first = true;
@@ -70,10 +70,10 @@ static int parse(char *text, size_t size, struct tombstones *t, struct st_error 
 			r = add(t, line, err);
 		first = false;
 	}
-	return r < 0 && !err->code ? st_error_set(err, r, WIN_TOMBSTONES ": invalid tombstones file") : r;
+	return r < 0 && !err->code ? plug_error_set(err, r, WIN_TOMBSTONES ": invalid tombstones file") : r;
 }
 
-int tombstones_read(int dir, struct tombstones *ret, struct st_error *err)
+int tombstones_read(int dir, struct tombstones *ret, struct plug_error *err)
 {
 	struct tombstones t = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -85,7 +85,7 @@ int tombstones_read(int dir, struct tombstones *ret, struct st_error *err)
 		return 0;
 	}
 	if (r < 0)
-		return st_error_errno(err, r, WIN_TOMBSTONES);
+		return plug_error_errno(err, r, WIN_TOMBSTONES);
 	r = parse(text, size, &t, err);
 	if (r < 0) {
 		tombstones_finish(&t);

@@ -3,7 +3,7 @@
 #ifndef ST_LAYER_TOMBSTONES_H
 #define ST_LAYER_TOMBSTONES_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@ struct tombstones {
 };
 
 /* No file: none.  -EBADMSG: "invalid tombstones file", or a line that leads out of Files. */
-int tombstones_read(int dir, struct tombstones *ret, struct st_error *err);
+int tombstones_read(int dir, struct tombstones *ret, struct plug_error *err);
 /* The first one in dir, or where it would be. */
 size_t tombstones_of(const struct tombstones *tombstones, const char *dir);
 void tombstones_finish(struct tombstones *tombstones);

@@ -17,15 +17,15 @@
 #define ST_LAYER_TRANSPORT_H
 
 #include "archive/tar.h"
-#include "image/error.h"
+#include "common/error.h"
 
 #define ST_TRANSPORT_META ".$wcidirs$"
 #define ST_TRANSPORT_LINK "cowherd:" /* before a link's target */
 #define ST_TRANSPORT_REMOVED 0xffffffffu
 
 /* The archive of a Windows layer into an empty directory; layer: where hard links have their data. */
-int st_transport_write(struct st_tar *tar, int dir, int layer, struct st_error *err);
+int st_transport_write(struct st_tar *tar, int dir, int layer, struct plug_error *err);
 /* The archive of a directory in the format, in the order of its names.  -EBADMSG: "NAME: cause". */
-int st_transport_read(int dir, struct st_tar_writer *writer, struct st_error *err);
+int st_transport_read(int dir, struct st_tar_writer *writer, struct plug_error *err);
 
 #endif

@@ -6,7 +6,7 @@
 #include "layer/tree.h"
 #include "layer/tombstones.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ struct in {
 	struct tombstones tombstones;
 	char **links; /* paths of hard links, which come when all that they may lead to has come */
 	size_t link_count;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 /* A file or directory, and what is said of it in streams. */
@@ -40,12 +40,12 @@ struct found {
 
 static int refuse(struct in *in, const char *path, const char *cause)
 {
-	return in->err->code ? in->err->code : st_error_set(in->err, -EBADMSG, "%.300s: %s", path, cause);
+	return in->err->code ? in->err->code : plug_error_set(in->err, -EBADMSG, "%.300s: %s", path, cause);
 }
 
 static int failed(struct in *in, const char *path, int r)
 {
-	return in->err->code ? in->err->code : st_error_errno(in->err, r, "%.300s", path);
+	return in->err->code ? in->err->code : plug_error_errno(in->err, r, "%.300s", path);
 }
 
 static bool is_meta(const char *name)
@@ -59,7 +59,7 @@ static bool is_meta(const char *name)
 
 static void found_close(struct found *f)
 {
-	st_closep(&f->fd);
+	plug_closep(&f->fd);
 	st_backup_finish(&f->backup);
 	win_meta_finish(&f->meta);
 }
@@ -472,7 +472,7 @@ static int walk_roots(struct in *in)
 	size_t any = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ST_ELEMENTS(roots); i++) {
+	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(roots); i++) {
 		struct found f;
 
 		if (st_tree_stat(in->dir, roots[i], &st) == -ENOENT)
@@ -486,7 +486,7 @@ static int walk_roots(struct in *in)
 	return r < 0 || any ? r : refuse(in, ".", "not a layer: no Files, Hives or UtilityVM");
 }
 
-int st_transport_read(int dir, struct st_tar_writer *writer, struct st_error *err)
+int st_transport_read(int dir, struct st_tar_writer *writer, struct plug_error *err)
 {
 	struct in in = { .dir = dir, .writer = writer, .err = err };
 	int r = tombstones_read(dir, &in.tombstones, err);

@@ -4,7 +4,7 @@
 #include "layer/backup.h"
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ struct out {
 	struct win_meta meta;
 	struct timespec times[2];
 	FILE *tombstones;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct out *o, int code, const char *format,
@@ -42,7 +42,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct out *o, int code,
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return st_error_set(o->err, code, "entry %.150s: %s", o->entry ? o->entry->path : o->main, text);
+	return plug_error_set(o->err, code, "entry %.150s: %s", o->entry ? o->entry->path : o->main, text);
 }
 
 static int failed(struct out *o, int code)
@@ -56,7 +56,7 @@ static bool in_streams(const char *key)
 {
 	static const char *const said[] = { "mswindows.rawsd", "mswindows.mountpoint" };
 
-	for (size_t i = 0; i < ST_ELEMENTS(said); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(said); i++)
 		if (!strcmp(key, said[i]))
 			return true;
 	return !strncmp(key, "mswindows.xattr.", 16);
@@ -97,8 +97,8 @@ static int current_finish(struct out *o)
 		else if (r < 0)
 			r = failed(o, r);
 	}
-	st_closep(&o->data);
-	st_closep(&o->side);
+	plug_closep(&o->data);
+	plug_closep(&o->side);
 	o->data = o->side = -1;
 	win_meta_finish(&o->meta);
 	return r;
@@ -109,7 +109,7 @@ static int current_finish(struct out *o)
 static int blob_write(int fd, struct st_blob *blob, int r)
 {
 	if (r == 0)
-		r = st_write_all(fd, (const char *)blob->data, blob->size);
+		r = plug_write_all(fd, (const char *)blob->data, blob->size);
 	st_blob_finish(blob);
 	return r;
 }
@@ -118,7 +118,7 @@ static int begin(int fd, uint32_t attributes)
 {
 	uint32_t head = htole32(attributes);
 
-	return st_write_all(fd, (const char *)&head, sizeof(head));
+	return plug_write_all(fd, (const char *)&head, sizeof(head));
 }
 
 static int create(struct out *o, const char *path)
@@ -245,7 +245,7 @@ static int take(struct out *o, int fd, uint64_t size)
 	while (size) {
 		size_t want = size < sizeof(buffer) ? (size_t)size : sizeof(buffer);
 		ssize_t n = st_tar_read(o->tar, buffer, want);
-		int r = n < 0 ? (int)n : n == 0 ? -EIO : st_write_all(fd, buffer, (size_t)n);
+		int r = n < 0 ? (int)n : n == 0 ? -EIO : plug_write_all(fd, buffer, (size_t)n);
 
 		if (r < 0)
 			return r;
@@ -357,7 +357,7 @@ static int copy(int from, int to)
 	int r = 0;
 
 	while (r == 0 && (n = read(from, buffer, sizeof(buffer))) != 0)
-		r = n < 0 ? -errno : st_write_all(to, buffer, (size_t)n);
+		r = n < 0 ? -errno : plug_write_all(to, buffer, (size_t)n);
 	return r;
 }
 
@@ -432,7 +432,7 @@ static int tombstone_line(struct out *o, const char *path)
 
 		o->tombstones = fd < 0 ? NULL : fdopen(fd, "we");
 		if (!o->tombstones) {
-			st_closep(&fd);
+			plug_closep(&fd);
 			return fd < 0 ? fd : -ENOMEM;
 		}
 		(void)fputs("\xEF\xBB\xBFVersion 1.0\n", o->tombstones);
@@ -520,7 +520,7 @@ static int entry_write(struct out *o)
 	return o->entry->type == ST_TAR_DIRECTORY ? add_directory(o) : add_file(o);
 }
 
-int st_transport_write(struct st_tar *tar, int dir, int layer, struct st_error *err)
+int st_transport_write(struct st_tar *tar, int dir, int layer, struct plug_error *err)
 {
 	struct out o = { .tar = tar, .dir = dir, .layer = layer, .main = calloc(1, 1), .data = -1,
 			 .side = -1, .err = err };
@@ -529,12 +529,12 @@ int st_transport_write(struct st_tar *tar, int dir, int layer, struct st_error *
 	while (r == 0 && (r = st_tar_next(tar, &o.entry)) > 0)
 		r = entry_write(&o);
 	if (r < 0 && !err->code)
-		(void)st_error_set(err, r, "%s", st_tar_error(tar));
+		(void)plug_error_set(err, r, "%s", st_tar_error(tar));
 	o.entry = NULL;
 	rc = current_finish(&o);
 	r = r < 0 ? r : rc;
 	if (o.tombstones && (fclose(o.tombstones) != 0) && r == 0)
-		r = st_error_errno(err, -errno, WIN_TOMBSTONES);
+		r = plug_error_errno(err, -errno, WIN_TOMBSTONES);
 	free(o.path);
 	free(o.main);
 	return r;

@@ -2,7 +2,7 @@
 #include "layer/tree.h"
 
 #include "archive/unpack.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -155,7 +155,7 @@ int st_tree_list(int root, const char *path, struct st_names *ret)
 	int r = fd < 0 ? fd : dir ? 0 : -errno;
 
 	if (dir)
-		(void)st_take_fd(&fd);
+		(void)plug_take_fd(&fd);
 	while (r == 0 && (errno = 0, e = readdir(dir)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			r = names_add(&names, e->d_name);
@@ -204,7 +204,7 @@ bool st_tree_is_opaque(int root, const char *path)
 	_cleanup_close_ int fd = st_tree_open(root, path, O_RDONLY | O_DIRECTORY);
 	char value;
 
-	for (size_t i = 0; fd >= 0 && i < ST_ELEMENTS(names); i++)
+	for (size_t i = 0; fd >= 0 && i < PLUG_ELEMENTS(names); i++)
 		if (fgetxattr(fd, names[i], &value, 1) == 1 && value == 'y')
 			return true;
 	return false;
@@ -235,7 +235,7 @@ int st_tree_read_file(int root, const char *path, size_t max, char **ret, size_t
 		size += n > 0 ? (size_t)n : 0;
 	}
 	text[size] = 0;
-	*ret = st_take_ptr(text);
+	*ret = plug_take_ptr(text);
 	*ret_size = size;
 	return 0;
 }
@@ -251,7 +251,7 @@ int st_tree_write_file(int root, const char *name, mode_t mode, const void *data
 	fd = openat(root, making, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return -errno;
-	r = st_write_all(fd, data, size);
+	r = plug_write_all(fd, data, size);
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	if (r == 0 && fsync(fd) < 0)

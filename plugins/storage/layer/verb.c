@@ -2,7 +2,7 @@
 /* The verb `layer`. */
 #include "layer/command.h"
 #include "plugin.h"
-#include "util.h"
+#include "common/util.h"
 
 #define PARENTS { "layer", 'l', "LAYER", "a parent, the nearest first; may be given several times" }
 #define OUTPUT { "output", 'o', "FILE", "write to this file instead of standard output" }
@@ -16,28 +16,28 @@
 #define VERITY { "verity", 0, NULL, "with --vhd: a dm-verity tree behind the file system" }
 #define VHD { "vhd", 0, NULL, "do not unpack: layer.vhd, an ext4 image with a VHD footer" }
 
-static const struct st_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, TRANSPORT_IN, { 0 } };
-static const struct st_option export_options[] = { PARENTS, VERIFY, OUTPUT, GZIP, TRANSPORT_OUT, { 0 } };
-static const struct st_option create_options[] = {
+static const struct plug_option import_options[] = { PARENTS, INPUT, OS, VHD, VERITY, TRANSPORT_IN, { 0 } };
+static const struct plug_option export_options[] = { PARENTS, VERIFY, OUTPUT, GZIP, TRANSPORT_OUT, { 0 } };
+static const struct plug_option create_options[] = {
 	PARENTS,
 	{ "read-only", 0, NULL, "an empty layer to import into, not one to write to" },
 	{ "size", 0, "SIZE", "the most that may be written (1g, 512m); without it, no limit" },
 	{ 0 },
 };
-static const struct st_option mount_options[] = { PARENTS, VERIFY, { 0 } };
+static const struct plug_option mount_options[] = { PARENTS, VERIFY, { 0 } };
 #define WHOLE { "whole", 0, NULL, "the layer is a complete tree: what is not in it is deleted" }
-static const struct st_option changes_options[] = { PARENTS, WHOLE, VERIFY, { 0 } };
-static const struct st_option diff_options[] = { PARENTS, WHOLE, VERIFY, OUTPUT, GZIP, { 0 } };
-static const struct st_option get_options[] = {
+static const struct plug_option changes_options[] = { PARENTS, WHOLE, VERIFY, { 0 } };
+static const struct plug_option diff_options[] = { PARENTS, WHOLE, VERIFY, OUTPUT, GZIP, { 0 } };
+static const struct plug_option get_options[] = {
 	{ "tar", 't', NULL, "an archive of the files, with all that is known of them" },
 	VERIFY,
 	OUTPUT,
 	GZIP,
 	{ 0 },
 };
-static const struct st_option none[] = { { 0 } };
+static const struct plug_option none[] = { { 0 } };
 
-static const struct st_command commands[] = {
+static const struct plug_word commands[] = {
 	{ "create", "LAYER", "Make a layer to write to, on top of its parents", NULL, create_options,
 	  1, 1, st_layer_cmd_create },
 	{ "create-scratch", "LAYER", "The same", NULL, create_options, 1, 1, st_layer_cmd_create },
@@ -80,22 +80,25 @@ static const char *const others[][2] = {
 	{ "rm", "remove" }, { "destroy", "remove" }, { "umount", "unmount" }, { NULL, NULL },
 };
 
-static const struct st_words words = { "layer", commands, others, false };
+static const struct plug_verb words = { "layer", commands, others, NULL };
 
 static struct cowherd_verb layer_verb = {
 	.size = sizeof(layer_verb),
 	.name = "layer",
 	.usage = "layer WORD [OPTIONS] LAYER",
 	.help = "Create, mount, compare, import and export layer directories.",
-	.call = st_verb_call,
-	.cancel = st_verb_cancel,
+	.call = plug_call,
+	.cancel = plug_call_cancel,
 };
 
 int st_layer_register(void)
 {
-	static struct st_verb_arg arg = { &words, NULL };
+	static struct plug_text details;
+	static struct plug_call_as arg = { &words, NULL };
 
-	if (!layer_verb.details)
-		layer_verb.details = st_help_text(&words, NULL);
+	if (!layer_verb.details) {
+		plug_help_text(&words, NULL, &details);
+		layer_verb.details = details.data;
+	}
 	return st_plugin.host->register_verb(st_plugin.self, &layer_verb, &arg);
 }

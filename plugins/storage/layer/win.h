@@ -18,7 +18,7 @@
 #define ST_LAYER_WIN_H
 
 #include "archive/tar.h"
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,15 +31,15 @@ bool st_win_is_root(const char *path);
  * *size: the sum of regular main streams.  Nothing is written outside of stage.
  */
 int st_win_import(struct st_tar *tar, int stage, const int *parents, size_t parent_count,
-		  uint64_t *size, struct st_error *err);
+		  uint64_t *size, struct plug_error *err);
 
 /* What was imported, as it was; without `entries` what is there. */
-int st_win_export(int layer, struct st_tar_writer *writer, struct st_error *err);
+int st_win_export(int layer, struct st_tar_writer *writer, struct plug_error *err);
 /* The overlay directory of a scratch layer over Windows layers, as Files/. */
-int st_win_export_upper(int upper, struct st_tar_writer *writer, struct st_error *err);
+int st_win_export_upper(int upper, struct st_tar_writer *writer, struct plug_error *err);
 /* One file of a layer with its streams, by its name in the archive. */
 int st_win_export_file(int layer, const char *path, struct st_tar_writer *writer,
-		       struct st_error *err);
+		       struct plug_error *err);
 /* Where the data of a file is: the boot files' is in their backups. */
 const char *st_win_data_path(int layer, const char *path);
 

@@ -2,7 +2,7 @@
 /* The utility VM's files of a parent become this layer's own names. */
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

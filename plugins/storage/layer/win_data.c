@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The data of an entry, with holes where it is sparse. */
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static int write_at(int fd, const uint8_t *data, size_t size, uint64_t offset, b
 
 		if (!holes || n > size)
 			n = size;
-		r = holes && n == HOLE && is_zero(data, n) ? 0 : st_pwrite_all(fd, data, n, offset);
+		r = holes && n == HOLE && is_zero(data, n) ? 0 : plug_pwrite_all(fd, data, n, offset);
 		if (r < 0)
 			return r;
 		data += n;

@@ -5,7 +5,7 @@
  */
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -87,7 +87,7 @@ static int read_record(FILE *file, struct record *ret)
 	*equals = 0;
 	ret->value = equals + 1;
 	ret->size = length - 1 - (size_t)(equals + 1 - text);
-	ret->text = st_take_ptr(text);
+	ret->text = plug_take_ptr(text);
 	return 1;
 }
 
@@ -160,7 +160,7 @@ int win_entries_open(int layer, FILE **ret)
 	file = fdopen(fd, "re");
 	if (!file)
 		return -errno;
-	(void)st_take_fd(&fd);
+	(void)plug_take_fd(&fd);
 	*ret = file;
 	return 0;
 }

@@ -2,7 +2,7 @@
 #include "layer/pack.h"
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +12,12 @@ struct out {
 	int root;
 	const char *prefix; /* before names: "" or "Files/" */
 	struct st_tar_writer *writer;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 static int failed(const struct out *o, const char *path, int r)
 {
-	return o->err->code ? o->err->code : st_error_errno(o->err, r, "%.300s", path);
+	return o->err->code ? o->err->code : plug_error_errno(o->err, r, "%.300s", path);
 }
 
 const char *st_win_data_path(int layer, const char *path)
@@ -239,7 +239,7 @@ static int export_found(const struct out *o, const char *only)
 		r = put_found(o, only, false);
 		return r < 0 ? failed(o, only, r) : 0;
 	}
-	for (size_t i = 0; r == 0 && i < ST_ELEMENTS(roots); i++) {
+	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(roots); i++) {
 		if (st_tree_stat(o->root, roots[i], &st) < 0 || !S_ISDIR(st.st_mode))
 			continue;
 		r = put_found(o, roots[i], false);
@@ -249,7 +249,7 @@ static int export_found(const struct out *o, const char *only)
 }
 
 static int export_layer(int layer, const char *only, struct st_tar_writer *writer,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	const struct out o = { layer, "", writer, err };
 	FILE *file;
@@ -264,18 +264,18 @@ static int export_layer(int layer, const char *only, struct st_tar_writer *write
 	return r;
 }
 
-int st_win_export(int layer, struct st_tar_writer *writer, struct st_error *err)
+int st_win_export(int layer, struct st_tar_writer *writer, struct plug_error *err)
 {
 	return export_layer(layer, NULL, writer, err);
 }
 
 int st_win_export_file(int layer, const char *path, struct st_tar_writer *writer,
-		       struct st_error *err)
+		       struct plug_error *err)
 {
 	return export_layer(layer, path, writer, err);
 }
 
-int st_win_export_upper(int upper, struct st_tar_writer *writer, struct st_error *err)
+int st_win_export_upper(int upper, struct st_tar_writer *writer, struct plug_error *err)
 {
 	const struct out o = { upper, "Files/", writer, err };
 	struct st_entry top = { .type = ST_TAR_DIRECTORY, .path = (char *)(uintptr_t) "Files" };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +30,7 @@ struct win {
 	struct late *late;
 	size_t late_count;
 	uint64_t size;
-	struct st_error *err;
+	struct plug_error *err;
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct win *w, int code, const char *format,
@@ -44,7 +44,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct win *w, int code,
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	return st_error_set(w->err, code, "entry %.150s: %s", w->entry->path, text);
+	return plug_error_set(w->err, code, "entry %.150s: %s", w->entry->path, text);
 }
 
 static int failed(struct win *w, int code, const char *what)
@@ -117,7 +117,7 @@ static int write_data(struct win *w, int fd, bool holes)
 	int r = win_data_write(w->tar, w->entry, fd, holes);
 
 	if (r < 0 && *st_tar_error(w->tar))
-		return st_error_set(w->err, r, "%s", st_tar_error(w->tar));
+		return plug_error_set(w->err, r, "%s", st_tar_error(w->tar));
 	return r < 0 ? failed(w, r, "its data") : 0;
 }
 
@@ -206,7 +206,7 @@ static int backup(struct win *w, const char *name)
 	if (in < 0 || out < 0)
 		return failed(w, in < 0 ? in : out < 0 ? out : r, name);
 	while ((n = read(in, buffer, sizeof(buffer))) > 0) {
-		r = st_write_all(out, buffer, (size_t)n);
+		r = plug_write_all(out, buffer, (size_t)n);
 		if (r < 0)
 			return failed(w, r, name);
 	}
@@ -524,11 +524,11 @@ static int finish(struct win *w)
 
 		/* It may have made way for something else. */
 		if (fd >= 0 && futimens(fd, late->times) < 0)
-			r = st_error_errno(w->err, -errno, "%.200s: its times", late->path);
+			r = plug_error_errno(w->err, -errno, "%.200s: its times", late->path);
 	}
 	if (r == 0 && (ferror(w->entries) || fflush(w->entries) ||
 		       (w->tombstones && (ferror(w->tombstones) || fflush(w->tombstones)))))
-		r = st_error_errno(w->err, errno ? -errno : -EIO, WIN_ENTRIES);
+		r = plug_error_errno(w->err, errno ? -errno : -EIO, WIN_ENTRIES);
 	return r;
 }
 
@@ -540,10 +540,10 @@ static int begin(struct win *w)
 	if (!w->entries) {
 		if (fd >= 0)
 			(void)close(fd);
-		return st_error_errno(w->err, fd < 0 ? fd : -ENOMEM, WIN_ENTRIES);
+		return plug_error_errno(w->err, fd < 0 ? fd : -ENOMEM, WIN_ENTRIES);
 	}
 	w->main = calloc(1, 1);
-	return w->main ? 0 : st_error_errno(w->err, -ENOMEM, "archive");
+	return w->main ? 0 : plug_error_errno(w->err, -ENOMEM, "archive");
 }
 
 static void finish_free(struct win *w)
@@ -560,7 +560,7 @@ static void finish_free(struct win *w)
 }
 
 int st_win_import(struct st_tar *tar, int stage, const int *parents, size_t parent_count,
-		  uint64_t *size, struct st_error *err)
+		  uint64_t *size, struct plug_error *err)
 {
 	struct win w = { .tar = tar, .root = stage, .parents = parents,
 			 .parent_count = parent_count, .err = err };
@@ -569,7 +569,7 @@ int st_win_import(struct st_tar *tar, int stage, const int *parents, size_t pare
 	while (r == 0 && (r = st_tar_next(tar, &w.entry)) > 0)
 		r = entry_import(&w);
 	if (r < 0 && !err->code)
-		(void)st_error_set(err, r, "%s", st_tar_error(tar));
+		(void)plug_error_set(err, r, "%s", st_tar_error(tar));
 	if (r == 0)
 		r = finish(&w);
 	if (r == 0)

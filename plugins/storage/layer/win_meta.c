@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,7 +23,7 @@ static bool said_elsewhere(const char *key)
 		"ctime", "SCHILY.devmajor", "SCHILY.devminor",
 	};
 
-	for (size_t i = 0; i < ST_ELEMENTS(said); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(said); i++)
 		if (!strcmp(key, said[i]))
 			return true;
 	return !strncmp(key, "GNU.sparse.", 11);
@@ -37,7 +37,7 @@ static char *key_in(const char *key)
 	char *name;
 	int n;
 
-	for (size_t i = 0; !ours && i < ST_ELEMENTS(known); i++)
+	for (size_t i = 0; !ours && i < PLUG_ELEMENTS(known); i++)
 		ours = !strncmp(key, "MSWINDOWS.", 10) && !strcmp(key + 10, known[i]);
 	if (!strcmp(key, "LIBARCHIVE.creationtime"))
 		n = asprintf(&name, OURS "crtime");
@@ -97,7 +97,7 @@ int win_meta_set(struct win_meta *meta, const char *key, const void *value, size
 	copy[size] = 0;
 	if (old) { /* the later one counts */
 		free(old->value);
-		old->value = st_take_ptr(copy);
+		old->value = plug_take_ptr(copy);
 		old->size = size;
 		return 0;
 	}
@@ -106,7 +106,7 @@ int win_meta_set(struct win_meta *meta, const char *key, const void *value, size
 	if (!more)
 		return -ENOMEM;
 	meta->record = more;
-	more[meta->count++] = (struct st_pax){ st_take_ptr(name), st_take_ptr(copy), size };
+	more[meta->count++] = (struct st_pax){ plug_take_ptr(name), plug_take_ptr(copy), size };
 	return 0;
 }
 
@@ -341,7 +341,7 @@ static bool no_room(int code)
 {
 	static const int codes[] = { ENOSPC, E2BIG, ERANGE, EDQUOT, EOPNOTSUPP, EPERM };
 
-	for (size_t i = 0; i < ST_ELEMENTS(codes); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(codes); i++)
 		if (codes[i] == code)
 			return true;
 	return false;

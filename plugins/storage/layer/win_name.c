@@ -2,7 +2,7 @@
 /* Names in archives of Windows layers, and what of them is refused (CVE-2018-8115). */
 #include "layer/tree.h"
 #include "layer/win_private.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,7 +16,7 @@ bool st_win_is_root(const char *path)
 {
 	while (path[0] == '.' && path[1] == '/')
 		path += 2;
-	for (size_t i = 0; i < ST_ELEMENTS(roots); i++) {
+	for (size_t i = 0; i < PLUG_ELEMENTS(roots); i++) {
 		size_t n = strlen(roots[i]);
 
 		if (!strncmp(path, roots[i], n) && (!path[n] || path[n] == '/'))
@@ -33,7 +33,7 @@ static bool reserved(const char *part, size_t size)
 
 	while (n < size && part[n] != '.' && part[n] != ' ')
 		n++;
-	for (size_t i = 0; i < ST_ELEMENTS(names); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++)
 		if (strlen(names[i]) == n && !strncasecmp(part, names[i], n))
 			return true;
 	return n == 4 && (!strncasecmp(part, "COM", 3) || !strncasecmp(part, "LPT", 3)) &&
@@ -82,7 +82,7 @@ int win_name_clean(const char *text, char **ret, const char **cause)
 		*cause = "not below Files, Hives or UtilityVM";
 	if (*cause)
 		return -EINVAL;
-	*ret = st_take_ptr(path);
+	*ret = plug_take_ptr(path);
 	return 0;
 }
 
@@ -133,7 +133,7 @@ const char *win_name_backup(const char *path)
 
 	if (strncmp(path, dir, sizeof(dir) - 1) != 0)
 		return NULL;
-	for (size_t i = 0; i < ST_ELEMENTS(files); i++)
+	for (size_t i = 0; i < PLUG_ELEMENTS(files); i++)
 		if (!strcasecmp(path + sizeof(dir) - 1, files[i][0]))
 			return files[i][1];
 	return NULL;

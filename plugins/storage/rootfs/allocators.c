@@ -7,12 +7,12 @@
 #include "rootfs/rootfs.h"
 
 #include "disk/watch.h"
-#include "image/json.h"
+#include "common/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/parts.h"
 #include "rootfs/ready.h"
 #include "rootfs/sync.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct job {
 	struct st_part part;        /* of an acquire */
 	char *container;
 	struct json_object *record; /* of a release */
-	struct st_error err;
+	struct plug_error err;
 	struct job *waiting; /* releases, until this acquire has ended */
 };
 
@@ -50,7 +50,7 @@ static void job_free(struct job *job)
 	free(job);
 }
 
-static void answer(cowherd_op op, int code, const struct st_error *err)
+static void answer(cowherd_op op, int code, const struct plug_error *err)
 {
 	const char *message = err && err->text[0] ? err->text : NULL;
 
@@ -64,7 +64,7 @@ static void answer(cowherd_op op, int code, const struct st_error *err)
 
 static int release_work(void *arg)
 {
-	static int (*const give[KINDS])(struct json_object *, struct st_error *) = {
+	static int (*const give[KINDS])(struct json_object *, struct plug_error *) = {
 		[SCRATCH] = st_scratch_give,
 		[BASE] = st_base_give,
 		[VOLUMES] = st_volumes_give,
@@ -79,7 +79,7 @@ static void release_done(void *arg, int result)
 {
 	struct job *job = arg;
 	cowherd_op op = job->op;
-	struct st_error err = job->err;
+	struct plug_error err = job->err;
 
 	if (job->kind == SHARES || job->kind == BASE)
 		st_disk_watch_released();
@@ -181,7 +181,7 @@ static int acquire_end(struct job *job)
 static void acquire_done(void *arg, int result)
 {
 	struct job *job = arg;
-	struct st_error err = job->part.err;
+	struct plug_error err = job->part.err;
 	cowherd_op op = job->op;
 
 	if (result == 0)
@@ -195,8 +195,8 @@ static void acquire_done(void *arg, int result)
 
 static bool mounts_of_type(const struct st_plan *p, const char *type)
 {
-	for (size_t i = 0; i < st_json_length(p->mounts); i++) {
-		const char *t = st_json_string(json_object_array_get_idx(p->mounts, i), "type");
+	for (size_t i = 0; i < plug_json_length(p->mounts); i++) {
+		const char *t = plug_json_string(json_object_array_get_idx(p->mounts, i), "type");
 
 		if (t && strcmp(t, type) == 0)
 			return true;
@@ -215,7 +215,7 @@ static bool wanted(enum kind kind, const struct st_plan *p)
 		return (p->volumes && p->volumes[0]) ||
 		       (p->lcow && mounts_of_type(p, "automanage-virtual-disk"));
 	case SHARES:
-		return p->lcow && st_json_length(p->mounts);
+		return p->lcow && plug_json_length(p->mounts);
 	case KINDS:
 		break;
 	}
@@ -254,10 +254,10 @@ static int put_disks(struct json_object *record, const struct st_plan *p)
 
 	if (st_json_put(record, "disks", disks) < 0)
 		return -ENOMEM;
-	for (size_t i = 0; p->lcow && i < st_json_length(p->mounts); i++) {
+	for (size_t i = 0; p->lcow && i < plug_json_length(p->mounts); i++) {
 		struct json_object *mount = json_object_array_get_idx(p->mounts, i);
-		const char *type = st_json_string(mount, "type"),
-			   *source = st_json_string(mount, "source");
+		const char *type = plug_json_string(mount, "type"),
+			   *source = plug_json_string(mount, "source");
 
 		if (type && source && *source == '/' &&
 		    strcmp(type, "automanage-virtual-disk") == 0 &&
@@ -325,7 +325,7 @@ static int acquire_begin(struct job *job)
 
 static int acquire(enum kind kind, cowherd_op op, const struct cowherd_request *request)
 {
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct st_plan plan;
 	struct job *job;
 	int r = !may_want(kind, request) ? 0 : st_plan_read(request, rootfs.scratch_bytes, &plan, &err);
@@ -378,7 +378,7 @@ static int allocator_release(void *arg, cowherd_op op, const struct cowherd_reco
 struct query {
 	cowherd_op op;
 	char *reference, *platform, *result;
-	struct st_error err;
+	struct plug_error err;
 };
 
 static void query_free(struct query *q)

@@ -2,12 +2,12 @@
 /* Layers below, scratch above, one overlay of them at RUN_DIR/rootfs. */
 #include "rootfs/parts.h"
 
-#include "image/json.h"
+#include "common/json.h"
 #include "rootfs/cache.h"
 #include "rootfs/place.h"
 #include "rootfs/ready.h"
 #include "rootfs/scratch.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,13 +29,13 @@ static void lowers_finish(struct lowers *l)
 	l->count = 0;
 }
 
-static int lowers_add(struct lowers *l, char *path, struct st_error *err)
+static int lowers_add(struct lowers *l, char *path, struct plug_error *err)
 {
 	if (!path)
-		return st_error_set(err, -ENOMEM, "layers: out of memory");
+		return plug_error_set(err, -ENOMEM, "layers: out of memory");
 	if (l->count == ST_LAYERS_MAX) {
 		free(path);
-		return st_error_set(err, -E2BIG, "layers: more than %d", ST_LAYERS_MAX);
+		return plug_error_set(err, -E2BIG, "layers: more than %d", ST_LAYERS_MAX);
 	}
 	l->path[l->count++] = path;
 	return 0;
@@ -105,15 +105,15 @@ static int add_folder(struct st_part *part, struct lowers *l, const char *folder
 	struct stat st;
 
 	if (!vhd || !fs || !json)
-		return st_error_set(&part->err, -ENOMEM, "layers: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "layers: out of memory");
 	if (access(vhd, F_OK) == 0)
 		return add_packed(part, l, vhd);
 	if (access(json, F_OK) == 0 && access(fs, F_OK) == 0)
 		return lowers_add(l, strdup(fs), &part->err);
 	if (stat(folder, &st) < 0)
-		return st_error_errno(&part->err, -errno, "%s", folder);
+		return plug_error_errno(&part->err, -errno, "%s", folder);
 	if (!S_ISDIR(st.st_mode))
-		return st_error_errno(&part->err, -ENOTDIR, "%s", folder);
+		return plug_error_errno(&part->err, -ENOTDIR, "%s", folder);
 	return lowers_add(l, strdup(folder), &part->err);
 }
 
@@ -124,7 +124,7 @@ static int wrap(struct st_part *part, int r, const char *how)
 	if (r >= 0 || r == -ECANCELED)
 		return r;
 	(void)snprintf(cause, sizeof(cause), "%.400s", part->err.text);
-	return st_error_set(&part->err, r, FAILED "%s: %s", how, cause);
+	return plug_error_set(&part->err, r, FAILED "%s: %s", how, cause);
 }
 
 static int add_folders(struct st_part *part, struct lowers *l)
@@ -133,8 +133,8 @@ static int add_folders(struct st_part *part, struct lowers *l)
 	int r = 0;
 
 	if (p->folder_count < 2)
-		return st_error_set(&part->err, -EINVAL,
-				    FAILED "at least two layers are required: one, and scratch");
+		return plug_error_set(&part->err, -EINVAL,
+				      FAILED "at least two layers are required: one, and scratch");
 	for (size_t i = 0; r == 0 && i + 1 < p->folder_count; i++)
 		r = atomic_load(&part->stop) ? -ECANCELED : add_folder(part, l, p->folders[i]);
 	return wrap(part, r, "failed to add LCOW layer");
@@ -153,11 +153,11 @@ static int open_folder_scratch(struct st_part *part, const char *place, struct s
 	int r;
 
 	if (!disk || asprintf(&owner, "%s/base/scratch", p->container) < 0)
-		return st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	if (access(folder, F_OK) < 0) {
 		r = -errno;
-		return st_error_errno(&part->err, r,
-				      "failed to get scratch VHD path in layer folders: %s", folder);
+		return plug_error_errno(&part->err, r,
+					"failed to get scratch VHD path in layer folders: %s", folder);
 	}
 	if (access(disk, F_OK) < 0) {
 		r = st_scratch_make(folder, p->scratch_bytes, &part->err);
@@ -167,7 +167,7 @@ static int open_folder_scratch(struct st_part *part, const char *place, struct s
 	if (r == 0)
 		r = st_disk_mount(part->disk_dir, owner, disk, false, place, &refs, &part->err);
 	if (r == 0 && asprintf(&own, "%s/container_%s", place, p->container) < 0)
-		r = st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
+		r = plug_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	if (r == 0)
 		r = st_place_make(own, 0755, &part->err);
 	return r < 0 ? r : st_scratch_in(own, ret, &part->err);
@@ -181,7 +181,7 @@ static int open_scratch(struct st_part *part, struct st_scratch *ret)
 	int r;
 
 	if (!place || !dir)
-		return st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	if (p->root == ST_ROOT_LAYERS)
 		return wrap(part, open_folder_scratch(part, place, ret),
 			    "failed to add SCSI scratch VHD");
@@ -252,12 +252,12 @@ static int mount_share(struct st_part *part, const char *target)
 		*p->share == '/' ? strdup(p->share) : st_path_join(p->bundle, p->share);
 	char cause[sizeof(part->err.text)];
 	int r = path ? st_bind_mount(path, target, p->share_read_only, true, &part->err) :
-		       st_error_set(&part->err, -ENOMEM, "out of memory");
+		       plug_error_set(&part->err, -ENOMEM, "out of memory");
 
 	if (r == 0)
 		return 0;
 	(void)snprintf(cause, sizeof(cause), "%.400s", part->err.text);
-	return st_error_set(&part->err, r, "adding plan9 root: %s", cause);
+	return plug_error_set(&part->err, r, "adding plan9 root: %s", cause);
 }
 
 static int patch_root(struct st_part *part, const char *target)
@@ -270,7 +270,7 @@ static int patch_root(struct st_part *part, const char *target)
 	r = st_json_put(part->patch, "root", root) ?: r;
 	if (r == 0)
 		return 0;
-	return st_error_set(&part->err, -ENOMEM, "root: out of memory");
+	return plug_error_set(&part->err, -ENOMEM, "root: out of memory");
 }
 
 int st_base_take(struct st_part *part)
@@ -278,7 +278,7 @@ int st_base_take(struct st_part *part)
 	_cleanup_free_ char *target = st_path_join(part->plan.run_dir, "rootfs");
 	struct lowers l = { 0 };
 	int r = target ? st_place_make(target, 0755, &part->err) :
-			 st_error_set(&part->err, -ENOMEM, "root: out of memory");
+			 plug_error_set(&part->err, -ENOMEM, "root: out of memory");
 
 	if (r == 0 && part->plan.root == ST_ROOT_SHARE)
 		r = mount_share(part, target);
@@ -303,19 +303,19 @@ bool st_base_take_now(struct st_part *part)
 }
 
 /* The other way round. */
-int st_base_give(struct json_object *record, struct st_error *err)
+int st_base_give(struct json_object *record, struct plug_error *err)
 {
-	const char *run_dir = st_json_string(record, "run_dir");
-	const char *disks = st_json_string(record, "disks"), *owner = st_json_string(record, "owner");
+	const char *run_dir = plug_json_string(record, "run_dir");
+	const char *disks = plug_json_string(record, "disks"), *owner = plug_json_string(record, "owner");
 	static const char *const places[] = { "rootfs", "links", "scratch", "layers", "empty" };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && run_dir && i < ST_ELEMENTS(places); i++) {
+	for (size_t i = 0; r == 0 && run_dir && i < PLUG_ELEMENTS(places); i++) {
 		_cleanup_free_ char *path = st_path_join(run_dir, places[i]);
 		bool many = i == 1 || i == 3;
 
 		if (!path)
-			r = st_error_set(err, -ENOMEM, "out of memory");
+			r = plug_error_set(err, -ENOMEM, "out of memory");
 		else
 			r = many ? st_place_clear_all(path, err) : st_place_clear(path, err);
 	}
@@ -357,21 +357,21 @@ int st_scratch_take(struct st_part *part)
 		st_cache_put(image);
 	}
 	if (r == 0 && !dir)
-		r = st_error_set(&part->err, -ENOMEM, "scratch: out of memory");
+		r = plug_error_set(&part->err, -ENOMEM, "scratch: out of memory");
 	return r < 0 ? r : st_scratch_make(dir, p->scratch_bytes, &part->err);
 }
 
-int st_scratch_give(struct json_object *record, struct st_error *err)
+int st_scratch_give(struct json_object *record, struct plug_error *err)
 {
-	const char *path = st_json_string(record, "path"), *dir = st_json_string(record, "store");
-	const char *owner = st_json_string(record, "owner");
+	const char *path = plug_json_string(record, "path"), *dir = plug_json_string(record, "store");
+	const char *owner = plug_json_string(record, "owner");
 	struct st_store *store;
 	int r = path ? st_place_remove(path, err) : 0;
 
 	if (r < 0 || !dir || !owner)
 		return r;
 	if (access(dir, F_OK) < 0)
-		return errno == ENOENT ? 0 : st_error_errno(err, -errno, "%s", dir);
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", dir);
 	r = st_cache_store(dir, &store, err);
 	return r < 0 ? r : st_store_unref(store, owner, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rootfs/cache.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -32,9 +32,9 @@ static struct {
 	unsigned next_said;
 } cache = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
-#define PLACES ST_ELEMENTS(cache.entries)
+#define PLACES PLUG_ELEMENTS(cache.entries)
 
-int st_cache_store(const char *dir, struct st_store **ret, struct st_error *err)
+int st_cache_store(const char *dir, struct st_store **ret, struct plug_error *err)
 {
 	int r = 0;
 
@@ -43,9 +43,9 @@ int st_cache_store(const char *dir, struct st_store **ret, struct st_error *err)
 		free(cache.dir); /* of a time when it could not be opened */
 		cache.dir = strdup(dir);
 		r = cache.dir ? st_store_open(dir, &cache.store, err) :
-				st_error_errno(err, -ENOMEM, "%s", dir);
+				plug_error_errno(err, -ENOMEM, "%s", dir);
 	} else if (strcmp(cache.dir, dir) != 0) {
-		r = st_error_set(err, -EBUSY, "%s: the store is %s", dir, cache.dir);
+		r = plug_error_set(err, -EBUSY, "%s: the store is %s", dir, cache.dir);
 	}
 	if (r == 0)
 		*ret = cache.store;
@@ -174,7 +174,7 @@ static const struct st_image *entry_use(struct entry *e)
 }
 
 int st_cache_image(const char *dir, const char *digest, const struct st_image **ret,
-		   struct st_error *err)
+		   struct plug_error *err)
 {
 	struct st_store *store;
 	struct st_image *image = NULL;
@@ -189,7 +189,7 @@ int st_cache_image(const char *dir, const char *digest, const struct st_image **
 		r = st_store_resolve(store, digest, &image, err);
 	if (image && !(e = keep(image))) {
 		st_image_free(image);
-		r = st_error_set(err, -ENOMEM, "image %s: too many at once", digest);
+		r = plug_error_set(err, -ENOMEM, "image %s: too many at once", digest);
 	}
 	if (e)
 		*ret = entry_use(e);

@@ -9,12 +9,12 @@
 
 #include "image/store.h"
 
-int st_cache_store(const char *dir, struct st_store **ret, struct st_error *err);
+int st_cache_store(const char *dir, struct st_store **ret, struct plug_error *err);
 /* The same where it is open; false: it is not. */
 bool st_cache_opened(struct st_store **ret);
 /* By digest, to be put back. */
 int st_cache_image(const char *dir, const char *digest, const struct st_image **ret,
-		   struct st_error *err);
+		   struct plug_error *err);
 /* Only if it is known, without looking at any file: NULL otherwise. */
 const struct st_image *st_cache_known(const char *digest);
 void st_cache_put(const struct st_image *image);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rootfs/copy.h"
 
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ struct link_seen {
 struct copy {
 	int root; /* of the copy */
 	const atomic_bool *stop;
-	struct st_error *err;
+	struct plug_error *err;
 	struct link_seen *links;
 	size_t link_count, link_cap;
 	char path[PATH_MAX]; /* of the entry at hand, from the root */
@@ -37,7 +37,7 @@ struct copy {
 
 static int fail(struct copy *c, int code)
 {
-	return st_error_errno(c->err, code, "copying /%s", c->path);
+	return plug_error_errno(c->err, code, "copying /%s", c->path);
 }
 
 static void put_attribute(int from, int to, const char *name, char *value, size_t size)
@@ -265,7 +265,7 @@ static int copy_dir(struct copy *c, int from, int to, int depth)
 	return r;
 }
 
-int st_copy_tree(int from, int to, const atomic_bool *stop, struct st_error *err)
+int st_copy_tree(int from, int to, const atomic_bool *stop, struct plug_error *err)
 {
 	struct copy c = { .root = to, .stop = stop, .err = err };
 	struct stat st;
@@ -278,5 +278,5 @@ int st_copy_tree(int from, int to, const atomic_bool *stop, struct st_error *err
 	for (size_t i = 0; i < c.link_count; i++)
 		free(c.links[i].path);
 	free(c.links);
-	return r < 0 && err && !err->code ? st_error_errno(err, r, "copying /%s", c.path) : r;
+	return r < 0 && err && !err->code ? plug_error_errno(err, r, "copying /%s", c.path) : r;
 }

@@ -3,7 +3,7 @@
 #ifndef ST_ROOTFS_COPY_H
 #define ST_ROOTFS_COPY_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,6 +13,6 @@
  * and from's own mode, owner and attributes, into the empty directory to.  No symlink is followed, no
  * mount entered.  *stop set: -ECANCELED.
  */
-int st_copy_tree(int from, int to, const atomic_bool *stop, struct st_error *err);
+int st_copy_tree(int from, int to, const atomic_bool *stop, struct plug_error *err);
 
 #endif

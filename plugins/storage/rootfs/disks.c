@@ -26,7 +26,7 @@ static int mount_any(const char *device, const char *place, bool read_only)
 }
 
 int st_disk_mount(const char *dir, const char *owner, const char *path, bool read_only,
-		  const char *place, unsigned *ret_refs, struct st_error *err)
+		  const char *place, unsigned *ret_refs, struct plug_error *err)
 {
 	const struct st_attach_options options = {
 		.dir = dir, .owner = owner, .path = path, .readonly = read_only
@@ -36,28 +36,28 @@ int st_disk_mount(const char *dir, const char *owner, const char *path, bool rea
 	int r = st_attach(&options, &attached, message, sizeof(message));
 
 	if (r < 0)
-		return st_error_set(err, r, "%s", message);
+		return plug_error_set(err, r, "%s", message);
 	r = mount_any(attached.device, place, read_only);
 	if (r < 0)
-		return st_error_errno(err, r, "%s: mounting it", path);
+		return plug_error_errno(err, r, "%s: mounting it", path);
 	if (ret_refs)
 		*ret_refs = attached.refs;
 	return 0;
 }
 
-int st_disk_release(const char *dir, const char *owner, struct st_error *err)
+int st_disk_release(const char *dir, const char *owner, struct plug_error *err)
 {
 	char message[256] = "";
 	int r = st_detach_owner(dir, owner, message, sizeof(message));
 
-	return r < 0 ? st_error_set(err, r, "%s", message) : 0;
+	return r < 0 ? plug_error_set(err, r, "%s", message) : 0;
 }
 
 int st_disk_mount_layer(const char *image, enum st_verify how, const char *place,
-			struct st_error *err)
+			struct plug_error *err)
 {
 	char message[sizeof(err->text)] = "";
 	int r = st_seal_mount_at(image, how, place, message, sizeof(message));
 
-	return r < 0 ? st_error_set(err, r, "%s", message) : 0;
+	return r < 0 ? plug_error_set(err, r, "%s", message) : 0;
 }

@@ -5,7 +5,7 @@
  */
 #include "rootfs/place.h"
 #include "rootfs/plan.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #define VALUE_MAX 255 /* of fsconfig(2) */
 
 /* The last thing the kernel said about this context: "e overlay: …". */
-static int context_fail(int fs, int code, const char *target, struct st_error *err)
+static int context_fail(int fs, int code, const char *target, struct plug_error *err)
 {
 	char line[256];
 	ssize_t n = read(fs, line, sizeof(line) - 1);
@@ -27,9 +27,9 @@ static int context_fail(int fs, int code, const char *target, struct st_error *e
 	while (n > 0 && line[n - 1] == '\n')
 		n--;
 	if (n <= 2)
-		return st_error_errno(err, code, "mounting %s", target);
+		return plug_error_errno(err, code, "mounting %s", target);
 	line[n] = '\0';
-	return st_error_errno(err, code, "mounting %s: %s", target, line + 2);
+	return plug_error_errno(err, code, "mounting %s: %s", target, line + 2);
 }
 
 /* A directory as an option's value; one that is too long or would be unescaped goes by descriptor. */
@@ -48,7 +48,7 @@ static int set_dir(int fs, const char *key, const char *path)
 }
 
 /* -EOPNOTSUPP: this kernel has no "lowerdir+". */
-static int set_layers(int fs, const struct st_overlay *o, struct st_error *err)
+static int set_layers(int fs, const struct st_overlay *o, struct plug_error *err)
 {
 	for (size_t i = 0; i < o->lower_count; i++) {
 		int r = set_dir(fs, "lowerdir+", o->lower[i]);
@@ -56,7 +56,7 @@ static int set_layers(int fs, const struct st_overlay *o, struct st_error *err)
 		if (r == -EINVAL && i == 0)
 			return -EOPNOTSUPP;
 		if (r < 0)
-			return st_error_errno(err, r, "layer %s", o->lower[i]);
+			return plug_error_errno(err, r, "layer %s", o->lower[i]);
 	}
 	return 0;
 }
@@ -78,13 +78,13 @@ static int create(int fs, const struct st_overlay *o, int *ret)
 	return *ret < 0 ? -errno : 0;
 }
 
-int st_overlay_tree(const struct st_overlay *o, const char *target, int *ret, struct st_error *err)
+int st_overlay_tree(const struct st_overlay *o, const char *target, int *ret, struct plug_error *err)
 {
 	_cleanup_close_ int fs = fsopen("overlay", FSOPEN_CLOEXEC);
 	int r;
 
 	if (fs < 0)
-		return errno == ENOSYS ? -EOPNOTSUPP : st_error_errno(err, -errno, "overlay");
+		return errno == ENOSYS ? -EOPNOTSUPP : plug_error_errno(err, -errno, "overlay");
 	r = set_layers(fs, o, err);
 	if (r < 0)
 		return r;
@@ -92,7 +92,7 @@ int st_overlay_tree(const struct st_overlay *o, const char *target, int *ret, st
 	return r < 0 ? context_fail(fs, r, target, err) : 0;
 }
 
-static int mount_context(const struct st_overlay *o, const char *target, struct st_error *err)
+static int mount_context(const struct st_overlay *o, const char *target, struct plug_error *err)
 {
 	_cleanup_close_ int tree = -1;
 	int r = st_overlay_tree(o, target, &tree, err);
@@ -100,7 +100,7 @@ static int mount_context(const struct st_overlay *o, const char *target, struct 
 	if (r < 0)
 		return r;
 	if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return st_error_errno(err, -errno, "mounting %s", target);
+		return plug_error_errno(err, -errno, "mounting %s", target);
 	return 0;
 }
 
@@ -136,20 +136,20 @@ static int make_links(const struct st_overlay *o, char *options, size_t size)
 }
 
 /* The working directory is the process's: a child of its own changes it. */
-static int mount_classic(const struct st_overlay *o, const char *target, struct st_error *err)
+static int mount_classic(const struct st_overlay *o, const char *target, struct plug_error *err)
 {
 	char options[4096];
 	int r, status = 0;
 	pid_t pid;
 
 	if (!o->links)
-		return st_error_set(err, -EOPNOTSUPP, "mounting %s: this kernel is too old", target);
+		return plug_error_set(err, -EOPNOTSUPP, "mounting %s: this kernel is too old", target);
 	r = st_place_make(o->links, 0700, err);
 	if (r < 0)
 		return r;
 	r = make_links(o, options, sizeof(options));
 	if (r < 0)
-		return st_error_errno(err, r, "mounting %s", target);
+		return plug_error_errno(err, r, "mounting %s", target);
 	pid = fork();
 	if (pid == 0) {
 		if (chdir(o->links) < 0 ||
@@ -158,12 +158,12 @@ static int mount_classic(const struct st_overlay *o, const char *target, struct 
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return st_error_errno(err, -errno, "mounting %s", target);
+		return plug_error_errno(err, -errno, "mounting %s", target);
 	r = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
-	return r < 0 ? st_error_errno(err, r, "mounting %s", target) : 0;
+	return r < 0 ? plug_error_errno(err, r, "mounting %s", target) : 0;
 }
 
-int st_overlay_mount(const struct st_overlay *o, const char *target, struct st_error *err)
+int st_overlay_mount(const struct st_overlay *o, const char *target, struct plug_error *err)
 {
 	int r = o->classic ? -EOPNOTSUPP : mount_context(o, target, err);
 

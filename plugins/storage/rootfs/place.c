@@ -3,7 +3,7 @@
 
 #include "archive/unpack.h"
 #include "rootfs/plan.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +15,10 @@
 
 #define STACK_MAX 64 /* mounts on one place */
 
-int st_place_make(const char *path, mode_t mode, struct st_error *err)
+int st_place_make(const char *path, mode_t mode, struct plug_error *err)
 {
 	if (mkdir(path, mode) < 0 && errno != EEXIST)
-		return st_error_errno(err, -errno, "%s", path);
+		return plug_error_errno(err, -errno, "%s", path);
 	return 0;
 }
 
@@ -36,7 +36,7 @@ bool st_place_mounted(const char *path)
 	return own.stx_attributes & STATX_ATTR_MOUNT_ROOT;
 }
 
-int st_place_clear(const char *path, struct st_error *err)
+int st_place_clear(const char *path, struct plug_error *err)
 {
 	int code = EINVAL;
 
@@ -51,21 +51,21 @@ int st_place_clear(const char *path, struct st_error *err)
 	if (code == ENOENT)
 		return 0;
 	if (code != EINVAL && code != ENOTDIR && code != EBUSY)
-		return st_error_errno(err, -code, "unmounting %s", path);
+		return plug_error_errno(err, -code, "unmounting %s", path);
 	if (rmdir(path) == 0 || errno == ENOENT || errno == ENOTEMPTY)
 		return 0;
 	if (errno == ENOTDIR && (unlink(path) == 0 || errno == ENOENT))
 		return 0;
-	return st_error_errno(err, -errno, "removing %s", path);
+	return plug_error_errno(err, -errno, "removing %s", path);
 }
 
-static int clear_below(const char *dir, int depth, struct st_error *err)
+static int clear_below(const char *dir, int depth, struct plug_error *err)
 {
 	_cleanup_closedir_ DIR *d = opendir(dir);
 	int r = 0, rc;
 
 	if (!d)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : st_error_errno(err, -errno, "%s", dir);
+		return errno == ENOENT || errno == ENOTDIR ? 0 : plug_error_errno(err, -errno, "%s", dir);
 	for (struct dirent *e = readdir(d); e; e = readdir(d)) {
 		_cleanup_free_ char *path = NULL;
 
@@ -81,12 +81,12 @@ static int clear_below(const char *dir, int depth, struct st_error *err)
 	return r < 0 ? r : st_place_clear(dir, err);
 }
 
-int st_place_clear_all(const char *dir, struct st_error *err)
+int st_place_clear_all(const char *dir, struct plug_error *err)
 {
 	return clear_below(dir, 1, err);
 }
 
-int st_place_remove(const char *path, struct st_error *err)
+int st_place_remove(const char *path, struct plug_error *err)
 {
 	const char *slash = strrchr(path, '/');
 	_cleanup_free_ char *dir = strndup(path, (size_t)(slash - path) + 1);
@@ -94,13 +94,13 @@ int st_place_remove(const char *path, struct st_error *err)
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : st_error_errno(err, -errno, "%s", path);
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", path);
 	r = st_remove_tree(fd, slash + 1);
-	return r < 0 && r != -ENOENT ? st_error_errno(err, r, "removing %s", path) : 0;
+	return r < 0 && r != -ENOENT ? plug_error_errno(err, r, "removing %s", path) : 0;
 }
 
 int st_bind_mount(const char *source, const char *target, bool read_only, bool recursive,
-		  struct st_error *err)
+		  struct plug_error *err)
 {
 	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
 	unsigned flags = recursive ? AT_RECURSIVE : 0;
@@ -108,13 +108,13 @@ int st_bind_mount(const char *source, const char *target, bool read_only, bool r
 		open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 
 	if (tree < 0)
-		return st_error_errno(err, -errno, "%s", source);
+		return plug_error_errno(err, -errno, "%s", source);
 	/* Before 5.12 there is no mount_setattr(): the container's own mount is made read-only. */
 	if (read_only &&
 	    mount_setattr(tree, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr)) < 0 &&
 	    errno != ENOSYS)
-		return st_error_errno(err, -errno, "%s", source);
+		return plug_error_errno(err, -errno, "%s", source);
 	if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return st_error_errno(err, -errno, "%s", target);
+		return plug_error_errno(err, -errno, "%s", target);
 	return 0;
 }

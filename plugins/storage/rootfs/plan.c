@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "rootfs/plan.h"
 
-#include "image/json.h"
-#include "util.h"
+#include "common/json.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -102,7 +102,7 @@ static int by_name(const void *a, const void *b)
 /* Sorted, so that one comes before those below it; twice the same place is one. */
 static int read_volumes(struct st_plan *p, struct json_object *config)
 {
-	struct json_object *volumes = st_json_get(config, "Volumes");
+	struct json_object *volumes = plug_json_get(config, "Volumes");
 	size_t n = 0, kept = 0;
 
 	if (!json_object_is_type(volumes, json_type_object))
@@ -129,41 +129,41 @@ static int read_volumes(struct st_plan *p, struct json_object *config)
 	return 0;
 }
 
-static int read_image(struct st_plan *p, struct json_object *options, struct st_error *err)
+static int read_image(struct st_plan *p, struct json_object *options, struct plug_error *err)
 {
-	struct json_object *resolved = st_json_get(options, "resolved");
-	const char *digest = st_json_string(resolved, "digest");
-	const char *size = st_json_string(st_json_get(options, "storage_opt"), "size");
-	struct json_object *storage = st_json_get(options, "storage_opt");
+	struct json_object *resolved = plug_json_get(options, "resolved");
+	const char *digest = plug_json_string(resolved, "digest");
+	const char *size = plug_json_string(plug_json_get(options, "storage_opt"), "size");
+	struct json_object *storage = plug_json_get(options, "storage_opt");
 
 	if (!digest)
 		return 0;
 	p->root = ST_ROOT_IMAGE;
 	p->digest = strdup(digest);
 	if (!p->digest ||
-	    read_volumes(p, st_json_get(st_json_get(resolved, "config"), "config")) < 0)
-		return st_error_set(err, -ENOMEM, "image: out of memory");
+	    read_volumes(p, plug_json_get(plug_json_get(resolved, "config"), "config")) < 0)
+		return plug_error_set(err, -ENOMEM, "image: out of memory");
 	if (storage) {
 		json_object_object_foreach(storage, key, value) {
 			(void)value;
 			if (strcmp(key, "size") != 0)
-				return st_error_set(err, -EINVAL, "storage_opt: unknown option: %s",
-						    key);
+				return plug_error_set(err, -EINVAL, "storage_opt: unknown option: %s",
+						      key);
 		}
 	}
 	if (size && st_size_parse(size, &p->scratch_bytes) < 0)
-		return st_error_set(err, -EINVAL, "storage_opt: size: not a size like 10g: \"%s\"",
-				    size);
+		return plug_error_set(err, -EINVAL, "storage_opt: size: not a size like 10g: \"%s\"",
+				      size);
 	return 0;
 }
 
-static int read_folders(struct st_plan *p, struct json_object *folders, struct st_error *err)
+static int read_folders(struct st_plan *p, struct json_object *folders, struct plug_error *err)
 {
-	size_t n = st_json_length(folders);
+	size_t n = plug_json_length(folders);
 
 	p->folders = calloc(n + 1, sizeof(char *));
 	if (!p->folders)
-		return st_error_set(err, -ENOMEM, "layers: out of memory");
+		return plug_error_set(err, -ENOMEM, "layers: out of memory");
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *folder = json_object_array_get_idx(folders, i);
 		const char *path = json_object_is_type(folder, json_type_string) ?
@@ -171,63 +171,63 @@ static int read_folders(struct st_plan *p, struct json_object *folders, struct s
 					   "";
 
 		if (*path != '/')
-			return st_error_set(err, -EINVAL,
-					    "failed to mount container storage: layer folder "
-					    "\"%s\": not an absolute path",
-					    path);
+			return plug_error_set(err, -EINVAL,
+					      "failed to mount container storage: layer folder "
+					      "\"%s\": not an absolute path",
+					      path);
 		p->folders[i] = strdup(path);
 		if (!p->folders[i])
-			return st_error_set(err, -ENOMEM, "layers: out of memory");
+			return plug_error_set(err, -ENOMEM, "layers: out of memory");
 		p->folder_count++;
 	}
 	return 0;
 }
 
 /* A Linux container on Windows: layers win over a path; neither is an error. */
-static int read_lcow(struct st_plan *p, struct json_object *spec, struct st_error *err)
+static int read_lcow(struct st_plan *p, struct json_object *spec, struct plug_error *err)
 {
-	struct json_object *windows = st_json_get(spec, "windows"),
-			   *root = st_json_get(spec, "root"), *layers, *storage;
-	const char *path = st_json_string(root, "path"), *sandbox;
+	struct json_object *windows = plug_json_get(spec, "windows"),
+			   *root = plug_json_get(spec, "root"), *layers, *storage;
+	const char *path = plug_json_string(root, "path"), *sandbox;
 	int64_t size;
 
 	p->lcow = true;
-	sandbox = st_json_string(st_json_get(spec, "annotations"),
-				 "io.kubernetes.cri.sandbox-id");
+	sandbox = plug_json_string(plug_json_get(spec, "annotations"),
+				   "io.kubernetes.cri.sandbox-id");
 	p->sandbox = strdup(sandbox ? sandbox : p->container);
-	storage = st_json_get(st_json_get(windows, "resources"), "storage");
-	size = st_json_number(storage, "sandboxSize");
+	storage = plug_json_get(plug_json_get(windows, "resources"), "storage");
+	size = plug_json_number(storage, "sandboxSize");
 	if (size > 0)
 		p->scratch_bytes = (uint64_t)size;
-	layers = st_json_get(windows, "layerFolders");
+	layers = plug_json_get(windows, "layerFolders");
 	if (!p->sandbox)
-		return st_error_set(err, -ENOMEM, "spec: out of memory");
-	if (st_json_length(layers)) {
+		return plug_error_set(err, -ENOMEM, "spec: out of memory");
+	if (plug_json_length(layers)) {
 		p->root = ST_ROOT_LAYERS;
 		return read_folders(p, layers, err);
 	}
 	if (!path || !*path)
-		return st_error_set(err, -EINVAL,
-				    "must provide either Windows.LayerFolders or Root.Path");
+		return plug_error_set(err, -EINVAL,
+				      "must provide either Windows.LayerFolders or Root.Path");
 	p->root = ST_ROOT_SHARE;
-	p->share_read_only = json_object_get_boolean(st_json_get(root, "readonly"));
+	p->share_read_only = json_object_get_boolean(plug_json_get(root, "readonly"));
 	p->share = strdup(path);
-	return p->share ? 0 : st_error_set(err, -ENOMEM, "spec: out of memory");
+	return p->share ? 0 : plug_error_set(err, -ENOMEM, "spec: out of memory");
 }
 
-static int read_spec(struct st_plan *p, const char *text, struct st_error *err)
+static int read_spec(struct st_plan *p, const char *text, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *spec = NULL;
 	struct json_object *mounts;
 	int r = 0;
 
 	if (strlen(text) > SPEC_MAX)
-		return st_error_set(err, -E2BIG, "spec: too long");
+		return plug_error_set(err, -E2BIG, "spec: too long");
 	spec = json_tokener_parse(text);
 	if (!spec)
-		return st_error_set(err, -EBADMSG, "spec: not JSON");
-	mounts = st_json_get(spec, "mounts");
-	if (p->root == ST_ROOT_NONE && st_json_get(spec, "linux") && st_json_get(spec, "windows"))
+		return plug_error_set(err, -EBADMSG, "spec: not JSON");
+	mounts = plug_json_get(spec, "mounts");
+	if (p->root == ST_ROOT_NONE && plug_json_get(spec, "linux") && plug_json_get(spec, "windows"))
 		r = read_lcow(p, spec, err);
 	if (r == 0 && json_object_is_type(mounts, json_type_array))
 		p->mounts = json_object_get(mounts);
@@ -247,7 +247,7 @@ static bool needs_spec(const struct st_plan *p)
 }
 
 int st_plan_read(const struct cowherd_request *request, uint64_t default_bytes, struct st_plan *ret,
-		 struct st_error *err)
+		 struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *options = NULL;
 	struct st_plan p = { .scratch_bytes = default_bytes };
@@ -257,13 +257,13 @@ int st_plan_read(const struct cowherd_request *request, uint64_t default_bytes, 
 		return 0;
 	options = json_tokener_parse(request->options);
 	if (!options)
-		return st_error_set(err, -EBADMSG, "options: not JSON");
+		return plug_error_set(err, -EBADMSG, "options: not JSON");
 	p.container = strdup(request->container);
 	p.run_dir = strdup(request->run_dir);
 	p.state_dir = strdup(request->state_dir);
 	p.bundle = strdup(request->bundle);
 	r = p.container && p.run_dir && p.state_dir && p.bundle ? read_image(&p, options, err) :
-						      st_error_set(err, -ENOMEM, "spec: out of memory");
+						      plug_error_set(err, -ENOMEM, "spec: out of memory");
 	if (r == 0 && needs_spec(&p))
 		r = read_spec(&p, request->spec, err);
 	if (r < 0 || p.root == ST_ROOT_NONE) {

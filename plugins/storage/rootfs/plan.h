@@ -3,7 +3,7 @@
 #ifndef ST_ROOTFS_PLAN_H
 #define ST_ROOTFS_PLAN_H
 
-#include "image/error.h"
+#include "common/error.h"
 
 #include <cowherd/plugin.h>
 
@@ -40,7 +40,7 @@ struct st_plan {
  * the limit where the request says nothing.
  */
 int st_plan_read(const struct cowherd_request *request, uint64_t default_bytes, struct st_plan *ret,
-		 struct st_error *err);
+		 struct plug_error *err);
 void st_plan_finish(struct st_plan *plan);
 
 /* "1g", "512M", "1048576": powers of 1024, a trailing b or ib goes.  -EINVAL. */

@@ -3,7 +3,7 @@
 
 #include "rootfs/cache.h"
 #include "rootfs/place.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,11 +40,11 @@ static struct {
 
 static void ready_free(struct ready *r)
 {
-	struct st_error err;
+	struct plug_error err;
 
 	if (!r)
 		return;
-	st_closep(&r->tree);
+	plug_closep(&r->tree);
 	if (r->scratch)
 		(void)st_place_remove(r->scratch, &err);
 	free(r->scratch);
@@ -273,7 +273,7 @@ static int sweep_work(void *arg)
 	_cleanup_free_ char *tmp = st_path_join(arg, "tmp");
 	_cleanup_closedir_ DIR *d = tmp ? opendir(tmp) : NULL;
 	struct st_store *store;
-	struct st_error err;
+	struct plug_error err;
 	struct dirent *e = NULL;
 
 	while (d && (e = readdir(d)) && e->d_name[0] == '.')

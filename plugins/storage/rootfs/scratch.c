@@ -2,7 +2,7 @@
 #include "rootfs/scratch.h"
 
 #include "rootfs/place.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,10 +27,10 @@ void st_scratch_finish(struct st_scratch *s)
 	*s = (struct st_scratch){ 0 };
 }
 
-int st_scratch_in(const char *dir, struct st_scratch *ret, struct st_error *err)
+int st_scratch_in(const char *dir, struct st_scratch *ret, struct plug_error *err)
 {
 	struct st_scratch s = { st_path_join(dir, "upper"), st_path_join(dir, "work") };
-	int r = s.upper && s.work ? 0 : st_error_set(err, -ENOMEM, "scratch: out of memory");
+	int r = s.upper && s.work ? 0 : plug_error_set(err, -ENOMEM, "scratch: out of memory");
 
 	/* What is written to it shows its mode as the container's "/". */
 	if (r == 0)
@@ -58,7 +58,7 @@ static void read_output(int fd, char ret[OUTPUT_MAX])
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static int run(char *const argv[], struct st_error *err)
+static int run(char *const argv[], struct plug_error *err)
 {
 	static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	posix_spawn_file_actions_t actions;
@@ -67,7 +67,7 @@ static int run(char *const argv[], struct st_error *err)
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return st_error_errno(err, -errno, "%s", argv[0]);
+		return plug_error_errno(err, -errno, "%s", argv[0]);
 	r = posix_spawn_file_actions_init(&actions);
 	if (r == 0) {
 		(void)posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -84,15 +84,15 @@ static int run(char *const argv[], struct st_error *err)
 	}
 	(void)close(fds[0]);
 	if (r)
-		return st_error_errno(err, -r, "%s", argv[0]);
+		return plug_error_errno(err, -r, "%s", argv[0]);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return st_error_set(err, -EIO, "%s: %s", argv[0],
-				    *output ? output : "it failed and does not say why");
+		return plug_error_set(err, -EIO, "%s: %s", argv[0],
+				      *output ? output : "it failed and does not say why");
 	return 0;
 }
 
 /* Under another name until it is whole. */
-static int make_disk(const char *path, uint64_t bytes, struct st_error *err)
+static int make_disk(const char *path, uint64_t bytes, struct plug_error *err)
 {
 	char tmp[4096];
 	_cleanup_close_ int fd = -1;
@@ -101,19 +101,19 @@ static int make_disk(const char *path, uint64_t bytes, struct st_error *err)
 	int r;
 
 	if (bytes < BYTES_MIN)
-		return st_error_set(err, -EINVAL, "scratch: %" PRIu64 " bytes are too few", bytes);
+		return plug_error_set(err, -EINVAL, "scratch: %" PRIu64 " bytes are too few", bytes);
 	(void)snprintf(tmp, sizeof(tmp), "%s.tmp", path);
 	fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0)
-		return st_error_errno(err, -errno, "%s", tmp);
+		return plug_error_errno(err, -errno, "%s", tmp);
 	r = run(argv, err);
 	if (r == 0 && (fsync(fd) < 0 || rename(tmp, path) < 0))
-		r = st_error_errno(err, -errno, "%s", path);
+		r = plug_error_errno(err, -errno, "%s", path);
 	return r;
 }
 
 /* With its last user it goes by itself: the descriptor, then the mount. */
-static int loop_attach(int file, int *ret, struct st_error *err)
+static int loop_attach(int file, int *ret, struct plug_error *err)
 {
 	struct loop_config config = { .fd = (uint32_t)file,
 				      .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
@@ -121,45 +121,45 @@ static int loop_attach(int file, int *ret, struct st_error *err)
 	char path[32];
 
 	if (control < 0)
-		return st_error_errno(err, -errno, "/dev/loop-control");
+		return plug_error_errno(err, -errno, "/dev/loop-control");
 	for (int i = 0; i < LOOP_TRIES; i++) {
 		int n = ioctl(control, LOOP_CTL_GET_FREE), fd;
 
 		if (n < 0)
-			return st_error_errno(err, -errno, "/dev/loop-control");
+			return plug_error_errno(err, -errno, "/dev/loop-control");
 		(void)snprintf(path, sizeof(path), "/dev/loop%d", n);
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
-			return st_error_errno(err, -errno, "%s", path);
+			return plug_error_errno(err, -errno, "%s", path);
 		if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
 			*ret = fd;
 			return n;
 		}
 		(void)close(fd);
 		if (errno != EBUSY) /* somebody was faster: another one */
-			return st_error_errno(err, -errno, "%s", path);
+			return plug_error_errno(err, -errno, "%s", path);
 	}
-	return st_error_set(err, -EBUSY, "/dev/loop-control: no free loop device");
+	return plug_error_set(err, -EBUSY, "/dev/loop-control: no free loop device");
 }
 
-static int mount_disk(const char *disk, const char *place, struct st_error *err)
+static int mount_disk(const char *disk, const char *place, struct plug_error *err)
 {
 	_cleanup_close_ int file = open(disk, O_RDWR | O_CLOEXEC | O_NOFOLLOW), loop = -1;
 	char device[32];
 	int n;
 
 	if (file < 0)
-		return st_error_errno(err, -errno, "%s", disk);
+		return plug_error_errno(err, -errno, "%s", disk);
 	n = loop_attach(file, &loop, err);
 	if (n < 0)
 		return n;
 	(void)snprintf(device, sizeof(device), "/dev/loop%d", n);
 	if (mount(device, place, "ext4", 0, "discard") < 0)
-		return st_error_errno(err, -errno, "%s: mounting it at %s", disk, place);
+		return plug_error_errno(err, -errno, "%s: mounting it at %s", disk, place);
 	return 0;
 }
 
-int st_scratch_make(const char *dir, uint64_t bytes, struct st_error *err)
+int st_scratch_make(const char *dir, uint64_t bytes, struct plug_error *err)
 {
 	_cleanup_free_ char *disk = st_path_join(dir, "disk.img"), *upper = st_path_join(dir, "upper");
 	int r = disk && upper ? st_place_make(dir, 0700, err) : -ENOMEM;
@@ -173,13 +173,13 @@ int st_scratch_make(const char *dir, uint64_t bytes, struct st_error *err)
 }
 
 int st_scratch_open(const char *dir, const char *place, struct st_scratch *ret,
-		    struct st_error *err)
+		    struct plug_error *err)
 {
 	_cleanup_free_ char *disk = st_path_join(dir, "disk.img");
 	int r;
 
 	if (!disk)
-		return st_error_set(err, -ENOMEM, "scratch: out of memory");
+		return plug_error_set(err, -ENOMEM, "scratch: out of memory");
 	if (access(disk, F_OK) < 0)
 		return st_scratch_in(dir, ret, err);
 	r = st_place_make(place, 0700, err);

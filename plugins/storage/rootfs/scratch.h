@@ -14,12 +14,12 @@ struct st_scratch {
 };
 
 /* Makes it, or finds what is there; a limit counts when it is made.  Directory `dir` is ours. */
-int st_scratch_make(const char *dir, uint64_t bytes, struct st_error *err);
+int st_scratch_make(const char *dir, uint64_t bytes, struct plug_error *err);
 /* Mounts it, where it has to be, at `place`; ret's strings are the caller's. */
 int st_scratch_open(const char *dir, const char *place, struct st_scratch *ret,
-		    struct st_error *err);
+		    struct plug_error *err);
 void st_scratch_finish(struct st_scratch *scratch);
 /* upper and work below a directory that is there. */
-int st_scratch_in(const char *dir, struct st_scratch *ret, struct st_error *err);
+int st_scratch_in(const char *dir, struct st_scratch *ret, struct plug_error *err);
 
 #endif

@@ -6,9 +6,9 @@
  */
 #include "rootfs/parts.h"
 
-#include "image/json.h"
+#include "common/json.h"
 #include "rootfs/place.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +36,12 @@ struct share {
 /* {Destination:/b Type:bind Source:/a Options:[ro]} */
 static void share_print(struct share *s)
 {
-	struct json_object *options = st_json_get(s->mount, "options");
+	struct json_object *options = plug_json_get(s->mount, "options");
 	size_t n = (size_t)snprintf(s->text, sizeof(s->text),
 				    "{Destination:%.150s Type:%.40s Source:%.150s Options:[", s->target,
 				    s->type, s->source);
 
-	for (size_t i = 0; i < st_json_length(options) && n < sizeof(s->text) - 60; i++)
+	for (size_t i = 0; i < plug_json_length(options) && n < sizeof(s->text) - 60; i++)
 		n += (size_t)snprintf(
 			s->text + n, sizeof(s->text) - n, "%s%.50s", i ? " " : "",
 			json_object_get_string(json_object_array_get_idx(options, i)));
@@ -50,9 +50,9 @@ static void share_print(struct share *s)
 
 static bool has_option(struct json_object *mount, const char *option)
 {
-	struct json_object *options = st_json_get(mount, "options");
+	struct json_object *options = plug_json_get(mount, "options");
 
-	for (size_t i = 0; i < st_json_length(options); i++) {
+	for (size_t i = 0; i < plug_json_length(options); i++) {
 		const char *text = json_object_get_string(json_object_array_get_idx(options, i));
 
 		if (text && strcasecmp(text, option) == 0)
@@ -65,24 +65,24 @@ static int set(struct st_part *part, struct json_object *o, const char *key, con
 {
 	return st_json_put_string(o, key, value) == 0 ?
 		       0 :
-		       st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		       plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 }
 
 /* Type "none" says nothing to a kernel that has to bind a directory. */
 static int want_bind(struct st_part *part, struct json_object *mount)
 {
-	struct json_object *options = st_json_get(mount, "options");
+	struct json_object *options = plug_json_get(mount, "options");
 
 	if (has_option(mount, "bind") || has_option(mount, "rbind"))
 		return 0;
 	if (!options) {
 		options = json_object_new_array();
 		if (st_json_put(mount, "options", options) < 0)
-			return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+			return plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	}
 	return st_json_append(options, json_object_new_string("rbind")) == 0 ?
 		       0 :
-		       st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		       plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 }
 
 /* The message with what was to be done, and for which mount, in front. */
@@ -93,7 +93,7 @@ static int wrap(struct st_part *part, int r, const char *what, const struct shar
 	if (r >= 0)
 		return r;
 	(void)snprintf(cause, sizeof(cause), "%s", part->err.text);
-	return st_error_set(&part->err, r, "%s %.300s: %.140s", what, s->text, cause);
+	return plug_error_set(&part->err, r, "%s %.300s: %.140s", what, s->text, cause);
 }
 
 static int share_disk(struct st_part *part, struct share *s)
@@ -103,7 +103,7 @@ static int share_disk(struct st_part *part, struct share *s)
 	int r;
 
 	if (asprintf(&owner, "%s/mounts/m%zu", part->plan.container, s->index) < 0)
-		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	r = st_place_make(s->place, 0755, &part->err);
 	if (r == 0)
 		r = st_disk_mount(part->disk_dir, owner, s->source, s->read_only, s->place, NULL,
@@ -127,7 +127,7 @@ static char *file_place(struct st_part *part, const struct share *s)
 		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0)
 		return path;
-	(void)st_error_errno(&part->err, path ? -errno : -ENOMEM, "%s", path ? path : s->place);
+	(void)plug_error_errno(&part->err, path ? -errno : -ENOMEM, "%s", path ? path : s->place);
 	free(path);
 	return NULL;
 }
@@ -142,9 +142,9 @@ static int share_path(struct st_part *part, struct share *s)
 	if (*s->source != '/' || stat(s->source, &st) < 0) {
 		int code = *s->source == '/' ? errno : ENOENT;
 
-		return st_error_set(&part->err, -code,
-				    "could not open bind mount target: stat %s: %s", s->source,
-				    strerror_r(code, cause, sizeof(cause)));
+		return plug_error_set(&part->err, -code,
+				      "could not open bind mount target: stat %s: %s", s->source,
+				      strerror_r(code, cause, sizeof(cause)));
 	}
 	r = st_place_make(s->place, 0755, &part->err);
 	if (r == 0 && !S_ISDIR(st.st_mode)) {
@@ -190,14 +190,14 @@ static int sandbox_open(struct st_part *part)
 	_cleanup_free_ char *dir = NULL;
 
 	if (strchr(p->sandbox, '/') || !*p->sandbox || *p->sandbox == '.')
-		return st_error_set(&part->err, -EINVAL, "sandbox %s: not a container", p->sandbox);
+		return plug_error_set(&part->err, -EINVAL, "sandbox %s: not a container", p->sandbox);
 	if (asprintf(&dir, "%.*s/%s/sandboxMounts", above, p->run_dir, p->sandbox) < 0)
-		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	r = st_place_make(dir, 0755, &part->err);
 	if (r < 0)
 		return r;
 	fd = open(dir, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? st_error_errno(&part->err, -errno, "%s", dir) : fd;
+	return fd < 0 ? plug_error_errno(&part->err, -errno, "%s", dir) : fd;
 }
 
 /* sandbox:///a/b */
@@ -212,7 +212,7 @@ static int share_sandbox(struct st_part *part, struct share *s)
 		return root;
 	fd = inside ? make_inside(root, inside) : -ENOMEM;
 	if (fd < 0)
-		return st_error_errno(&part->err, fd, "%s", s->source);
+		return plug_error_errno(&part->err, fd, "%s", s->source);
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	r = st_place_make(s->place, 0755, &part->err);
 	if (r == 0)
@@ -242,20 +242,20 @@ static int share_hugepages(struct st_part *part, struct share *s)
 	int n = (int)strcspn(size, "/"), r;
 
 	if (!rest || !rest[1] || !n)
-		return st_error_set(&part->err, -EINVAL,
-				    "%s mount path is invalid, expected format: "
-				    "hugepages://<hugepage-size>/<hugepage-src-location>",
-				    s->source);
+		return plug_error_set(&part->err, -EINVAL,
+				      "%s mount path is invalid, expected format: "
+				      "hugepages://<hugepage-size>/<hugepage-src-location>",
+				      s->source);
 	if (n != 2 || strncmp(size, "2M", 2) != 0)
-		return st_error_set(&part->err, -EINVAL,
-				    "only 2M (megabytes) pagesize is supported, got %.*s", n, size);
+		return plug_error_set(&part->err, -EINVAL,
+				      "only 2M (megabytes) pagesize is supported, got %.*s", n, size);
 	if (!huge_pages("nr_hugepages") && !huge_pages("nr_overcommit_hugepages"))
-		return st_error_set(&part->err, -ENOMEM,
-				    "%s: this machine has no huge pages of 2 MiB: vm.nr_hugepages is 0",
-				    s->source);
+		return plug_error_set(&part->err, -ENOMEM,
+				      "%s: this machine has no huge pages of 2 MiB: vm.nr_hugepages is 0",
+				      s->source);
 	r = st_place_make(s->place, 0755, &part->err);
 	if (r == 0 && mount("none", s->place, "hugetlbfs", MS_NOSUID | MS_NODEV, "pagesize=2M") < 0)
-		r = st_error_errno(&part->err, -errno, "%s", s->source);
+		r = plug_error_errno(&part->err, -errno, "%s", s->source);
 	return r < 0 ? r : set(part, s->mount, "source", s->place);
 }
 
@@ -272,24 +272,24 @@ static int share_one(struct st_part *part, struct json_object *mount, size_t ind
 {
 	static const char *const types[] = { "bind", "physical-disk", "virtual-disk",
 					     "automanage-virtual-disk" };
-	const char *type = st_json_string(mount, "type"), *source = st_json_string(mount, "source"),
-		   *target = st_json_string(mount, "destination");
+	const char *type = plug_json_string(mount, "type"), *source = plug_json_string(mount, "source"),
+		   *target = plug_json_string(mount, "destination");
 	struct share s = { .mount = mount, .type = type ? type : "", .source = source ? source : "",
 			   .target = target ? target : "", .index = index,
 			   .read_only = has_option(mount, "ro") };
 	_cleanup_free_ char *type_copy = NULL, *source_copy = NULL, *place = NULL;
 	size_t known = 0;
 
-	while (known < ST_ELEMENTS(types) && strcmp(types[known], s.type) != 0)
+	while (known < PLUG_ELEMENTS(types) && strcmp(types[known], s.type) != 0)
 		known++;
-	if (known == ST_ELEMENTS(types))
+	if (known == PLUG_ELEMENTS(types))
 		return 0;
 	share_print(&s);
 	if (!*s.target || !*s.source)
-		return st_error_set(&part->err, -EINVAL,
-				    "invalid OCI spec - a mount must have both source and a "
-				    "destination: %s",
-				    s.text);
+		return plug_error_set(&part->err, -EINVAL,
+				      "invalid OCI spec - a mount must have both source and a "
+				      "destination: %s",
+				      s.text);
 	/* What the mount says is overwritten on the way. */
 	s.type = type_copy = strdup(s.type);
 	s.source = source_copy = strdup(s.source);
@@ -297,7 +297,7 @@ static int share_one(struct st_part *part, struct json_object *mount, size_t ind
 		place = NULL;
 	s.place = place;
 	if (!s.type || !s.source || !s.place)
-		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	return known > 0 ? share_disk(part, &s) : share_source(part, &s);
 }
 
@@ -306,9 +306,9 @@ int st_shares_take(struct st_part *part)
 	const struct st_plan *p = &part->plan;
 	_cleanup_free_ char *dir = st_path_join(p->run_dir, "mounts");
 	int r = dir ? st_place_make(dir, 0700, &part->err) :
-		      st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		      plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 
-	for (size_t i = 0; r == 0 && i < st_json_length(p->mounts); i++)
+	for (size_t i = 0; r == 0 && i < plug_json_length(p->mounts); i++)
 		r = atomic_load(&part->stop) ?
 			    -ECANCELED :
 			    share_one(part, json_object_array_get_idx(p->mounts, i), i);
@@ -316,14 +316,14 @@ int st_shares_take(struct st_part *part)
 		return r;
 	part->patch = json_object_new_object();
 	if (st_json_put(part->patch, "mounts", json_object_get(p->mounts)) < 0)
-		return st_error_set(&part->err, -ENOMEM, "mounts: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "mounts: out of memory");
 	return 0;
 }
 
-int st_shares_give(struct json_object *record, struct st_error *err)
+int st_shares_give(struct json_object *record, struct plug_error *err)
 {
-	const char *run_dir = st_json_string(record, "run_dir");
-	const char *disks = st_json_string(record, "disks"), *owner = st_json_string(record, "owner");
+	const char *run_dir = plug_json_string(record, "run_dir");
+	const char *disks = plug_json_string(record, "disks"), *owner = plug_json_string(record, "owner");
 	_cleanup_free_ char *dir = run_dir ? st_path_join(run_dir, "mounts") : NULL;
 	int r = dir ? st_place_clear_all(dir, err) : 0;
 

@@ -2,7 +2,7 @@
 #include "rootfs/sync.h"
 
 #include "rootfs/cache.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <string.h>
 

@@ -5,10 +5,10 @@
  */
 #include "rootfs/parts.h"
 
-#include "image/json.h"
+#include "common/json.h"
 #include "rootfs/copy.h"
 #include "rootfs/place.h"
-#include "util.h"
+#include "common/util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,15 +33,15 @@ static int fill(struct st_part *part, int root, const char *where, const char *t
 	_cleanup_close_ int to = -1, from = open_inside(root, where);
 
 	if (from == -ENOTDIR)
-		return st_error_set(&part->err, -ENOTDIR,
-				    "volume %s: cannot be mounted over a file of the image", where);
+		return plug_error_set(&part->err, -ENOTDIR,
+				      "volume %s: cannot be mounted over a file of the image", where);
 	if (from < 0 && from != -ENOENT)
-		return st_error_errno(&part->err, from, "volume %s", where);
+		return plug_error_errno(&part->err, from, "volume %s", where);
 	if (mkdir(tmp, 0755) < 0)
-		return st_error_errno(&part->err, -errno, "%s", tmp);
+		return plug_error_errno(&part->err, -errno, "%s", tmp);
 	to = open(tmp, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (to < 0 || fchmod(to, 0755) < 0)
-		return st_error_errno(&part->err, -errno, "%s", tmp);
+		return plug_error_errno(&part->err, -errno, "%s", tmp);
 	return from < 0 ? 0 : st_copy_tree(from, to, &part->stop, &part->err);
 }
 
@@ -57,7 +57,7 @@ static int make_volume(struct st_part *part, int root, const char *where, const 
 	if (r == 0)
 		r = fill(part, root, where, tmp);
 	if (r == 0 && rename(tmp, dir) < 0)
-		r = st_error_errno(&part->err, -errno, "%s", dir);
+		r = plug_error_errno(&part->err, -errno, "%s", dir);
 	return r;
 }
 
@@ -65,7 +65,7 @@ static int make_volume(struct st_part *part, int root, const char *where, const 
 
 static char *destination(struct json_object *mounts, size_t i)
 {
-	const char *text = st_json_string(json_object_array_get_idx(mounts, i), "destination");
+	const char *text = plug_json_string(json_object_array_get_idx(mounts, i), "destination");
 
 	return st_path_clean(text ? text : "");
 }
@@ -73,7 +73,7 @@ static char *destination(struct json_object *mounts, size_t i)
 /* Before the first mount that is below it; -EEXIST: somebody mounts something there himself. */
 static int find_place(struct json_object *mounts, const char *where, size_t *ret)
 {
-	size_t len = strlen(where), n = st_json_length(mounts);
+	size_t len = strlen(where), n = plug_json_length(mounts);
 
 	*ret = n;
 	for (size_t i = 0; i < n; i++) {
@@ -93,7 +93,7 @@ static int add_mount(struct json_object **mounts, size_t at, const char *where, 
 {
 	struct json_object *old = *mounts, *fresh = json_object_new_array(),
 			   *mount = json_object_new_object();
-	size_t n = st_json_length(old);
+	size_t n = plug_json_length(old);
 	int r = st_json_put_string(mount, "destination", where) ?:
 			st_json_put_string(mount, "type", "bind") ?:
 			st_json_put_string(mount, "source", dir) ?:
@@ -125,10 +125,10 @@ static int take_one(struct st_part *part, int root, const char *base, size_t i)
 	if (r == -EEXIST)
 		return 0;
 	if (r < 0 || asprintf(&dir, "%s/%zu", base, i) < 0)
-		return st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	r = make_volume(part, root, where, dir);
 	if (r == 0 && add_mount(&part->plan.mounts, at, where, dir) < 0)
-		r = st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
+		r = plug_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	return r;
 }
 
@@ -143,35 +143,35 @@ int st_volumes_take(struct st_part *part)
 	if (!p->volumes) /* disks only, for their end */
 		return 0;
 	if (!base || !target)
-		return st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	r = st_place_make(base, 0700, &part->err);
 	if (r < 0)
 		return r;
 	root = open(target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
-		return st_error_errno(&part->err, -errno, "%s", target);
+		return plug_error_errno(&part->err, -errno, "%s", target);
 	for (size_t i = 0; r == 0 && p->volumes[i]; i++)
 		r = atomic_load(&part->stop) ? -ECANCELED : take_one(part, root, base, i);
 	if (r < 0)
 		return r;
 	part->patch = json_object_new_object();
 	if (st_json_put(part->patch, "mounts", json_object_get(p->mounts)) < 0)
-		return st_error_set(&part->err, -ENOMEM, "volumes: out of memory");
+		return plug_error_set(&part->err, -ENOMEM, "volumes: out of memory");
 	return 0;
 }
 
-int st_volumes_give(struct json_object *record, struct st_error *err)
+int st_volumes_give(struct json_object *record, struct plug_error *err)
 {
-	const char *path = st_json_string(record, "path");
-	struct json_object *disks = st_json_get(record, "disks");
+	const char *path = plug_json_string(record, "path");
+	struct json_object *disks = plug_json_get(record, "disks");
 	int r = path ? st_place_remove(path, err) : 0;
 
 	/* Disks that go with their container (automanage-virtual-disk). */
-	for (size_t i = 0; r == 0 && i < st_json_length(disks); i++) {
+	for (size_t i = 0; r == 0 && i < plug_json_length(disks); i++) {
 		const char *disk = json_object_get_string(json_object_array_get_idx(disks, i));
 
 		if (disk && unlink(disk) < 0 && errno != ENOENT && errno != ENOTDIR)
-			r = st_error_errno(err, -errno, "removing %s", disk);
+			r = plug_error_errno(err, -errno, "removing %s", disk);
 	}
 	return r;
 }

@@ -2,13 +2,13 @@
 /* Names as docker reads them, platforms, and where JSON stops. */
 #include "images.h"
 
-#include "image/format.h"
+#include "common/format.h"
 #include "image/name.h"
 
 static void whole(const char *text, const char *name, const char *familiar)
 {
 	struct st_reference r;
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	char *made;
 
 	assert_int_equal(st_reference_parse(text, &r, &err), 0);
@@ -34,8 +34,8 @@ static void test_names(void **state)
 	whole("localhost:5000/a_b/c--d:T.1", "localhost:5000/a_b/c--d:T.1",
 	      "localhost:5000/a_b/c--d:T.1");
 	whole("quay.io/a__b.c:latest", "quay.io/a__b.c:latest", "quay.io/a__b.c:latest");
-	for (size_t i = 0; i < ST_ELEMENTS(bad); i++) {
-		struct st_error err = { 0 };
+	for (size_t i = 0; i < PLUG_ELEMENTS(bad); i++) {
+		struct plug_error err = { 0 };
 
 		assert_int_equal(st_reference_parse(bad[i], &r, &err), -EINVAL);
 		assert_true(*err.text);
@@ -93,8 +93,8 @@ static void test_platforms(void **state)
 static int parses(const char *text)
 {
 	struct json_object *o;
-	struct st_error err = { 0 };
-	int r = st_json_parse(text, strlen(text), "test", &o, &err);
+	struct plug_error err = { 0 };
+	int r = plug_json_parse(text, strlen(text), "test", &o, &err);
 
 	if (r == 0)
 		json_object_put(o);
@@ -105,7 +105,7 @@ static int parses(const char *text)
 
 static void test_json(void **state)
 {
-	char *many = malloc(3 * ST_JSON_VALUES + 16), deep[ST_JSON_DEPTH * 2 + 8] = "", *p = many;
+	char *many = malloc(3 * PLUG_JSON_VALUES + 16), deep[PLUG_JSON_DEPTH * 2 + 8] = "", *p = many;
 
 	(void)state;
 	assert_int_equal(parses("{\"a\":[1,\"}]\\\"\"]} \n"), 0);
@@ -113,15 +113,15 @@ static void test_json(void **state)
 		     (const char *[]){ "", "{", "{}x", "{}{}", "nul", "{'a':1}", "[1,]", "\"\xff\"", NULL };
 	     *bad; bad++)
 		assert_int_equal(parses(*bad), -EBADMSG);
-	memset(deep, '[', ST_JSON_DEPTH + 1);
+	memset(deep, '[', PLUG_JSON_DEPTH + 1);
 	assert_int_equal(parses(deep), -E2BIG);
-	memset(deep, '[', ST_JSON_DEPTH);
-	memset(deep + ST_JSON_DEPTH, ']', ST_JSON_DEPTH);
+	memset(deep, '[', PLUG_JSON_DEPTH);
+	memset(deep + PLUG_JSON_DEPTH, ']', PLUG_JSON_DEPTH);
 	assert_int_equal(parses(deep + 1), -EBADMSG);
 	assert_int_equal(parses(deep), 0);
 	assert_non_null(many);
 	*p++ = '[';
-	for (int i = 0; i < ST_JSON_VALUES; i++, p += 2)
+	for (int i = 0; i < PLUG_JSON_VALUES; i++, p += 2)
 		memcpy(p, "1,", 2);
 	memcpy(p, "1]", 3);
 	assert_int_equal(parses(many), -E2BIG);
@@ -133,15 +133,15 @@ static void test_people(void **state)
 	char text[48];
 
 	(void)state;
-	st_format_bytes(4261550, text);
+	plug_format_bytes(4261550, text);
 	assert_string_equal(text, "4.26MB");
-	st_format_bytes(999, text);
+	plug_format_bytes(999, text);
 	assert_string_equal(text, "999B");
-	assert_int_equal(st_format_time("1970-01-02T00:00:00.5+01:30"), 86400 - 5400);
-	assert_int_equal(st_format_time("yesterday"), INT64_MIN);
-	st_format_ago("0001-01-01T00:00:00Z", text);
+	assert_int_equal(plug_format_time("1970-01-02T00:00:00.5+01:30"), 86400 - 5400);
+	assert_int_equal(plug_format_time("yesterday"), INT64_MIN);
+	plug_format_ago("0001-01-01T00:00:00Z", text);
 	assert_string_equal(text, "N/A");
-	st_format_ago("1970-01-01T00:00:00Z", text);
+	plug_format_ago("1970-01-01T00:00:00Z", text);
 	assert_non_null(strstr(text, " years ago"));
 }
 
@@ -150,7 +150,7 @@ static void test_damage(void **state)
 {
 	char path[1200], *dir = test_directory();
 	struct st_freed freed = { 0 };
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct st_image *image;
 	struct st_store *store;
 	struct test_image t;

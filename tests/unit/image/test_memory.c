@@ -62,7 +62,7 @@ static void expect_nothing(void)
 }
 
 /* It says what it was. */
-static void expect_short(bool failed, int r, const struct st_error *err)
+static void expect_short(bool failed, int r, const struct plug_error *err)
 {
 	if (!failed)
 		assert_int_equal(r, 0);
@@ -70,7 +70,7 @@ static void expect_short(bool failed, int r, const struct st_error *err)
 		fail_msg("%d: %s", r, err->text);
 }
 
-static int commit_image(const struct test_image *t, struct st_error *err)
+static int commit_image(const struct test_image *t, struct plug_error *err)
 {
 	struct st_work *w;
 	int r = st_work_begin(store, &w, err);
@@ -86,7 +86,7 @@ static int commit_image(const struct test_image *t, struct st_error *err)
 	return r;
 }
 
-static int use_image(struct st_error *err)
+static int use_image(struct plug_error *err)
 {
 	struct st_image *image = NULL;
 	struct st_ref *refs = NULL;
@@ -130,7 +130,7 @@ static void store_without_memory(void **state)
 	(void)state;
 	test_image_make(&t, 2);
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct st_freed freed = { 0 };
 		struct st_image *image;
 		int r = commit_image(&t, &err);
@@ -205,7 +205,7 @@ static void layout_make(struct mem *mem)
 	free(manifest);
 }
 
-static int load_archive(const struct mem *mem, struct st_error *err)
+static int load_archive(const struct mem *mem, struct plug_error *err)
 {
 	struct st_load_options options = { .what = "archive", .fd = memfd_create("archive", MFD_CLOEXEC) };
 	struct st_loaded loaded = { 0 };
@@ -228,7 +228,7 @@ static void load_without_memory(void **state)
 	layout_make(&mem);
 	/* Which allocation is the n-th depends on threads: until none failed. */
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct st_image *image;
 		int r = load_archive(&mem, &err);
 		bool failed = alloc_fail_stop();

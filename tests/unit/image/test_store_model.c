@@ -180,7 +180,7 @@ static void op_begin(void)
 static void op_commit(void)
 {
 	struct slot *s = &works[dice(WORKS)];
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	char text[64];
 	int n = (int)dice(NAMES);
 
@@ -335,7 +335,7 @@ static void op_unref(void)
 static void op_gc(void)
 {
 	struct st_freed freed = { 0 };
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	if (dice(3) == 0) {
 		assert_int_equal(

@@ -20,7 +20,7 @@ static int here(void)
 static void test_there_and_back(void **state)
 {
 	struct st_chain chain = { 0 }, back;
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	int fd;
 
 	(void)state;
@@ -61,7 +61,7 @@ static void test_bad_ones(void **state)
 	assert_true(scratch_enter());
 	fd = here();
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct st_chain chain;
 
 		assert_int_equal(st_tree_write_file(fd, "layerchain.json", 0600, bad[i].text,
@@ -72,7 +72,7 @@ static void test_bad_ones(void **state)
 	assert_int_equal(unlinkat(fd, "layerchain.json", 0), 0);
 	assert_int_equal(mkdirat(fd, "layerchain.json", 0700), 0);
 	{
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct st_chain chain;
 
 		assert_true(st_chain_read(fd, &chain, &err) < 0);
@@ -95,7 +95,7 @@ static void test_without_memory(void **state)
 	fd = here();
 	alloc_fail_each(n) {
 		struct st_chain chain = { 0 }, back = { 0 };
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		int r = st_chain_add(&chain, "/a", &err);
 
 		if (r == 0)

@@ -56,7 +56,7 @@ static void archive_make(struct mem *mem, bool windows)
 }
 
 static int import(struct mem *mem, const char *path, bool vhd, const struct st_chain *parents,
-		  struct st_error *err)
+		  struct plug_error *err)
 {
 	const struct st_layer_import i = { .path = path, .parents = parents, .vhd = vhd,
 					   .read = mem_read, .arg = mem };
@@ -68,7 +68,7 @@ static int import(struct mem *mem, const char *path, bool vhd, const struct st_c
 
 static void expect_gone(const char *path)
 {
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct dirent *e;
 	DIR *d;
 
@@ -82,7 +82,7 @@ static void expect_gone(const char *path)
 }
 
 /* Failing it says that it was memory; there are threads, so that it may be said with other words. */
-static void expect(bool failed, unsigned n, int r, const struct st_error *err)
+static void expect(bool failed, unsigned n, int r, const struct plug_error *err)
 {
 	if (!failed && r)
 		fail_msg("%d: %s", r, err->text);
@@ -96,7 +96,7 @@ static void import_sweep(bool windows, bool vhd)
 
 	archive_make(&mem, windows);
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		int r = import(&mem, base, vhd, NULL, &err);
 		bool failed = alloc_fail_stop();
 		struct st_layer_at at;
@@ -131,7 +131,7 @@ static int mem_pack(void *arg, const void *data, size_t size)
 	return 0;
 }
 
-static int pack(int fd, struct st_error *err)
+static int pack(int fd, struct plug_error *err)
 {
 	struct st_tar_writer *writer = NULL;
 	struct st_pack *packed = NULL;
@@ -148,7 +148,7 @@ static int pack(int fd, struct st_error *err)
 	return r;
 }
 
-static int compare(int fd, int lower, struct st_error *err)
+static int compare(int fd, int lower, struct plug_error *err)
 {
 	struct st_changes changes;
 	int r = st_compare(fd, false, &lower, 1, &changes, err);
@@ -161,7 +161,7 @@ static int compare(int fd, int lower, struct st_error *err)
 static void looked_at(void **state)
 {
 	struct mem mem = { 0 };
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	char path[160];
 	int fd;
 
@@ -190,7 +190,7 @@ static void looked_at(void **state)
 }
 
 /* Created, mounted elsewhere too, and taken down, with whatever was made by then. */
-static int live(struct st_error *err)
+static int live(struct plug_error *err)
 {
 	struct st_chain parents = { 0 };
 	char target[160], *shown = NULL;
@@ -216,7 +216,7 @@ static int live(struct st_error *err)
 
 static void lives(void **state)
 {
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct mem mem = { 0 };
 
 	(void)state;
@@ -226,7 +226,7 @@ static void lives(void **state)
 	alloc_fail_each(n) {
 		int r;
 
-		err = (struct st_error){ 0 };
+		err = (struct plug_error){ 0 };
 		r = live(&err);
 		expect(alloc_fail_stop(), n, r, &err);
 		expect_gone(scratch);

@@ -68,7 +68,7 @@ static int archive_make(struct mem *mem, const struct st_entry *entries, size_t 
 	return r;
 }
 
-static int import(struct mem *mem, const char *name, int parent, uint64_t *size, struct st_error *err)
+static int import(struct mem *mem, const char *name, int parent, uint64_t *size, struct plug_error *err)
 {
 	struct st_tar *tar = NULL;
 	int fd, r = st_tar_open(mem_read, mem, NULL, &tar);
@@ -84,7 +84,7 @@ static int import(struct mem *mem, const char *name, int parent, uint64_t *size,
 	return r;
 }
 
-static int export(const char *name, struct mem *mem, struct st_error *err)
+static int export(const char *name, struct mem *mem, struct plug_error *err)
 {
 	struct st_tar_writer *writer;
 	int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -112,7 +112,7 @@ static void wipe(const char *name)
 static void test_there_and_back(void **state)
 {
 	struct mem in = { 0 }, out = { 0 };
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 	uint64_t size = 0;
 
 	(void)state;
@@ -139,7 +139,7 @@ static void test_without_memory(void **state)
 	memset(large, 'A', sizeof(large) - 1);
 	assert_int_equal(archive_make(&in, base_layer, COUNT(base_layer)), 0);
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct mem out = { 0 };
 		uint64_t size;
 		int r = import(&in, "base", -1, &size, &err);
@@ -232,7 +232,7 @@ static void test_entries(void **state)
 	assert_true(scratch_enter());
 	assert_int_equal(mkdir("base", 0700), 0);
 	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct mem out = { 0 };
 		FILE *file = fopen("base/entries", "we");
 

@@ -20,7 +20,6 @@
 #include <glob.h>
 #include <poll.h>
 #include <signal.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>

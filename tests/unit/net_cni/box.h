@@ -22,7 +22,7 @@ static struct {
 	char dir[64], plugins[80], conf[80], cache[80], log[80];
 	const char *plugin_dirs[3];
 	struct net_cni_paths paths;
-	struct net_error err;
+	struct plug_error err;
 } box;
 
 __attribute__((format(printf, 3, 4))) static inline void box_file(const char *name, mode_t mode,

@@ -17,18 +17,18 @@
 
 static void resolv(const struct net_resolv_request *request, const char *expected)
 {
-	struct net_text text = { 0 };
-	struct net_error err = { 0 };
+	struct plug_text text = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_resolv_compose(request, &text, &err), 0);
 	assert_string_equal(text.data ? text.data : "", expected);
-	net_text_finish(&text);
+	plug_text_finish(&text);
 }
 
 static void resolv_refused(const struct net_resolv_request *request, const char *expected)
 {
-	struct net_text text = { 0 };
-	struct net_error err = { 0 };
+	struct plug_text text = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_resolv_compose(request, &text, &err), -EINVAL);
 	assert_string_equal(err.text, expected);
@@ -120,11 +120,11 @@ static char *file(const char *dir, const char *name, const char *text)
 
 static void host_read(const char *etc, const char *resolved, bool shares, const char *expected)
 {
-	struct net_text text = { 0 };
+	struct plug_text text = { 0 };
 
 	assert_int_equal(net_resolv_read(etc, resolved, shares, &text), 0);
 	assert_string_equal(text.data, expected);
-	net_text_finish(&text);
+	plug_text_finish(&text);
 }
 
 static void resolved_is_seen_through(void **state)
@@ -143,7 +143,7 @@ static void resolved_is_seen_through(void **state)
 	host_read(stub, local, false, "nameserver 127.0.0.53\n");
 	host_read(real, stub, false, "nameserver 192.0.2.1\n");
 	host_read("/nonexistent", real, false, "");
-	assert_int_equal(net_resolv_read(dir, real, false, &(struct net_text){ 0 }), -EISDIR);
+	assert_int_equal(net_resolv_read(dir, real, false, &(struct plug_text){ 0 }), -EISDIR);
 	for (char **p = (char *[]){ stub, real, local, NULL }; *p; p++) {
 		assert_int_equal(unlink(*p), 0);
 		free(*p);
@@ -153,18 +153,18 @@ static void resolved_is_seen_through(void **state)
 
 static void hosts(const struct net_hosts_request *request, const char *expected)
 {
-	struct net_text text = { 0 };
-	struct net_error err = { 0 };
+	struct plug_text text = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_hosts_compose(request, &text, &err), 0);
 	assert_string_equal(text.data, expected);
-	net_text_finish(&text);
+	plug_text_finish(&text);
 }
 
 static void hosts_refused(const struct net_hosts_request *request, const char *expected)
 {
-	struct net_text text = { 0 };
-	struct net_error err = { 0 };
+	struct plug_text text = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_hosts_compose(request, &text, &err), -EINVAL);
 	assert_string_equal(err.text, expected);

@@ -49,7 +49,7 @@ static void open_with(const char *const *servers)
 					  .addresses = LIST("10.88.0.3") };
 	struct net_resolver_member me = { .owner = "e3", .names = LIST("me", "shared"),
 					  .addresses = LIST("127.0.0.9") };
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_resolver_create(&loop_host, NULL, &quick, &resolver), 0);
 	assert_int_equal(net_resolver_set(resolver, NET, &web, &err), -ENOENT);
@@ -332,7 +332,7 @@ static void listeners_are_taken_over(void **state)
 {
 	struct net_resolver_network n = { .id = NET, .listen = LIST(US) };
 	struct net_resolver *other;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	(void)state;
 	open_with(NULL);
@@ -365,7 +365,7 @@ static void listeners_are_taken_over(void **state)
 static void device_is_made_anew(void **state)
 {
 	struct net_resolver_network n = { .id = NET, .device = "cowdns0", .listen = LIST("10.88.0.1") };
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	int sockets;
 
 	(void)state;

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-static struct net_error err;
+static struct plug_error err;
 
 static ino_t inode(int fd)
 {

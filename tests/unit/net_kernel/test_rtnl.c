@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static struct net_rtnl *r, *inner;
-static struct net_error err;
+static struct plug_error err;
 static int outer_fd, inner_fd;
 
 /* A first namespace for this process, a second one held by a descriptor. */

@@ -27,7 +27,7 @@ static inline int box_unlink(const char *path, const struct stat *st, int type, 
 static inline int box_open(void **state)
 {
 	struct box *b = calloc(1, sizeof(*b));
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	/* In memory, as /run is: thousands of files do not wait for a disk that others use, too. */
 	(void)snprintf(b->dir, sizeof(b->dir), "%s/cow-net-XXXXXX",
@@ -73,7 +73,7 @@ static inline struct net_network *box_network(const char *name, const char *pref
 static inline struct net_network *box_network_make(struct box *b, const char *name, const char *prefix)
 {
 	struct net_network *n = box_network(name, prefix);
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	if (net_network_make(b->store, n, NULL, 0, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.text);

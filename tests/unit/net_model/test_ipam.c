@@ -27,7 +27,7 @@ static void order(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/29");
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_addr a, wanted = addr("10.5.0.4"), gateway = addr("10.5.0.1"), out = addr("10.5.0.9");
 
 	assert_int_equal(net_ipam_take(b->store, n, 0, NULL, "a", &a, &err), 0);
@@ -67,7 +67,7 @@ static void reservations(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/29");
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_addr a, kept = addr("10.5.0.2");
 	struct net_lease *leases;
 	size_t count;
@@ -96,7 +96,7 @@ static void subnets(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network("web", NULL);
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_endpoint *e = calloc(1, sizeof(*e)), *f = calloc(1, sizeof(*f));
 	struct net_addr a;
 
@@ -140,7 +140,7 @@ static void all_or_nothing(void **state)
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24");
 	struct net_endpoint *e = calloc(1, sizeof(*e));
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_addr a, second = addr("10.5.0.9");
 	struct net_lease *leases;
 	size_t count;
@@ -171,7 +171,7 @@ struct known {
 static void random_one(struct box *b, const struct net_network *n, struct known *k, int step)
 {
 	struct net_addr a, wanted = addr("10.5.0.0");
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	int host = 2 + rand() % 253, r;
 	bool reserved = host == 7 || host == 77;
 	char owner[16];
@@ -215,7 +215,7 @@ static void random_one(struct box *b, const struct net_network *n, struct known 
 static void known_compare(struct box *b, const struct net_network *n, const struct known *k)
 {
 	struct net_lease *leases;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	size_t count, seen = 0;
 
 	assert_int_equal(net_ipam_list(b->store, n->id, &leases, &count, &err), 0);
@@ -238,7 +238,7 @@ static void at_random(void **state)
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24");
 	struct net_addr seven = addr("10.5.0.7"), more = addr("10.5.0.77");
 	struct known k = { { 0 }, 0 };
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	srand(20);
 	assert_int_equal(net_ipam_reserve(b->store, n, &seven, "r", &err), 0);
@@ -291,7 +291,7 @@ static bool killed_at(struct box *b, const struct net_network *n, int k)
 /* Every lease is some endpoint's, and every endpoint has its lease. */
 static void consistent(struct box *b, const struct net_network *n)
 {
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_lease *leases;
 	struct net_entry *entries;
 	size_t count, endpoints;
@@ -344,7 +344,7 @@ static void leftovers(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24");
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_addr a, two = addr("10.5.0.2");
 	struct stat st;
 	char path[256];
@@ -380,7 +380,7 @@ static void reboot(void **state)
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/29");
 	struct net_endpoint *e = calloc(1, sizeof(*e));
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_addr a;
 	char gone[128];
 

@@ -20,9 +20,9 @@
 static struct json_object *json(const char *text)
 {
 	struct json_object *o = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
-	if (net_json_parse(text, strlen(text), "test", &o, &err) < 0)
+	if (plug_json_parse(text, strlen(text), "test", &o, &err) < 0)
 		fail_msg("%s: %s", text, err.text);
 	return o;
 }
@@ -65,7 +65,7 @@ static void hcn_network(void **state)
 {
 	struct json_object *o = json(network_text), *printed;
 	struct net_network *n = NULL, *again = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	char *text, *second;
 
 	(void)state;
@@ -89,11 +89,11 @@ static void hcn_network(void **state)
 	assert_string_equal(at(printed, "Ipams/0/Subnets/0/Routes/0/DestinationPrefix"), "0.0.0.0/0");
 	assert_string_equal(at(printed, "Ipams/0/Subnets/0/Routes/1/Metric"), "7");
 	assert_string_equal(at(printed, "MacPool/Ranges/0/EndMacAddress"), "00-15-5D-00-0F-FF");
-	text = net_json_print(printed);
+	text = plug_json_print(printed);
 	assert_int_equal(net_hcn_network_parse(printed, &again, &err), 0);
 	json_object_put(printed);
 	printed = net_hcn_network_print(again);
-	second = net_json_print(printed);
+	second = plug_json_print(printed);
 	assert_string_equal(text, second);
 	free(text);
 	free(second);
@@ -115,7 +115,7 @@ static void hns_network(void **state)
 		"\"ManagementIP\":\"192.168.7.2\",\"AutomaticDNS\":true}"),
 		*printed;
 	struct net_network *n = NULL, *hcn = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	(void)state;
 	assert_int_equal(net_hns_network_parse(o, &n, &err), 0);
@@ -157,7 +157,7 @@ static void endpoints(void **state)
 		"\"ExternalPort\":8080}]}"),
 		*printed;
 	struct net_endpoint *e = NULL, *again = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	(void)state;
 	assert_int_equal(net_hns_endpoint_parse(o, &e, &err), 0);
@@ -202,7 +202,7 @@ static void namespaces(void **state)
 		"\"}}],\"Cowherd\":{\"Path\":\"/run/netns/x\"}}"),
 		*printed;
 	struct net_namespace *ns = NULL, *again = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	(void)state;
 	assert_int_equal(net_hcn_namespace_parse(o, &ns, &err), 0);
@@ -232,7 +232,7 @@ static void policy_lists(void **state)
 		*printed;
 	struct net_balancer *b = NULL, *hcn = NULL;
 	struct net_sdn_route *route = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	(void)state;
 	assert_int_equal(net_hns_list_parse(o, &b, &route, &err), 0);
@@ -317,7 +317,7 @@ static void refusals(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct json_object *o = json(bad[i].text);
-		struct net_error err = { 0 };
+		struct plug_error err = { 0 };
 		struct net_network *n = NULL;
 		struct net_endpoint *e = NULL;
 		struct net_namespace *ns = NULL;
@@ -354,14 +354,14 @@ static void create_checks(void **state)
 		{ "{\"Ipams\":[{\"Subnets\":[{}]}]}", NULL },
 		{ network_text, NULL },
 	};
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct json_object *o;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int r;
 
-		err = (struct net_error){ 0 };
+		err = (struct plug_error){ 0 };
 		o = json(cases[i].text);
 		r = net_hcn_network_check(o, &err);
 		assert_int_equal(r, cases[i].error ? -EINVAL : 0);
@@ -381,7 +381,7 @@ static void numbers_and_documents(void **state)
 {
 	struct json_object *o = json("{\"a\":\"12\",\"b\":-1,\"c\":1.5,\"D\":3,\"e\":99999999999999999999}"),
 			   *none = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	uint64_t n = 77;
 	char deep[200];
 
@@ -397,10 +397,10 @@ static void numbers_and_documents(void **state)
 	assert_int_equal(n, 3);
 	json_object_put(o);
 	memset(deep, '[', sizeof(deep));
-	assert_int_equal(net_json_parse(deep, sizeof(deep), "x", &none, &err), -E2BIG);
-	assert_int_equal(net_json_parse("{}x", 3, "x", &none, &err), -EBADMSG);
-	assert_int_equal(net_json_parse("{'a':1}", 7, "x", &none, &err), -EBADMSG);
-	assert_int_equal(net_json_parse("{\"a\":1", 6, "x", &none, &err), -EBADMSG);
+	assert_int_equal(plug_json_parse(deep, sizeof(deep), "x", &none, &err), -E2BIG);
+	assert_int_equal(plug_json_parse("{}x", 3, "x", &none, &err), -EBADMSG);
+	assert_int_equal(plug_json_parse("{'a':1}", 7, "x", &none, &err), -EBADMSG);
+	assert_int_equal(plug_json_parse("{\"a\":1", 6, "x", &none, &err), -EBADMSG);
 }
 
 int main(void)

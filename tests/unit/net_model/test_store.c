@@ -29,7 +29,7 @@ static void networks(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24"), *found = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	char shorter[9];
 
 	assert_memory_equal(n->bridge, "cow", 3);
@@ -58,7 +58,7 @@ static void networks(void **state)
 static void not_found(void **state)
 {
 	struct box *b = *state;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_endpoint *e;
 	struct net_namespace *ns;
 	struct net_balancer *lb;
@@ -81,7 +81,7 @@ static void refusals(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24"), *other;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	static const struct {
 		const char *name, *prefix, *error;
 		enum net_type type;
@@ -116,7 +116,7 @@ static void subnets(void **state)
 	struct box *b = *state;
 	struct net_addr taken[2];
 	struct net_network *n = box_network("a", NULL), *m = box_network("b", NULL);
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	assert_int_equal(net_addr_parse_prefix("0.0.0.0/0", &taken[0]), 0);
 	assert_int_equal(net_addr_parse_prefix("172.28.3.0/24", &taken[1]), 0);
@@ -135,7 +135,7 @@ static void endpoints(void **state)
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24");
 	struct net_endpoint *e = calloc(1, sizeof(*e)), *u = calloc(1, sizeof(*u)), *found = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_entry *list;
 	size_t count;
 
@@ -178,7 +178,7 @@ static void processes(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24"), *found = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	uint64_t before = net_store_generation(b->store);
 	pid_t child = fork();
 	int status;
@@ -205,7 +205,7 @@ static void damage(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network_make(b, "web", "10.5.0.0/24"), *found = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_entry *list;
 	size_t count;
 	char path[256];
@@ -239,7 +239,7 @@ static void no_room(void **state)
 {
 	struct box *b = *state;
 	struct net_network *n = box_network("web", "10.5.0.0/24"), *found = NULL;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	char path[256], moved[256];
 
 	/* Not the permissions: root has them all. */
@@ -265,7 +265,7 @@ static double now_ms(void)
 static double endpoints_make(struct box *b, const struct net_network *n, size_t count)
 {
 	double before = now_ms();
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	for (size_t i = 0; i < count; i++) {
 		struct net_endpoint *e = calloc(1, sizeof(*e));
@@ -293,7 +293,7 @@ static void flat(void **state)
 static void *many(void *arg)
 {
 	struct box *b = arg;
-	struct net_error err = { 0 };
+	struct plug_error err = { 0 };
 	struct net_network *n = NULL;
 
 	if (net_store_network(b->store, "web", &n, &err) < 0)

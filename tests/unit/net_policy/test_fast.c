@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Elements put without libnftables are the very elements that it would have put. */
-#include "base/text.h"
+#include "common/text.h"
 #include "policy/rules.h"
 #include "policy/table_private.h"
 
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 static struct net_table *table;
-static struct net_error err;
+static struct plug_error err;
 
 static const char *const elements[] = {
 	"generation { 4711 }",
@@ -36,21 +36,21 @@ static const char *const elements[] = {
 
 static char *text_of(const char *verb)
 {
-	struct net_text text = { 0 };
+	struct plug_text text = { 0 };
 
 	for (size_t i = 0; i < COUNT; i++)
-		net_text_add(&text, "%s element inet fast %s\n", verb, elements[i]);
+		plug_text_add(&text, "%s element inet fast %s\n", verb, elements[i]);
 	assert_int_equal(text.failed, 0);
 	return text.data;
 }
 
 static void base(void)
 {
-	struct net_text text = { 0 };
+	struct plug_text text = { 0 };
 
 	net_rules_base("fast", &text);
 	assert_int_equal(table_run(table, text.data, false, NULL, &err), 0);
-	net_text_finish(&text);
+	plug_text_finish(&text);
 }
 
 static char *listing(void)

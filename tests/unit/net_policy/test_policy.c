@@ -11,13 +11,13 @@
 #include <cmocka.h>
 
 static int read_it(const char *text, enum net_policy_shape shape, enum net_policy_scope scope,
-		   struct net_policy **ret, size_t *ret_count, struct net_error *err)
+		   struct net_policy **ret, size_t *ret_count, struct plug_error *err)
 {
 	struct json_object *list = NULL;
 	int r;
 
-	*err = (struct net_error){ 0 };
-	assert_int_equal(net_json_parse(text, strlen(text), "test", &list, err), 0);
+	*err = (struct plug_error){ 0 };
+	assert_int_equal(plug_json_parse(text, strlen(text), "test", &list, err), 0);
 	r = net_policies_parse(list, shape, scope, ret, ret_count, err);
 	json_object_put(list);
 	return r;
@@ -140,7 +140,7 @@ static void both_shapes(void **state)
 
 		for (size_t s = 0; s < 2; s++) {
 			struct net_policy *p = NULL, *copy = NULL;
-			struct net_error err;
+			struct plug_error err;
 			size_t n = 0;
 
 			if (read_it(s ? pairs[i].hns : pairs[i].hcn, shapes[s], pairs[i].scope, &p,
@@ -161,7 +161,7 @@ static void both_shapes(void **state)
 static void old_spellings(void **state)
 {
 	struct net_policy *p = NULL;
-	struct net_error err;
+	struct plug_error err;
 	size_t n = 0;
 
 	(void)state;
@@ -291,7 +291,7 @@ static void errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct net_policy *p = NULL;
-		struct net_error err;
+		struct plug_error err;
 		size_t n = 0;
 
 		assert_int_equal(

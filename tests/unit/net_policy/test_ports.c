@@ -20,14 +20,14 @@
 
 static struct net_policy *policies;
 static size_t count;
-static struct net_error err;
+static struct plug_error err;
 
 static int parse(const char *text)
 {
 	net_policies_free(policies, count);
 	policies = NULL;
 	count = 0;
-	err = (struct net_error){ 0 };
+	err = (struct plug_error){ 0 };
 	return net_ports_parse(text, &policies, &count, &err);
 }
 
@@ -135,7 +135,7 @@ static void printed(void **state)
 	assert_int_equal(net_addr_parse("10.1.0.2", &ips[0]), 0);
 	assert_int_equal(net_addr_parse("fd00::2", &ips[1]), 0);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]) * 2; i++) {
-		struct net_text out = { 0 };
+		struct plug_text out = { 0 };
 
 		assert_int_equal(parse(cases[i / 2].port), 0);
 		e.policies = policies;
@@ -144,10 +144,10 @@ static void printed(void **state)
 		assert_int_equal(net_ports_print(&e, cases[i / 2].wanted, &out, &err), 0);
 		assert_string_equal(out.data ? out.data : "",
 				    i % 2 ? cases[i / 2].both : cases[i / 2].four);
-		net_text_finish(&out);
+		plug_text_finish(&out);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		struct net_text out = { 0 };
+		struct plug_text out = { 0 };
 
 		if (net_ports_print(&e, bad[i], &out, &err) != -EINVAL)
 			fail_msg("%s", bad[i]);

@@ -21,7 +21,7 @@
 #include <cmocka.h>
 
 static int there = -1; /* the container's namespace */
-static struct net_error err;
+static struct plug_error err;
 
 #define OK(call)                                                                                   \
 	do {                                                                                       \

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-static struct net_error err;
+static struct plug_error err;
 
 /* What is added and removed for 10.1.0.2, fd01::2 with these policies. */
 static void expect(const char *policies, const char *add, const char *remove)
@@ -20,12 +20,12 @@ static void expect(const char *policies, const char *add, const char *remove)
 	struct net_network n = { .name = (char *)"one", .bridge = "cow1", .type = NET_NAT };
 	struct net_addr ips[2];
 	struct net_endpoint e = { .id = "ID", .name = (char *)"end", .ips = ips, .ip_count = 2 };
-	_cleanup_text_ struct net_text a = { 0 }, r = { 0 };
+	_cleanup_text_ struct plug_text a = { 0 }, r = { 0 };
 	struct json_object *list;
 
 	assert_int_equal(net_addr_parse_prefix("10.1.0.2/24", &ips[0]), 0);
 	assert_int_equal(net_addr_parse_prefix("fd01::2/64", &ips[1]), 0);
-	assert_int_equal(net_json_parse(policies, strlen(policies), "policies", &list, &err), 0);
+	assert_int_equal(plug_json_parse(policies, strlen(policies), "policies", &list, &err), 0);
 	if (net_policies_parse(list, NET_POLICY_HCN, NET_POLICY_OF_ENDPOINT, &e.policies,
 			       &e.policy_count, &err) < 0)
 		fail_msg("%s", err.text);

@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 static struct net_table *table;
-static struct net_error err;
+static struct plug_error err;
 
 static struct net_subnet subnet;
 static struct net_network network = { .id = "11111111-0000-4000-8000-000000000000",
@@ -80,7 +80,7 @@ static int endpoint_put(unsigned number)
 		","
 		"{\"Type\":\"ACL\",\"Settings\":{\"Action\":\"Block\",\"Direction\":\"In\"}}]",
 		8000 + number);
-	OK(net_json_parse(text, strlen(text), "policies", &list, &err));
+	OK(plug_json_parse(text, strlen(text), "policies", &list, &err));
 	OK(net_policies_parse(list, NET_POLICY_HCN, NET_POLICY_OF_ENDPOINT, &e.policies,
 			      &e.policy_count, &err));
 	json_object_put(list);

@@ -9,7 +9,7 @@
 #ifndef WORLD_H
 #define WORLD_H
 
-#include "base/util.h"
+#include "common/util.h"
 #include "kernel/netns.h"
 #include "kernel/rtnl.h"
 #include "model/json.h"
@@ -40,7 +40,7 @@ static struct world {
 	struct net_network a, b;
 	struct net_endpoint ends[WHO_COUNT];
 	struct net_table *table;
-	struct net_error err;
+	struct plug_error err;
 } world;
 
 #define OK(call)                                                                                   \
@@ -182,7 +182,7 @@ static void policies(enum who who, const char *text)
 	net_policies_free(e->policies, e->policy_count);
 	e->policies = NULL;
 	e->policy_count = 0;
-	OK(net_json_parse(text, strlen(text), "policies", &list, &world.err));
+	OK(plug_json_parse(text, strlen(text), "policies", &list, &world.err));
 	OK(net_policies_parse(list, NET_POLICY_HCN, NET_POLICY_OF_ENDPOINT, &e->policies,
 			      &e->policy_count, &world.err));
 	json_object_put(list);

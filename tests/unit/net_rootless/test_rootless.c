@@ -31,7 +31,7 @@ static char top[] = "/tmp/cow-rootless-XXXXXX";
 static struct {
 	char dir[64], userns[64], netns[64];
 	pid_t holder, guest;
-	struct net_error err;
+	struct plug_error err;
 } box;
 
 static struct sockaddr_in address(const char *text, uint16_t port)

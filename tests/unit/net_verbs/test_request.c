@@ -18,15 +18,15 @@ static struct {
 	int balancers, routes, changes;
 } kernel;
 
-static int called(struct net_error *err)
+static int called(struct plug_error *err)
 {
 	kernel.calls++;
 	if (kernel.fail_at && --kernel.fail_at == 0)
-		return net_error_set(err, -EIO, "kernel: says no");
+		return plug_error_set(err, -EIO, "kernel: says no");
 	return 0;
 }
 
-static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct net_error *err)
+static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err)
 {
 	(void)arg;
 	*ret = NULL;
@@ -34,14 +34,14 @@ static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct net
 	return called(err);
 }
 
-static int network(void *arg, const struct net_network *n, struct net_error *err)
+static int network(void *arg, const struct net_network *n, struct plug_error *err)
 {
 	(void)arg;
 	(void)n;
 	return called(err);
 }
 
-static int namespace_make(void *arg, struct net_namespace *ns, struct net_error *err)
+static int namespace_make(void *arg, struct net_namespace *ns, struct plug_error *err)
 {
 	int r = called(err);
 
@@ -53,7 +53,7 @@ static int namespace_make(void *arg, struct net_namespace *ns, struct net_error 
 	return r;
 }
 
-static int namespace_remove(void *arg, const struct net_namespace *ns, struct net_error *err)
+static int namespace_remove(void *arg, const struct net_namespace *ns, struct plug_error *err)
 {
 	int r = called(err);
 
@@ -63,7 +63,7 @@ static int namespace_remove(void *arg, const struct net_namespace *ns, struct ne
 	return r;
 }
 
-static int namespace_sync(void *arg, const struct net_namespace *ns, struct net_error *err)
+static int namespace_sync(void *arg, const struct net_namespace *ns, struct plug_error *err)
 {
 	(void)arg;
 	(void)ns;
@@ -73,7 +73,7 @@ static int namespace_sync(void *arg, const struct net_namespace *ns, struct net_
 static char plugged_id[8][NET_ID_SIZE];
 
 static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
-		const struct net_namespace *ns, bool first, struct net_error *err)
+		const struct net_namespace *ns, bool first, struct plug_error *err)
 {
 	int r = called(err);
 
@@ -92,7 +92,7 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 
 /* Gone already is success. */
 static int unplug(void *arg, const struct net_network *n, const struct net_endpoint *e,
-		  struct net_error *err)
+		  struct plug_error *err)
 {
 	int r = called(err);
 
@@ -107,7 +107,7 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 }
 
 static int endpoint_change(void *arg, const struct net_network *n, struct net_endpoint *e,
-			   struct net_error *err)
+			   struct plug_error *err)
 {
 	(void)arg;
 	(void)n;
@@ -117,7 +117,7 @@ static int endpoint_change(void *arg, const struct net_network *n, struct net_en
 }
 
 static int balancer_put(void *arg, const struct net_balancer *b,
-			const struct net_endpoint *const *endpoints, size_t count, struct net_error *err)
+			const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err)
 {
 	(void)arg;
 	(void)b;
@@ -126,7 +126,7 @@ static int balancer_put(void *arg, const struct net_balancer *b,
 	return called(err);
 }
 
-static int balancer_remove(void *arg, const struct net_balancer *b, struct net_error *err)
+static int balancer_remove(void *arg, const struct net_balancer *b, struct plug_error *err)
 {
 	(void)arg;
 	(void)b;
@@ -135,7 +135,7 @@ static int balancer_remove(void *arg, const struct net_balancer *b, struct net_e
 }
 
 static int route(void *arg, const struct net_endpoint *e, const struct net_namespace *ns,
-		 const struct net_sdn_route *r, bool add, struct net_error *err)
+		 const struct net_sdn_route *r, bool add, struct plug_error *err)
 {
 	int code = called(err);
 
@@ -148,7 +148,7 @@ static int route(void *arg, const struct net_endpoint *e, const struct net_names
 	return code;
 }
 
-static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret, struct net_error *err)
+static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret, struct plug_error *err)
 {
 	(void)arg;
 	(void)e;
@@ -233,7 +233,7 @@ static const char *output(struct box *b, const char *method, const char *path, c
 static size_t outputs(struct box *b, const char *path, const char *body)
 {
 	struct json_object *answer = ask(b, true, "GET", path, body);
-	size_t n = net_json_length(net_json_get(answer, "Output"));
+	size_t n = plug_json_length(net_json_get(answer, "Output"));
 
 	json_object_put(answer);
 	return n;
@@ -542,7 +542,7 @@ static void failing(void **state)
 		const struct net_api api = { .store = b->store, .effects = &effects };
 		struct net_endpoint *e = NULL;
 		struct net_namespace *ns = NULL;
-		struct net_error err = { 0 };
+		struct plug_error err = { 0 };
 		int r;
 
 		kernel.fail_at = at;

@@ -57,7 +57,7 @@ struct asked {
 	const char *spec, *options;
 };
 
-static int plan_read(const struct asked *asked, struct st_plan *ret, struct st_error *err)
+static int plan_read(const struct asked *asked, struct st_plan *ret, struct plug_error *err)
 {
 	char run[128], var[128];
 	const struct cowherd_request request = {
@@ -87,10 +87,10 @@ static struct json_object *record_of(const char *what)
 	return o;
 }
 
-static void give(int (*function)(struct json_object *, struct st_error *), const char *what)
+static void give(int (*function)(struct json_object *, struct plug_error *), const char *what)
 {
 	struct json_object *record = record_of(what);
-	struct st_error err = { 0 };
+	struct plug_error err = { 0 };
 
 	/* As often as asked. */
 	for (int i = 0; i < 2; i++) {
@@ -101,7 +101,7 @@ static void give(int (*function)(struct json_object *, struct st_error *), const
 	json_object_put(record);
 }
 
-static int take_all(const struct asked *asked, struct st_error *err)
+static int take_all(const struct asked *asked, struct plug_error *err)
 {
 	static int (*const take[])(struct st_part *) = {
 		st_scratch_take, st_base_take, st_volumes_take, st_shares_take,
@@ -135,7 +135,7 @@ static void sweep(const struct asked *asked)
 	path_of(run, "run");
 	path_of(var, "var");
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		bool failed;
 		int r;
 
@@ -193,7 +193,7 @@ static void asked_for(void **state)
 
 	(void)state;
 	alloc_fail_each(n) {
-		struct st_error err = { 0 };
+		struct plug_error err = { 0 };
 		int r = st_image_query(store_dir, "a", NULL, &found, &err);
 
 		if (r == 0)

@@ -23,7 +23,7 @@
 #define LAYERS 128
 
 static char root[64];
-static struct st_error err;
+static struct plug_error err;
 
 static char *path_of(const char *name)
 {
@@ -197,7 +197,7 @@ static void copies_are_exact(void **state)
 	assert_int_equal(mkdir(path_of("to"), 0700), 0);
 	from = open(path_of("from"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	to = open(path_of("to"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = (struct st_error){ 0 };
+	err = (struct plug_error){ 0 };
 	if (st_copy_tree(from, to, &stop, &err) < 0)
 		fail_msg("%s", err.text);
 	says("to/file", "content");
@@ -217,7 +217,7 @@ static void copies_are_exact(void **state)
 	stop = true;
 	assert_int_equal(mkdir(path_of("not"), 0700), 0);
 	to = open(path_of("not"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	err = (struct st_error){ 0 };
+	err = (struct plug_error){ 0 };
 	assert_int_equal(st_copy_tree(from, to, &stop, &err), -ECANCELED);
 	(void)close(from);
 	(void)close(to);

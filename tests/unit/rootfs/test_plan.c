@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rootfs/plan.h"
 
-#include "image/json.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -10,14 +10,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-static int read_it(const char *spec, const char *options, struct st_plan *ret, struct st_error *err)
+static int read_it(const char *spec, const char *options, struct st_plan *ret, struct plug_error *err)
 {
 	const struct cowherd_request request = {
 		.size = sizeof(request), .container = "c", .name = "c", .bundle = "/bundle",
 		.spec = spec, .options = options, .run_dir = "/run/c", .state_dir = "/var/c",
 	};
 
-	*err = (struct st_error){ 0 };
+	*err = (struct plug_error){ 0 };
 	return st_plan_read(&request, 0, ret, err);
 }
 
@@ -67,7 +67,7 @@ static void not_ours(void **state)
 		"{\"windows\":{\"layerFolders\":[\"C:\\\\x\"]}}", /* a Windows container */
 		"{\"annotations\":{\"a\":\"windows\"}}", "[\"windows\"]",
 	};
-	struct st_error err;
+	struct plug_error err;
 	struct st_plan plan;
 
 	(void)state;
@@ -80,7 +80,7 @@ static void not_ours(void **state)
 static void images(void **state)
 {
 	static const char *const want[] = { "/a", "/a/b", "/etc", NULL };
-	struct st_error err;
+	struct plug_error err;
 	struct st_plan plan;
 	size_t i;
 
@@ -99,7 +99,7 @@ static void images(void **state)
 	for (i = 0; plan.volumes[i]; i++)
 		assert_string_equal(plan.volumes[i], want[i]);
 	assert_null(want[i]);
-	assert_int_equal(st_json_length(plan.mounts), 1);
+	assert_int_equal(plug_json_length(plan.mounts), 1);
 	st_plan_finish(&plan);
 	assert_int_equal(read_it("{}",
 				 "{\"storage_opt\":{\"x\":\"1\"},\"resolved\":{\"digest\":\"sha256:1\"}}",
@@ -115,7 +115,7 @@ static void images(void **state)
 
 static void windows(void **state)
 {
-	struct st_error err;
+	struct plug_error err;
 	struct st_plan plan;
 
 	(void)state;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/error.h"
+#include "common/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-int net_error_set(struct net_error *err, int code, const char *format, ...)
+int plug_error_set(struct plug_error *err, int code, const char *format, ...)
 {
 	va_list args;
 
@@ -18,7 +18,7 @@ int net_error_set(struct net_error *err, int code, const char *format, ...)
 	return code;
 }
 
-int net_error_errno(struct net_error *err, int code, const char *format, ...)
+int plug_error_errno(struct plug_error *err, int code, const char *format, ...)
 {
 	char cause[96];
 	va_list args;

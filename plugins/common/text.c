@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/text.h"
+#include "common/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int text_reserve(struct net_text *t, size_t more)
+static int text_reserve(struct plug_text *t, size_t more)
 {
 	size_t size = t->size ? t->size : 256;
 	char *data;
@@ -23,7 +23,7 @@ static int text_reserve(struct net_text *t, size_t more)
 	return 0;
 }
 
-void net_text_add(struct net_text *t, const char *format, ...)
+void plug_text_add(struct plug_text *t, const char *format, ...)
 {
 	va_list args, again;
 	int n;
@@ -41,8 +41,8 @@ void net_text_add(struct net_text *t, const char *format, ...)
 	va_end(args);
 }
 
-void net_text_finish(struct net_text *t)
+void plug_text_finish(struct plug_text *t)
 {
 	free(t->data);
-	*t = (struct net_text){ 0 };
+	*t = (struct plug_text){ 0 };
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Words and options, as the client's own verbs take them; help. */
-#include "verbs/words.h"
+#include "common/words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct net_option help_option = { "help", 'h', NULL, "this text" };
+static const struct plug_option help_option = { "help", 'h', NULL, "this text" };
 
-static int refuse(struct net_run *run, const char *format, ...)
+static int refuse(struct plug_run *run, const char *format, ...)
 {
 	char text[320];
 	va_list args;
@@ -19,29 +19,29 @@ static int refuse(struct net_run *run, const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	run->exit_code = 125;
-	return net_error_set(&run->error, -EINVAL, "%s%s%s: %s", run->verb->name, run->word ? " " : "",
-			     run->word ? run->word->name : "", text);
+	return plug_error_set(&run->error, -EINVAL, "%s%s%s: %s", run->verb->name, run->word ? " " : "",
+			      run->word ? run->word->name : "", text);
 }
 
-static const struct net_option *option_find(const struct net_word *word, const char *name, size_t len)
+static const struct plug_option *option_find(const struct plug_word *word, const char *name, size_t len)
 {
-	for (const struct net_option *o = word->options; o->name; o++)
+	for (const struct plug_option *o = word->options; o->name; o++)
 		if (strlen(o->name) == len && !memcmp(o->name, name, len))
 			return o;
 	return len == 4 && !memcmp(name, "help", 4) ? &help_option : NULL;
 }
 
-static const struct net_option *letter_find(const struct net_word *word, char letter)
+static const struct plug_option *letter_find(const struct plug_word *word, char letter)
 {
-	for (const struct net_option *o = word->options; o->name; o++)
+	for (const struct plug_option *o = word->options; o->name; o++)
 		if (o->letter == letter)
 			return o;
 	return letter == 'h' ? &help_option : NULL;
 }
 
-static int keep(struct net_run *run, const struct net_option *o, const char *value)
+static int keep(struct plug_run *run, const struct plug_option *o, const char *value)
 {
-	if (run->value_count == NET_VALUES_MAX)
+	if (run->value_count == PLUG_VALUES_MAX)
 		return refuse(run, "too many options");
 	run->values[run->value_count].option = o;
 	run->values[run->value_count++].value = value;
@@ -54,11 +54,11 @@ struct cursor {
 	size_t at, count;
 };
 
-static int long_option(struct net_run *run, struct cursor *c, const char *text)
+static int long_option(struct plug_run *run, struct cursor *c, const char *text)
 {
 	size_t len = strcspn(text, "=");
 	const char *value = text[len] ? text + len + 1 : NULL;
-	const struct net_option *o = option_find(run->word, text, len);
+	const struct plug_option *o = option_find(run->word, text, len);
 
 	if (!o)
 		return refuse(run, "no such option: --%.*s", (int)len, text);
@@ -71,12 +71,12 @@ static int long_option(struct net_run *run, struct cursor *c, const char *text)
 	return keep(run, o, value ? value : c->words[c->at++]);
 }
 
-static int short_options(struct net_run *run, struct cursor *c, const char *text)
+static int short_options(struct plug_run *run, struct cursor *c, const char *text)
 {
 	int r = 0;
 
 	for (const char *p = text; r == 0 && *p; p++) {
-		const struct net_option *o = letter_find(run->word, *p);
+		const struct plug_option *o = letter_find(run->word, *p);
 
 		if (!o)
 			return refuse(run, "no such option: -%c in -%s", *p, text);
@@ -91,7 +91,7 @@ static int short_options(struct net_run *run, struct cursor *c, const char *text
 	return r;
 }
 
-static int rest_parse(struct net_run *run, struct cursor *c)
+static int rest_parse(struct plug_run *run, struct cursor *c)
 {
 	bool options = true;
 	int r = 0;
@@ -111,24 +111,24 @@ static int rest_parse(struct net_run *run, struct cursor *c)
 	return r;
 }
 
-static const struct net_word *word_find(const struct net_verb *verb, const char *name)
+static const struct plug_word *word_find(const struct plug_verb *verb, const char *name)
 {
 	for (size_t i = 0; verb->others && verb->others[i][0]; i++)
 		if (!strcmp(name, verb->others[i][0]))
 			name = verb->others[i][1];
-	for (const struct net_word *w = verb->words; w->name; w++)
+	for (const struct plug_word *w = verb->words; w->name; w++)
 		if (!strcmp(w->name, name))
 			return w;
 	return NULL;
 }
 
 /* "create, ls, inspect or rm" */
-static void words_list(const struct net_verb *verb, char text[224])
+static void words_list(const struct plug_verb *verb, char text[224])
 {
 	size_t n = 0;
 
 	*text = 0;
-	for (const struct net_word *w = verb->words; w->name && n < 224; w++) {
+	for (const struct plug_word *w = verb->words; w->name && n < 224; w++) {
 		int m = snprintf(text + n, 224 - n, "%s%s", w->name,
 				 !w[1].name ? "" : w[2].name ? ", " : " or ");
 
@@ -136,7 +136,7 @@ static void words_list(const struct net_verb *verb, char text[224])
 	}
 }
 
-int net_run_parse(struct net_run *run, char **words, size_t count)
+int plug_run_parse(struct plug_run *run, char **words, size_t count)
 {
 	struct cursor c = { words, 1, count };
 	char list[224];
@@ -150,7 +150,7 @@ int net_run_parse(struct net_run *run, char **words, size_t count)
 		return refuse(run, "no such word: %.64s (%s)", words[0], list);
 	run->words = words; /* those before the cursor have been read */
 	r = rest_parse(run, &c);
-	if (r < 0 || net_run_flag(run, "help"))
+	if (r < 0 || plug_run_flag(run, "help"))
 		return r;
 	if (run->word_count < run->word->min)
 		return refuse(run, "something is missing: %s", run->word->usage);
@@ -159,7 +159,7 @@ int net_run_parse(struct net_run *run, char **words, size_t count)
 	return 0;
 }
 
-const char *net_run_value(const struct net_run *run, const char *name)
+const char *plug_run_value(const struct plug_run *run, const char *name)
 {
 	for (size_t i = run->value_count; i > 0; i--)
 		if (!strcmp(run->values[i - 1].option->name, name))
@@ -167,7 +167,7 @@ const char *net_run_value(const struct net_run *run, const char *name)
 	return NULL;
 }
 
-const char *net_run_nth(const struct net_run *run, const char *name, size_t n)
+const char *plug_run_nth(const struct plug_run *run, const char *name, size_t n)
 {
 	for (size_t i = 0; i < run->value_count; i++)
 		if (!strcmp(run->values[i].option->name, name) && n-- == 0)
@@ -175,39 +175,50 @@ const char *net_run_nth(const struct net_run *run, const char *name, size_t n)
 	return NULL;
 }
 
-bool net_run_flag(const struct net_run *run, const char *name)
+bool plug_run_flag(const struct plug_run *run, const char *name)
 {
-	const char *value = net_run_value(run, name);
+	const char *value = plug_run_value(run, name);
 
 	return value && !strcmp(value, "true");
 }
 
-static void option_help(const struct net_option *o, struct net_text *out)
+static void option_help(const struct plug_option *o, struct plug_text *out)
 {
 	char left[64], letter[8] = "    ";
 
+	if (!o->help)
+		return;
 	if (o->letter)
 		(void)snprintf(letter, sizeof(letter), "-%c, ", o->letter);
 	(void)snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->argument ? " " : "",
 		       o->argument ? o->argument : "");
-	net_text_add(out, "  %-32s %s\n", left, o->help);
+	plug_text_add(out, "  %-32s %s\n", left, o->help);
 }
 
-void net_help_text(const struct net_verb *verb, const struct net_word *word, struct net_text *out)
+void plug_help_text(const struct plug_verb *verb, const struct plug_word *word, struct plug_text *out)
 {
 	if (!word) {
 		for (word = verb->words; word->name; word++)
-			net_text_add(out, "  %-30s %s\n", word->name, word->help);
-		net_text_add(out, "\n`cowherd %s WORD --help` tells more.\n", verb->name);
+			plug_text_add(out, "  %-30s %s\n", word->name, word->help);
+		plug_text_add(out, "\n`cowherd %s WORD --help` tells more.\n", verb->name);
 		return;
 	}
-	net_text_add(out, "usage: cowherd %s %s%s%s%s\n\n%s\n", verb->name, word->name,
-		     word->options->name ? " [OPTIONS]" : "", *word->usage ? " " : "", word->usage,
-		     word->help);
+	plug_text_add(out, "usage: cowherd %s %s%s%s%s\n\n%s\n", verb->name, word->name,
+		      word->options->name ? " [OPTIONS]" : "", *word->usage ? " " : "", word->usage,
+		      word->help);
 	if (word->details)
-		net_text_add(out, "\n%s", word->details);
-	net_text_add(out, "\noptions:\n");
-	for (const struct net_option *o = word->options; o->name; o++)
+		plug_text_add(out, "\n%s", word->details);
+	plug_text_add(out, "\noptions:\n");
+	for (const struct plug_option *o = word->options; o->name; o++)
 		option_help(o, out);
 	option_help(&help_option, out);
+}
+
+char *plug_run_path(const struct plug_run *run, const char *path)
+{
+	char *absolute;
+
+	if (*path == '/')
+		return strdup(path);
+	return asprintf(&absolute, "%s/%s", run->cwd, path) < 0 ? NULL : absolute;
 }

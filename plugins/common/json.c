@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/json.h"
+#include "common/json.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
 /* What parsing would cost, looked at before it is paid: depth and number of values. */
-static int json_bounds(const char *text, size_t size)
+static int bounds(const char *text, size_t size)
 {
 	size_t depth = 0, values = 0;
 	bool string = false;
@@ -31,28 +31,28 @@ static int json_bounds(const char *text, size_t size)
 		else if ((c == '}' || c == ']') && depth)
 			depth--;
 		values += c == ',' || c == '{' || c == '[';
-		if (depth > ST_JSON_DEPTH || values > ST_JSON_VALUES)
+		if (depth > PLUG_JSON_DEPTH || values > PLUG_JSON_VALUES)
 			return -E2BIG;
 	}
 	return 0;
 }
 
-int st_json_parse(const char *text, size_t size, const char *what, struct json_object **ret,
-		  struct st_error *err)
+int plug_json_parse(const char *text, size_t size, const char *what, struct json_object **ret,
+		    struct plug_error *err)
 {
 	struct json_tokener *t;
 	struct json_object *o;
 	enum json_tokener_error e;
 	size_t end;
-	int r = json_bounds(text, size);
+	int r = bounds(text, size);
 
 	if (r == -E2BIG)
-		return st_error_set(err, r, "%s: too deep, or too many values", what);
+		return plug_error_set(err, r, "%s: too deep, or too many values", what);
 	if (r < 0 || size > INT32_MAX || memchr(text, 0, size))
-		return st_error_set(err, -EBADMSG, "%s: not JSON", what);
-	t = json_tokener_new_ex(ST_JSON_DEPTH + 1);
+		return plug_error_set(err, -EBADMSG, "%s: not JSON", what);
+	t = json_tokener_new_ex(PLUG_JSON_DEPTH + 1);
 	if (!t)
-		return st_error_errno(err, -ENOMEM, "%s", what);
+		return plug_error_errno(err, -ENOMEM, "%s", what);
 	json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	o = json_tokener_parse_ex(t, text, (int)size);
 	e = json_tokener_get_error(t);
@@ -62,8 +62,8 @@ int st_json_parse(const char *text, size_t size, const char *what, struct json_o
 		end++;
 	if (e != json_tokener_success || end != size || !o) {
 		json_object_put(o);
-		return st_error_set(err, -EBADMSG, "%s: not JSON: %s", what,
-				    e == json_tokener_success || e == json_tokener_continue
+		return plug_error_set(err, -EBADMSG, "%s: not JSON: %s", what,
+				      e == json_tokener_success || e == json_tokener_continue
 					    ? "cut off, or more than one document"
 					    : json_tokener_error_desc(e));
 	}
@@ -71,14 +71,22 @@ int st_json_parse(const char *text, size_t size, const char *what, struct json_o
 	return 0;
 }
 
-struct json_object *st_json_get(struct json_object *o, const char *key)
+char *plug_json_print(struct json_object *o)
+{
+	const char *text = json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+
+	return text ? strdup(text) : NULL;
+}
+
+struct json_object *plug_json_get(struct json_object *o, const char *key)
 {
 	return json_object_is_type(o, json_type_object) ? json_object_object_get(o, key) : NULL;
 }
 
-const char *st_json_string(struct json_object *o, const char *key)
+const char *plug_json_string(struct json_object *o, const char *key)
 {
-	struct json_object *v = st_json_get(o, key);
+	struct json_object *v = plug_json_get(o, key);
 
 	/* One with a NUL inside is nobody's name or digest. */
 	if (!json_object_is_type(v, json_type_string) ||
@@ -87,14 +95,14 @@ const char *st_json_string(struct json_object *o, const char *key)
 	return json_object_get_string(v);
 }
 
-size_t st_json_length(struct json_object *array)
+size_t plug_json_length(struct json_object *array)
 {
 	return json_object_is_type(array, json_type_array) ? json_object_array_length(array) : 0;
 }
 
-int64_t st_json_number(struct json_object *o, const char *key)
+int64_t plug_json_number(struct json_object *o, const char *key)
 {
-	struct json_object *v = st_json_get(o, key);
+	struct json_object *v = plug_json_get(o, key);
 	int64_t n = json_object_is_type(v, json_type_int) ? json_object_get_int64(v) : -1;
 
 	return n < 0 ? -1 : n;

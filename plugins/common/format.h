@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables and templates, as the client's own verbs print them; and how people read sizes and times. */
-#ifndef ST_IMAGE_FORMAT_H
-#define ST_IMAGE_FORMAT_H
+#ifndef PLUG_FORMAT_H
+#define PLUG_FORMAT_H
 
-#include "image/json.h"
+#include "common/json.h"
 
 #include <stdio.h>
 
-struct st_column {
+struct plug_column {
 	const char *title, *key; /* NULL ends a list */
 };
 
@@ -15,18 +15,18 @@ struct st_column {
  * format: NULL: a table of the columns; "json": an object a line; "table TEMPLATE"; TEMPLATE, with
  * {{.NAME}}, {{json .NAME}}, {{index .NAME N|"KEY"}}.  -EINVAL: the template is wrong.
  */
-int st_format_rows(FILE *out, const char *format, const struct st_column *columns,
-		   struct json_object *rows, struct st_error *err);
-int st_format_value(FILE *out, const char *template, struct json_object *value,
-		    struct st_error *err);
+int plug_format_rows(FILE *out, const char *format, const struct plug_column *columns,
+		     struct json_object *rows, struct plug_error *err);
+int plug_format_value(FILE *out, const char *template, struct json_object *value,
+		      struct plug_error *err);
 /* Cells parted by tabs, under each other. */
-void st_format_align(FILE *out, const char *text);
+void plug_format_align(FILE *out, const char *text);
 
 /* "4.26MB" */
-void st_format_bytes(uint64_t bytes, char ret[16]);
+void plug_format_bytes(uint64_t bytes, char ret[16]);
 /* "2 weeks ago", "N/A"; text: RFC 3339 or NULL. */
-void st_format_ago(const char *text, char ret[48]);
+void plug_format_ago(const char *text, char ret[48]);
 /* Seconds since 1970; INT64_MIN where it is no time. */
-int64_t st_format_time(const char *text);
+int64_t plug_format_time(const char *text);
 
 #endif

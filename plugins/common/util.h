@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a function acquires, it hands over visibly or gives back when it returns. */
-#ifndef ST_UTIL_H
-#define ST_UTIL_H
+#ifndef PLUG_UTIL_H
+#define PLUG_UTIL_H
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,37 +9,37 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline void st_freep(void *p)
+static inline void plug_freep(void *p)
 {
 	free(*(void **)p);
 }
 
-static inline void st_closep(int *fd)
+static inline void plug_closep(int *fd)
 {
 	if (*fd >= 0)
 		(void)close(*fd);
 }
 
-static inline void st_closedirp(DIR **d)
+static inline void plug_closedirp(DIR **d)
 {
 	if (*d)
 		(void)closedir(*d);
 }
 
 #define _cleanup_(f) __attribute__((cleanup(f)))
-#define _cleanup_free_ _cleanup_(st_freep)
-#define _cleanup_close_ _cleanup_(st_closep)
-#define _cleanup_closedir_ _cleanup_(st_closedirp)
+#define _cleanup_free_ _cleanup_(plug_freep)
+#define _cleanup_close_ _cleanup_(plug_closep)
+#define _cleanup_closedir_ _cleanup_(plug_closedirp)
 
 /* Hand-over: the variable forgets, the caller's expression owns. */
-static inline int st_take_fd(int *fd)
+static inline int plug_take_fd(int *fd)
 {
 	int taken = *fd;
 	*fd = -1;
 	return taken;
 }
 
-#define st_take_ptr(p)                      \
+#define plug_take_ptr(p)                      \
 	({                                  \
 		__typeof__(p) _taken = (p); \
 		(p) = NULL;                 \
@@ -47,7 +47,7 @@ static inline int st_take_fd(int *fd)
 	})
 
 /* All of it, in as many calls as it takes: 0, or a negative errno. */
-static inline int st_write_all(int fd, const void *data, size_t size)
+static inline int plug_write_all(int fd, const void *data, size_t size)
 {
 	const char *from = data;
 
@@ -65,7 +65,7 @@ static inline int st_write_all(int fd, const void *data, size_t size)
 }
 
 /* The same, at a place. */
-static inline int st_pwrite_all(int fd, const void *data, size_t size, uint64_t offset)
+static inline int plug_pwrite_all(int fd, const void *data, size_t size, uint64_t offset)
 {
 	const char *from = data;
 
@@ -83,6 +83,16 @@ static inline int st_pwrite_all(int fd, const void *data, size_t size, uint64_t 
 	return 0;
 }
 
-#define ST_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
+/* FNV-1a: for marks that are looked for again, not for strangers' data. */
+static inline unsigned plug_hash(const char *text)
+{
+	unsigned h = 2166136261u;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 16777619u;
+	return h;
+}
+
+#define PLUG_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "image/format.h"
+#include "common/format.h"
 #include "util.h"
 
 #include <errno.h>
@@ -62,7 +62,7 @@ static struct json_object *indexed(struct json_object *value, const char *text, 
 	n = len - (size_t)(what - text);
 	if (n >= 2 && *what == '"' && what[n - 1] == '"') {
 		(void)snprintf(key, sizeof(key), "%.*s", (int)n - 2, what + 1);
-		return st_json_get(o, key);
+		return plug_json_get(o, key);
 	}
 	if (!json_object_is_type(o, json_type_array) || n >= sizeof(key))
 		return NULL;
@@ -98,7 +98,7 @@ static void value_print(FILE *out, struct json_object *v, bool json)
 		json_print(out, v);
 }
 
-static const char *title_of(const struct st_column *c, const char *name, size_t len)
+static const char *title_of(const struct plug_column *c, const char *name, size_t len)
 {
 	for (; c && c->key; c++)
 		if (strlen(c->key) == len && !strncasecmp(c->key, name, len))
@@ -113,7 +113,7 @@ static bool is_path(const char *text, size_t len)
 
 /* What stands between {{ and }}; columns: print the titles. */
 static int action(FILE *out, const char *text, size_t len, struct json_object *value,
-		  const struct st_column *columns, struct st_error *err)
+		  const struct plug_column *columns, struct plug_error *err)
 {
 	const char *title;
 	bool json;
@@ -127,10 +127,10 @@ static int action(FILE *out, const char *text, size_t len, struct json_object *v
 		return 0;
 	}
 	if (!is_path(text, len))
-		return st_error_set(err, -EINVAL,
-				    "--format: \"{{%.*s}}\" is not {{.NAME}}, {{json .NAME}} or "
-				    "{{index .NAME N}}",
-				    (int)len, text);
+		return plug_error_set(err, -EINVAL,
+				      "--format: \"{{%.*s}}\" is not {{.NAME}}, {{json .NAME}} or "
+				      "{{index .NAME N}}",
+				      (int)len, text);
 	title = title_of(columns, text + 1, len - 1);
 	if (title)
 		(void)fputs(title, out);
@@ -140,7 +140,7 @@ static int action(FILE *out, const char *text, size_t len, struct json_object *v
 }
 
 static int expand(FILE *out, const char *template, struct json_object *value,
-		  const struct st_column *columns, struct st_error *err)
+		  const struct plug_column *columns, struct plug_error *err)
 {
 	for (const char *p = template; *p;) {
 		const char *end;
@@ -157,7 +157,7 @@ static int expand(FILE *out, const char *template, struct json_object *value,
 		}
 		end = strstr(p, "}}");
 		if (!end)
-			return st_error_set(err, -EINVAL, "--format: \"{{\" without \"}}\"");
+			return plug_error_set(err, -EINVAL, "--format: \"{{\" without \"}}\"");
 		r = action(out, p + 2, (size_t)(end - p - 2), value, columns, err);
 		if (r < 0)
 			return r;
@@ -167,38 +167,38 @@ static int expand(FILE *out, const char *template, struct json_object *value,
 	return 0;
 }
 
-int st_format_value(FILE *out, const char *template, struct json_object *value,
-		    struct st_error *err)
+int plug_format_value(FILE *out, const char *template, struct json_object *value,
+		      struct plug_error *err)
 {
 	return expand(out, template, value, NULL, err);
 }
 
-static int table_print(FILE *out, const char *template, const struct st_column *columns,
-		       struct json_object *rows, struct st_error *err)
+static int table_print(FILE *out, const char *template, const struct plug_column *columns,
+		       struct json_object *rows, struct plug_error *err)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *cells = open_memstream(&text, &size);
 	int r = cells ? expand(cells, template, NULL, columns, err) : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < st_json_length(rows); i++)
+	for (size_t i = 0; r == 0 && i < plug_json_length(rows); i++)
 		r = expand(cells, template, json_object_array_get_idx(rows, i), NULL, err);
 	if (cells && fclose(cells))
 		r = -ENOMEM;
 	if (r == 0)
-		st_format_align(out, text);
+		plug_format_align(out, text);
 	free(text);
 	return r;
 }
 
-int st_format_rows(FILE *out, const char *format, const struct st_column *columns,
-		   struct json_object *rows, struct st_error *err)
+int plug_format_rows(FILE *out, const char *format, const struct plug_column *columns,
+		     struct json_object *rows, struct plug_error *err)
 {
 	char template[512] = "";
 	int r = 0;
 
 	if (format && !strcmp(format, "json")) {
-		for (size_t i = 0; i < st_json_length(rows); i++) {
+		for (size_t i = 0; i < plug_json_length(rows); i++) {
 			json_print(out, json_object_array_get_idx(rows, i));
 			(void)fputc('\n', out);
 		}
@@ -207,11 +207,11 @@ int st_format_rows(FILE *out, const char *format, const struct st_column *column
 	if (format && !strncmp(format, "table ", 6))
 		return table_print(out, format + 6, columns, rows, err);
 	if (format && *format && strcmp(format, "table") != 0) {
-		for (size_t i = 0; r == 0 && i < st_json_length(rows); i++)
+		for (size_t i = 0; r == 0 && i < plug_json_length(rows); i++)
 			r = expand(out, format, json_object_array_get_idx(rows, i), NULL, err);
 		return r;
 	}
-	for (const struct st_column *c = columns; c->key; c++)
+	for (const struct plug_column *c = columns; c->key; c++)
 		(void)snprintf(template + strlen(template), sizeof(template) - strlen(template),
 			       "%s{{.%s}}", *template ? "\t" : "", c->key);
 	return table_print(out, template, columns, rows, err);
@@ -235,7 +235,7 @@ static void widths_find(const char *text, size_t widths[COLUMNS_MAX])
 	}
 }
 
-void st_format_align(FILE *out, const char *text)
+void plug_format_align(FILE *out, const char *text)
 {
 	size_t widths[COLUMNS_MAX] = { 0 }, column = 0;
 
@@ -255,18 +255,18 @@ void st_format_align(FILE *out, const char *text)
 	}
 }
 
-void st_format_bytes(uint64_t bytes, char ret[16])
+void plug_format_bytes(uint64_t bytes, char ret[16])
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 	double n = (double)bytes;
 	size_t i = 0;
 
-	for (; n >= 1000 && i < ST_ELEMENTS(units) - 1; i++)
+	for (; n >= 1000 && i < PLUG_ELEMENTS(units) - 1; i++)
 		n /= 1000;
 	(void)snprintf(ret, 16, "%.3g%s", n, units[i]);
 }
 
-int64_t st_format_time(const char *text)
+int64_t plug_format_time(const char *text)
 {
 	struct tm tm = { 0 };
 	char *rest;
@@ -281,7 +281,7 @@ int64_t st_format_time(const char *text)
 	return (int64_t)timegm(&tm) - zone;
 }
 
-void st_format_ago(const char *text, char ret[48])
+void plug_format_ago(const char *text, char ret[48])
 {
 	static const struct {
 		int64_t below, seconds;
@@ -290,7 +290,7 @@ void st_format_ago(const char *text, char ret[48])
 		      { 48 * 3600, 3600, "hour" }, { 14 * 86400, 86400, "day" },
 		      { 60 * 86400, 7 * 86400, "week" }, { 730 * 86400, 30 * 86400, "month" },
 		      { INT64_MAX, 365 * 86400, "year" } };
-	int64_t at = st_format_time(text), ago = (int64_t)time(NULL) - at, n;
+	int64_t at = plug_format_time(text), ago = (int64_t)time(NULL) - at, n;
 	size_t i = 0;
 
 	/* Go's zero time is "none". */
