@@ -200,7 +200,7 @@ def test_zstd_windows():
     image = simple(compress=zstd("-19", "--long"), media="+zstd")
     with store() as s:
         said = s.fails("load", input=archive(layout(image, names=["a:1"])))
-        assert "blobs/sha256/%s: decompress: zstd: it can only be unpacked with more than 8 MiB" % (
+        assert "blobs/sha256/%s: decompress: zstd: it can only be unpacked with more than 32 MiB" % (
             image.manifest["layers"][0]["digest"][7:]) in said, said
 
 

@@ -9,13 +9,13 @@
 #include <zstd_errors.h>
 
 /*
- * A frame says how much of what it gave must be kept: 8 MiB at most at zstd's levels up to 19, and at the
- * levels that docker, buildkit, podman and skopeo use unless told otherwise.  More (--ultra, --long) would
- * be more memory than an import may take, two layers being unpacked at a time.
+ * A frame says how much of what it gave must be kept: 8 MiB at most at zstd's levels up to 19 and at the
+ * levels that docker, buildkit, podman and skopeo use unless told otherwise; up to 32 MiB at their best ones.
+ * What --ultra and --long want beyond that is not given.
  */
-#define WINDOW_LOG_MAX 23
+#define WINDOW_LOG_MAX 25
 #define WINDOW_TOO_LARGE \
-	"zstd: it can only be unpacked with more than 8 MiB of memory (made with --long or --ultra)"
+	"zstd: it can only be unpacked with more than 32 MiB of memory (made with --long or --ultra)"
 
 enum place {
 	INSIDE,  /* a member or frame */
