@@ -534,9 +534,11 @@ def test_disk_lost():
         disk = p.s.dir / "disk.vhdx"
         p.says("create-scratch", "--destpath", str(disk), "--sizeGB", "1")
         for restarted in False, True:
-            p.s.call("container.create", id="it", spec=with_disk(p, disk, "echo w > /d/f; sync; exec sleep 1000"))
+            done = "/d/synced-%d" % restarted
+            p.s.call("container.create", id="it",
+                     spec=with_disk(p, disk, "echo w > /d/f; sync; touch %s; exec sleep 1000" % done))
             p.s.call("container.start", container="it")
-            cow.wait_for(lambda: p.s.cli("exec", "it", "cat", "/d/f").stdout == b"w\n", "a file on the disk")
+            cow.wait_for(lambda: p.s.cli("exec", "it", "test", "-e", done).returncode == 0, "a file on the disk")
             if restarted:
                 p.again()
             told = (p.s.dir / "daemon.log").read_text().count("disk.lost it: ")

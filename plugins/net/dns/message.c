@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "common/util.h"
+#include "dns/ldns.h"
 #include "dns/zone.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <ldns/ldns.h>
 #include <stdio.h>
 #include <string.h>
 
 #define HEADER 12
 #define UDP_LIMIT 512
 #define UDP_LIMIT_MAX 4096 /* larger datagrams are lost on too many ways */
+
+static const struct net_ldns *ldns; /* since the first question */
 
 static uint16_t number(const uint8_t *p)
 {
@@ -19,7 +21,8 @@ static uint16_t number(const uint8_t *p)
 
 static void packet_freep(ldns_pkt **packet)
 {
-	ldns_pkt_free(*packet);
+	if (*packet)
+		ldns->pkt_free(*packet);
 }
 
 /* One label, into the name; false: no name of ours has such bytes. */
@@ -66,6 +69,9 @@ int net_question_read(const uint8_t *data, size_t size, struct net_question *ret
 	uint16_t limit;
 	int r;
 
+	ldns = net_ldns();
+	if (!ldns)
+		return -ELIBACC;
 	if (size < HEADER || data[2] & 0x80)
 		return -EINVAL;
 	q.id = number(data);
@@ -77,10 +83,10 @@ int net_question_read(const uint8_t *data, size_t size, struct net_question *ret
 	r = name_read(data, size, &q);
 	if (r < 0)
 		return r;
-	if (ldns_wire2pkt(&packet, data, size) != LDNS_STATUS_OK)
+	if (ldns->wire2pkt(&packet, data, size) != LDNS_STATUS_OK)
 		return -EBADMSG;
-	q.edns = ldns_pkt_edns(packet);
-	limit = q.edns ? ldns_pkt_edns_udp_size(packet) : 0;
+	q.edns = ldns->pkt_edns(packet);
+	limit = q.edns ? ldns->pkt_edns_udp_size(packet) : 0;
 	if (limit > q.limit)
 		q.limit = limit < UDP_LIMIT_MAX ? limit : UDP_LIMIT_MAX;
 	*ret = q;
@@ -90,28 +96,30 @@ int net_question_read(const uint8_t *data, size_t size, struct net_question *ret
 /* An answer to be filled: id, flags, question and EDNS as a reply has to repeat them. */
 static ldns_pkt *reply_begin(const uint8_t *query, size_t size, int rcode)
 {
-	ldns_pkt *asked = NULL, *reply = ldns_pkt_new();
+	ldns_pkt *asked = NULL, *reply;
 	ldns_rr *question;
 
+	ldns = net_ldns();
+	reply = ldns ? ldns->pkt_new() : NULL;
 	if (!reply)
 		return NULL;
-	ldns_pkt_set_id(reply, number(query));
-	ldns_pkt_set_qr(reply, true);
-	ldns_pkt_set_opcode(reply, (ldns_pkt_opcode)(query[2] >> 3 & 0xf));
-	ldns_pkt_set_rd(reply, query[2] & 1);
-	ldns_pkt_set_ra(reply, true);
-	ldns_pkt_set_rcode(reply, (uint8_t)rcode);
-	if (ldns_wire2pkt(&asked, query, size) != LDNS_STATUS_OK || ldns_pkt_qdcount(asked) != 1) {
-		ldns_pkt_free(asked);
+	ldns->pkt_set_id(reply, number(query));
+	ldns->pkt_set_qr(reply, true);
+	ldns->pkt_set_opcode(reply, (ldns_pkt_opcode)(query[2] >> 3 & 0xf));
+	ldns->pkt_set_rd(reply, query[2] & 1);
+	ldns->pkt_set_ra(reply, true);
+	ldns->pkt_set_rcode(reply, (uint8_t)rcode);
+	if (ldns->wire2pkt(&asked, query, size) != LDNS_STATUS_OK || ldns->pkt_qdcount(asked) != 1) {
+		ldns->pkt_free(asked);
 		return reply; /* of a packet that is none, nothing is repeated */
 	}
-	if (ldns_pkt_edns(asked))
-		ldns_pkt_set_edns_udp_size(reply, UDP_LIMIT_MAX);
-	question = ldns_rr_clone(ldns_rr_list_rr(ldns_pkt_question(asked), 0));
-	ldns_pkt_free(asked);
-	if (!question || !ldns_pkt_push_rr(reply, LDNS_SECTION_QUESTION, question)) {
-		ldns_rr_free(question);
-		ldns_pkt_free(reply);
+	if (ldns->pkt_edns(asked))
+		ldns->pkt_set_edns_udp_size(reply, UDP_LIMIT_MAX);
+	question = ldns->rr_clone(ldns->rr_list_rr(ldns->pkt_question(asked), 0));
+	ldns->pkt_free(asked);
+	if (!question || !ldns->pkt_push_rr(reply, LDNS_SECTION_QUESTION, question)) {
+		ldns->rr_free(question);
+		ldns->pkt_free(reply);
 		return NULL;
 	}
 	return reply;
@@ -119,7 +127,7 @@ static ldns_pkt *reply_begin(const uint8_t *query, size_t size, int rcode)
 
 static int reply_end(const ldns_pkt *reply, uint8_t **ret, size_t *ret_size)
 {
-	return ldns_pkt2wire(ret, reply, ret_size) == LDNS_STATUS_OK ? 0 : -ENOMEM;
+	return ldns->pkt2wire(ret, reply, ret_size) == LDNS_STATUS_OK ? 0 : -ENOMEM;
 }
 
 int net_message_refuse(const uint8_t *query, size_t size, int rcode, uint8_t **ret, size_t *ret_size)
@@ -135,7 +143,7 @@ int net_message_cut(const uint8_t *query, size_t size, uint8_t **ret, size_t *re
 
 	if (!reply)
 		return -ENOMEM;
-	ldns_pkt_set_tc(reply, true);
+	ldns->pkt_set_tc(reply, true);
 	return reply_end(reply, ret, ret_size);
 }
 
@@ -157,21 +165,21 @@ bool net_message_replies(const uint8_t *query, const struct net_question *q, uin
 /* One record about the question's name; takes over data. */
 static int record_add(ldns_pkt *reply, uint16_t type, ldns_rdf *data)
 {
-	ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(reply), 0), *rr = ldns_rr_new();
-	ldns_rdf *owner = question ? ldns_rdf_clone(ldns_rr_owner(question)) : NULL;
+	ldns_rr *question = ldns->rr_list_rr(ldns->pkt_question(reply), 0), *rr = ldns->rr_new();
+	ldns_rdf *owner = question ? ldns->rdf_clone(ldns->rr_owner(question)) : NULL;
 
-	if (!rr || !owner || !data || !ldns_rr_push_rdf(rr, data)) {
-		ldns_rdf_deep_free(data);
-		ldns_rdf_deep_free(owner);
-		ldns_rr_free(rr);
+	if (!rr || !owner || !data || !ldns->rr_push_rdf(rr, data)) {
+		ldns->rdf_deep_free(data);
+		ldns->rdf_deep_free(owner);
+		ldns->rr_free(rr);
 		return -ENOMEM;
 	}
-	ldns_rr_set_owner(rr, owner);
-	ldns_rr_set_type(rr, (ldns_rr_type)type);
-	ldns_rr_set_class(rr, LDNS_RR_CLASS_IN);
-	ldns_rr_set_ttl(rr, 0); /* a container of this name may have another address any moment */
-	if (!ldns_pkt_push_rr(reply, LDNS_SECTION_ANSWER, rr)) {
-		ldns_rr_free(rr);
+	ldns->rr_set_owner(rr, owner);
+	ldns->rr_set_type(rr, (ldns_rr_type)type);
+	ldns->rr_set_class(rr, LDNS_RR_CLASS_IN);
+	ldns->rr_set_ttl(rr, 0); /* a container of this name may have another address any moment */
+	if (!ldns->pkt_push_rr(reply, LDNS_SECTION_ANSWER, rr)) {
+		ldns->rr_free(rr);
 		return -ENOMEM;
 	}
 	return 0;
@@ -214,7 +222,7 @@ static int addresses_add(ldns_pkt *reply, const struct net_zone *zone, const str
 			const uint8_t *bytes = m->addresses[i].bytes;
 
 			if (q->type == type || q->type == LDNS_RR_TYPE_ANY)
-				r = record_add(reply, type, ldns_rdf_new_frm_data(kind, v4 ? 4 : 16, bytes));
+				r = record_add(reply, type, ldns->rdf_new_frm_data(kind, v4 ? 4 : 16, bytes));
 		}
 		if (r < 0)
 			return r;
@@ -276,7 +284,7 @@ static int pointer_add(ldns_pkt *reply, const struct net_zone *zone, const struc
 			return 1;
 		(void)snprintf(name, sizeof(name), "%s%s%s.", m->names[0], zone->domain ? "." : "",
 			       zone->domain ? zone->domain : "");
-		return record_add(reply, LDNS_RR_TYPE_PTR, ldns_dname_new_frm_str(name)) ?: 1;
+		return record_add(reply, LDNS_RR_TYPE_PTR, ldns->dname_new_frm_str(name)) ?: 1;
 	}
 	for (size_t i = 0; i < zone->subnet_count; i++) {
 		if (subnet_has(&zone->subnets[i], &a))
@@ -296,14 +304,14 @@ int net_zone_answer(const struct net_zone *zone, const uint8_t *query, size_t si
 	if (!*q->name || q->qclass != LDNS_RR_CLASS_IN)
 		return -ENOENT;
 	reply = reply_begin(query, size, LDNS_RCODE_NOERROR);
-	if (!reply || ldns_pkt_qdcount(reply) != 1)
+	if (!reply || ldns->pkt_qdcount(reply) != 1)
 		return -ENOMEM;
-	ldns_pkt_set_aa(reply, true);
+	ldns->pkt_set_aa(reply, true);
 	r = addresses_add(reply, zone, q);
 	if (r == 0)
 		r = pointer_add(reply, zone, q);
 	if (r == -ENXIO)
-		ldns_pkt_set_rcode(reply, LDNS_RCODE_NXDOMAIN);
+		ldns->pkt_set_rcode(reply, LDNS_RCODE_NXDOMAIN);
 	else if (r <= 0)
 		return r ?: -ENOENT;
 	r = reply_end(reply, &wire, &wire_size);

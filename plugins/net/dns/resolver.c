@@ -2,6 +2,7 @@
 #include "dns/resolver.h"
 #include "common/util.h"
 #include "dns/files.h"
+#include "dns/ldns.h"
 #include "dns/resolver_internal.h"
 
 #include <arpa/inet.h>
@@ -358,7 +359,8 @@ int net_resolver_open(struct net_resolver *r, const struct net_resolver_network 
 		      struct plug_error *err)
 {
 	struct network *old = network_find(r, wanted->id), *n = NULL;
-	int e = network_make(r, wanted, &n, err);
+	int e = net_ldns() ? network_make(r, wanted, &n, err)
+			   : plug_error_set(err, -ELIBACC, "libldns.so.3: it is not installed");
 
 	if (e < 0)
 		return e;

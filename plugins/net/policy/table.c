@@ -3,11 +3,11 @@
 #include "policy/table_private.h"
 #include "common/text.h"
 #include "common/util.h"
+#include "policy/nft.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 
 #include <ctype.h>
-#include <nftables/libnftables.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -89,26 +89,29 @@ static void message_clean(const char *text, char *ret, size_t size)
 int table_run(const struct net_table *t, const char *text, bool json, char **ret_output,
 	      struct plug_error *err)
 {
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	const struct net_nft *lib = net_nft();
+	struct nft_ctx *nft = lib ? lib->ctx_new(NFT_CTX_DEFAULT) : NULL;
 	char message[320];
 	int r = 0;
 
+	if (!lib)
+		return plug_error_set(err, -ELIBACC, "libnftables.so.1: it is not installed");
 	if (!nft)
 		return plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	if (json)
-		nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
-	if (nft_ctx_buffer_output(nft) || nft_ctx_buffer_error(nft)) {
+		lib->ctx_output_set_flags(nft, NFT_CTX_OUTPUT_JSON);
+	if (lib->ctx_buffer_output(nft) || lib->ctx_buffer_error(nft)) {
 		r = plug_error_errno(err, -ENOMEM, "table %s", t->name);
-	} else if (nft_run_cmd_from_buffer(nft, text)) {
-		message_clean(nft_ctx_get_error_buffer(nft), message, sizeof(message));
+	} else if (lib->run_cmd_from_buffer(nft, text)) {
+		message_clean(lib->ctx_get_error_buffer(nft), message, sizeof(message));
 		r = plug_error_set(err, -EIO, "table %s: %s", t->name,
 				   *message ? message : "refused");
 	} else if (ret_output) {
-		*ret_output = strdup(nft_ctx_get_output_buffer(nft));
+		*ret_output = strdup(lib->ctx_get_output_buffer(nft));
 		if (!*ret_output)
 			r = plug_error_errno(err, -ENOMEM, "table %s", t->name);
 	}
-	nft_ctx_free(nft);
+	lib->ctx_free(nft);
 	return r;
 }
 
