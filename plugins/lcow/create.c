@@ -42,7 +42,7 @@ static struct create *creating;
 #define LINE_TICK_MS 50
 static struct {
 	struct create *first, **last;
-	unsigned running, limit; /* limit 0: not known yet */
+	unsigned running, extra; /* extra: beyond one for each processor */
 	uint64_t tick;
 	bool moved; /* since the last tick */
 } line = { .last = &line.first };
@@ -241,7 +241,7 @@ static void line_tick(void *arg)
 {
 	(void)arg;
 	if (!line.moved)
-		line.limit++;
+		line.extra++;
 	line.moved = false;
 	line_move();
 }
@@ -255,19 +255,20 @@ static void line_watch(void)
 	} else if (!line.first && line.tick) {
 		lcow.host->timer_stop(lcow.self, line.tick);
 		line.tick = 0;
-		line.limit = 0;
+		line.extra = 0;
 	}
 }
 
 static void line_move(void)
 {
-	long processors;
+	static unsigned processors; /* asking costs a file */
 
-	if (line.limit == 0) {
-		processors = sysconf(_SC_NPROCESSORS_ONLN);
-		line.limit = processors > 2 ? (unsigned)processors : 2;
+	if (!processors) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+		processors = n > 2 ? (unsigned)n : 2;
 	}
-	while (line.first && line.running < line.limit) {
+	while (line.first && line.running < processors + line.extra) {
 		struct create *c = line.first;
 		int r = c->cancelled ? -ECANCELED : 0;
 

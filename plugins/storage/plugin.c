@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The plugin's table, and its store. */
 #include "plugin.h"
+#include "common/files.h"
 #include "common/words.h"
 #include "disk/disk.h"
 #include "rootfs/rootfs.h"
@@ -17,23 +18,6 @@ struct st_plugin st_plugin;
 static pthread_mutex_t store_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct st_store *store;
 
-/* Every missing directory of an absolute path. */
-static int directories_make(char *path)
-{
-	for (char *p = path + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = 0;
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 int st_plugin_store(struct st_store **ret, struct plug_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
@@ -41,11 +25,9 @@ int st_plugin_store(struct st_store **ret, struct plug_error *err)
 
 	(void)pthread_mutex_lock(&store_mutex);
 	if (!store) {
-		dir = strdup(st_plugin.host->state_dir);
-		r = dir ? directories_make(dir) : -ENOMEM;
+		r = plug_directories_make(st_plugin.host->state_dir);
 		if (r < 0)
 			(void)plug_error_errno(err, r, "%s", st_plugin.host->state_dir);
-		free(dir);
 		if (r == 0 && asprintf(&dir, "%s/storage", st_plugin.host->state_dir) < 0)
 			r = plug_error_errno(err, -ENOMEM, "storage");
 		if (r < 0)

@@ -4,6 +4,7 @@
  * it was when ADD began, the capability arguments, and the newest result.  In the directory of what does not
  * outlive a reboot: written and renamed, not synced.
  */
+#include "common/files.h"
 #include "cni/internal.h"
 
 #include <fcntl.h>
@@ -15,26 +16,6 @@ void cni_entry_finish(struct cni_entry *entry)
 {
 	net_cni_list_free(entry->list);
 	json_object_put(entry->json);
-}
-
-int cni_directories_make(const char *path)
-{
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	for (char *p = copy + (*copy == '/');; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = 0;
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (!c)
-			return 0;
-	}
 }
 
 /* The names make a file name; of an interface, a kernel takes any that is short and has none of these. */
@@ -121,7 +102,7 @@ int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list
 		return r;
 	r = entry_compose(list, a, result, &o);
 	text = r == 0 ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN) : NULL;
-	r = r ?: text ? cni_directories_make(paths->cache) : -ENOMEM;
+	r = r ?: text ? plug_directories_make(paths->cache) : -ENOMEM;
 	if (r == 0)
 		r = text_write(paths->cache, name, text, fresh);
 	if (r == -EEXIST)

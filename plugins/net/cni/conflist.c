@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "common/files.h"
 #include "cni/internal.h"
 
 #include <ctype.h>
@@ -57,32 +58,8 @@ int cni_parse(const char *text, size_t size, struct json_object **ret)
 int cni_file_read(int dir, const char *name, char **ret, size_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	size_t got = 0;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size > CNI_TEXT_MAX)
-		return S_ISREG(st.st_mode) ? -EFBIG : -EINVAL;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (got < (size_t)st.st_size) {
-		ssize_t n = read(fd, text + got, (size_t)st.st_size - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	text[got] = 0;
-	*ret = plug_take_ptr(text);
-	*ret_size = got;
-	return 0;
+	return fd < 0 ? -errno : plug_file_read(fd, CNI_TEXT_MAX, ret, ret_size);
 }
 
 int cni_check_name(const char *name)

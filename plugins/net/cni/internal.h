@@ -86,8 +86,6 @@ int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_att
 int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
 		   struct plug_error *err);
-/* Directories of a path, where missing. */
-int cni_directories_make(const char *path);
 
 /* The result as a struct; takes a reference of json. */
 int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct plug_error *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The persisted configuration of a sandbox's namespace; the words of its errors are upstream's. */
+#include "common/files.h"
 #include "cni/internal.h"
 
 #include <ctype.h>
@@ -67,7 +68,7 @@ int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns,
 	    cni_put(o, "HostUniqueID", json_object_new_string(ns->host_id)) < 0)
 		return plug_error_errno(err, -ENOMEM, "namespace %s", ns->namespace_id);
 	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN);
-	r = text ? cni_directories_make(dir) : -ENOMEM;
+	r = text ? plug_directories_make(dir) : -ENOMEM;
 	if (r == 0) {
 		at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		r = at < 0 ? -errno : namespace_write(at, ns, text, update);

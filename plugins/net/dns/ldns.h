@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ldns (with OpenSSL), loaded when it is first needed: what it brings with it costs an idle supervisor 1.7 MiB
- * of memory, and most never need it.
+ * ldns (with OpenSSL), loaded when it is first needed: what it brings with it costs an idle
+ * supervisor 1.7 MiB of memory, and most never need it.
  */
 #ifndef NET_DNS_LDNS_H
 #define NET_DNS_LDNS_H

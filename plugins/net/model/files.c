@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small files and directories of the store. */
 #include "model/store_private.h"
+#include "common/files.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,34 +11,9 @@
 int net_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *ret_size)
 {
 	_cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ char *text = NULL;
-	struct stat st;
-	size_t size = 0;
-	ssize_t n;
+	int r = fd < 0 ? -errno : plug_file_read(fd, max, ret, ret_size);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EUCLEAN;
-	if ((uint64_t)st.st_size > max)
-		return -EFBIG;
-	text = malloc((size_t)st.st_size + 1);
-	if (!text)
-		return -ENOMEM;
-	while (size < (size_t)st.st_size) {
-		n = read(fd, text + size, (size_t)st.st_size - size);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
-	text[size] = 0;
-	*ret = plug_take_ptr(text);
-	*ret_size = size;
-	return 0;
+	return r == -EINVAL ? -EUCLEAN : r; /* nothing of ours is not a file */
 }
 
 int net_file_write(int dirfd, const char *name, const char *text, bool durable)
@@ -72,27 +48,6 @@ DIR *net_dir_open(int fd)
 	return d;
 }
 
-/* Every missing directory of an absolute path. */
-static int directories_make(const char *path)
-{
-	_cleanup_free_ char *copy = strdup(path);
-
-	if (!copy)
-		return -ENOMEM;
-	for (char *p = copy + 1;; p++) {
-		char c = *p;
-
-		if (c && c != '/')
-			continue;
-		*p = 0;
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*p = c;
-		if (!c)
-			return 0;
-	}
-}
-
 int net_store_directory(struct net_store *s, int place, const char *name, int *ret, struct plug_error *err)
 {
 	int parent = name ? s->base[place] : AT_FDCWD, fd, r;
@@ -103,7 +58,7 @@ int net_store_directory(struct net_store *s, int place, const char *name, int *r
 			path = NULL;
 			return plug_error_errno(err, -ENOMEM, "%s", s->dirs[place]);
 		}
-		r = directories_make(path);
+		r = plug_directories_make(path);
 		if (r < 0)
 			return plug_error_errno(err, r, "%s", path);
 	} else if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST) {

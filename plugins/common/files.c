@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "common/files.h"
+#include "common/util.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+int plug_file_read(int fd, size_t max, char **ret, size_t *ret_size)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t size = 0;
+	ssize_t n = 1;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (n && size < (size_t)st.st_size) {
+		n = read(fd, text + size, (size_t)st.st_size - size);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		size += n > 0 ? (size_t)n : 0;
+	}
+	text[size] = 0;
+	*ret = plug_take_ptr(text);
+	*ret_size = size;
+	return 0;
+}
+
+int plug_directories_make(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *p = copy + (*copy == '/');; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (!c)
+			return 0;
+	}
+}
