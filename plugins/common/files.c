@@ -2,6 +2,9 @@
 #include "common/files.h"
 #include "common/util.h"
 
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,6 +34,23 @@ int plug_file_read(int fd, size_t max, char **ret, size_t *ret_size)
 	*ret = plug_take_ptr(text);
 	*ret_size = size;
 	return 0;
+}
+
+int plug_file_write(int dir, const char *name, const char *making, const char *text, unsigned how)
+{
+	_cleanup_close_ int fd = openat(dir, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool fresh = how & PLUG_FILE_NEW, durable = how & PLUG_FILE_DURABLE;
+	int r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
+
+	if (r == 0 && durable && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 && (fresh ? linkat(dir, making, dir, name, 0) : renameat(dir, making, dir, name)) < 0)
+		r = -errno;
+	if (r == 0 && durable && fsync(dir) < 0)
+		r = -errno;
+	if (fd >= 0 && (fresh || r < 0))
+		(void)unlinkat(dir, making, 0);
+	return r;
 }
 
 int plug_directories_make(const char *path)

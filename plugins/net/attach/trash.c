@@ -2,6 +2,7 @@
 #include "attach/trash.h"
 
 #include "attach/worker.h"
+#include "common/files.h"
 #include "common/text.h"
 #include "common/util.h"
 #include "kernel/netns.h"
@@ -45,20 +46,10 @@ static char *trash_text(const struct net_trash *t)
 /* By a temporary name: what is read later is whole. */
 static int write_file(int dir, const char *name, const char *text)
 {
-	char tmp[64];
-	int r;
+	char making[64];
 
-	(void)snprintf(tmp, sizeof(tmp), ".%.40s", name);
-	{
-		_cleanup_close_ int fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-		r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
-	}
-	if (r == 0 && renameat(dir, tmp, dir, name) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(dir, tmp, 0);
-	return r;
+	(void)snprintf(making, sizeof(making), ".%.40s", name);
+	return plug_file_write(dir, name, making, text, PLUG_FILE_REPLACE);
 }
 
 int net_trash_add(struct net_state *s, const char *name, const struct net_trash *t, struct plug_error *err)

@@ -35,23 +35,13 @@ static int namespace_check(const struct net_cni_namespace *ns, struct plug_error
 
 static int namespace_write(int at, const struct net_cni_namespace *ns, const char *text, bool update)
 {
-	_cleanup_free_ char *tmp = NULL;
-	_cleanup_close_ int fd = -1;
-	int r;
+	_cleanup_free_ char *making = NULL;
 
-	if (asprintf(&tmp, ".%s.tmp", ns->namespace_id) < 0) {
-		tmp = NULL;
+	if (asprintf(&making, ".%s.tmp", ns->namespace_id) < 0) {
+		making = NULL;
 		return -ENOMEM;
 	}
-	fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = plug_write_all(fd, text, strlen(text));
-	if (r == 0 && (update ? renameat(at, tmp, at, ns->namespace_id)
-			      : linkat(at, tmp, at, ns->namespace_id, 0)) < 0)
-		r = -errno;
-	(void)unlinkat(at, tmp, 0); /* gone already where it was renamed */
-	return r;
+	return plug_file_write(at, ns->namespace_id, making, text, update ? PLUG_FILE_REPLACE : PLUG_FILE_NEW);
 }
 
 int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns, bool update,

@@ -18,20 +18,7 @@ int net_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *r
 
 int net_file_write(int dirfd, const char *name, const char *text, bool durable)
 {
-	static const char making[] = ".making";
-	_cleanup_close_ int fd = openat(
-		dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
-
-	if (r == 0 && durable && fsync(fd) < 0)
-		r = -errno;
-	if (r == 0 && renameat(dirfd, making, dirfd, name) < 0)
-		r = -errno;
-	if (r == 0 && durable && fsync(dirfd) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlinkat(dirfd, making, 0);
-	return r;
+	return plug_file_write(dirfd, name, ".making", text, durable ? PLUG_FILE_DURABLE : PLUG_FILE_REPLACE);
 }
 
 DIR *net_dir_open(int fd)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The store's directories, its lock, and small files in it. */
 #include "image/internal.h"
+#include "common/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -140,25 +141,12 @@ int st_file_read(int dirfd, const char *name, size_t max, char **ret, size_t *re
 
 static const char making[] = ".making";
 
-/* Whole or not at all, and after a power cut still so.  One writer at a time: the lock. */
+/* One writer at a time: the lock. */
 int st_file_write(int dirfd, const char *name, const char *text, struct plug_error *err)
 {
-	_cleanup_close_ int fd = -1;
-	int r;
+	int r = plug_file_write(dirfd, name, making, text, PLUG_FILE_DURABLE);
 
-	fd = openat(dirfd, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	if (r == 0 && renameat(dirfd, making, dirfd, name) < 0)
-		r = -errno;
-	if (r == 0 && fsync(dirfd) < 0)
-		r = -errno;
-	if (r < 0) {
-		(void)unlinkat(dirfd, making, 0);
-		return plug_error_errno(err, r, "%s", name);
-	}
-	return 0;
+	return r < 0 ? plug_error_errno(err, r, "%s", name) : 0;
 }
 
 int st_file_sweep(int dirfd)
