@@ -77,8 +77,16 @@ class World:
     def __enter__(self):
         self.process = subprocess.Popen(["unshare", "-n", "sh", "-c", "ip link set lo up; echo; exec sleep 100000"],
                                         stdout=subprocess.PIPE)
-        self.process.stdout.readline()
-        self.pid = self.process.pid
+        try:
+            self.process.stdout.readline()
+            self.pid = self.process.pid
+            self._connect()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _connect(self):
         ip("link", "add", "up0", "type", "veth", "peer", "name", "world0", "netns", str(self.pid))
         for address in "192.0.2.1/24", "2001:db8::1/64":
             ip("addr", "add", address, "dev", "up0", *(["nodad"] if ":" in address else []))
@@ -88,15 +96,17 @@ class World:
         ip("link", "set", "world0", "up", ns=self.pid)
         ip("route", "add", "default", "via", "192.0.2.2")
         ip("-6", "route", "add", "default", "via", "2001:db8::2")
-        return self
 
-    def __exit__(self, *ignored):
+    def _end(self):
         # At once: a kernel that is busy takes its time to end a namespace, and with it the link.
         with contextlib.suppress(subprocess.CalledProcessError):
             ip("link", "delete", "up0")
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+    def __exit__(self, *ignored):
+        self._end()
         cow.wait_for(lambda: "up0" not in links(), "the link to the world to be gone")
 
     def call(self, function):
