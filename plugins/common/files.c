@@ -38,7 +38,8 @@ int plug_file_read(int fd, size_t max, char **ret, size_t *ret_size)
 
 int plug_file_write(int dir, const char *name, const char *making, const char *text, unsigned how)
 {
-	_cleanup_close_ int fd = openat(dir, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_close_ int fd = openat(
+		dir, making, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool fresh = how & PLUG_FILE_NEW, durable = how & PLUG_FILE_DURABLE;
 	int r = fd < 0 ? -errno : plug_write_all(fd, text, strlen(text));
 

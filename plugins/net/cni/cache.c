@@ -49,7 +49,7 @@ static int string_put(struct json_object *o, const char *key, const char *value)
 }
 
 static int entry_compose(const struct net_cni_list *list, const struct net_cni_attachment *a,
-			 struct json_object *result, struct json_object **ret)
+			 struct json_object *result, bool added, struct json_object **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 
@@ -57,40 +57,33 @@ static int entry_compose(const struct net_cni_list *list, const struct net_cni_a
 	    string_put(o, "ifname", a->ifname) < 0 || string_put(o, "netns", a->netns) < 0 ||
 	    string_put(o, "args", a->args) < 0 || cni_put(o, "list", json_object_get(list->json)) < 0 ||
 	    (a->capabilities && cni_put(o, "capabilities", json_object_get(a->capabilities)) < 0) ||
-	    (result && cni_put(o, "result", json_object_get(result)) < 0))
+	    (result && cni_put(o, "result", json_object_get(result)) < 0) ||
+	    (added && cni_put(o, "added", json_object_new_boolean(true)) < 0))
 		return -ENOMEM;
 	*ret = plug_take_ptr(o);
 	return 0;
 }
 
-/* Written beside its place; there by rename, or, when it has to be new, by link. */
+/* The name that it has while it is written: cni_cache_remove() takes away what a killed writer left. */
+static int making_name(const char *name, char **ret)
+{
+	if (asprintf(ret, ".%s", name) >= 0)
+		return 0;
+	*ret = NULL;
+	return -ENOMEM;
+}
+
 static int text_write(const char *dir, const char *name, const char *text, bool fresh)
 {
-	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	_cleanup_free_ char *tmp = NULL;
-	int r;
+	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_free_ char *making = NULL;
+	int r = at < 0 ? -errno : making_name(name, &making);
 
-	if (at < 0)
-		return -errno;
-	if (asprintf(&tmp, ".%s.tmp", name) < 0) {
-		tmp = NULL;
-		return -ENOMEM;
-	}
-	fd = openat(at, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = plug_write_all(fd, text, strlen(text));
-	if (r == 0 && fresh && linkat(at, tmp, at, name, 0) < 0)
-		r = -errno;
-	if (r == 0 && !fresh && renameat(at, tmp, at, name) < 0)
-		r = -errno;
-	if (r < 0 || fresh)
-		(void)unlinkat(at, tmp, 0);
-	return r;
+	return r ?: plug_file_write(at, name, making, text, fresh ? PLUG_FILE_NEW : PLUG_FILE_REPLACE);
 }
 
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
-		    const struct net_cni_attachment *a, struct json_object *result, bool fresh,
+		    const struct net_cni_attachment *a, struct json_object *result, enum cni_stage stage,
 		    struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
@@ -100,11 +93,11 @@ int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list
 
 	if (r < 0)
 		return r;
-	r = entry_compose(list, a, result, &o);
+	r = entry_compose(list, a, result, stage == CNI_ADDED, &o);
 	text = r == 0 ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN) : NULL;
 	r = r ?: text ? plug_directories_make(paths->cache) : -ENOMEM;
 	if (r == 0)
-		r = text_write(paths->cache, name, text, fresh);
+		r = text_write(paths->cache, name, text, stage == CNI_BEGUN);
 	if (r == -EEXIST)
 		return plug_error_set(err, r, "cni %s: %s has %s there already", a->network, a->container,
 				      a->ifname);
@@ -137,6 +130,7 @@ static int entry_read(int dir, const char *name, const char *cache, struct cni_e
 		.capabilities = cni_get(e.json, "capabilities", json_type_object),
 	};
 	e.result = cni_get(e.json, "result", json_type_object);
+	e.added = cni_get(e.json, "added", json_type_boolean) != NULL;
 	if (!e.attachment.container || !e.attachment.network || !e.attachment.ifname)
 		return plug_error_set(err, -EBADMSG, "%s: not an attachment", where);
 	r = cni_list_make(cni_get(e.json, "list", json_type_object), where, &e.list, err);
@@ -161,6 +155,18 @@ int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attac
 	return entry_read(dir, name, paths->cache, ret, err);
 }
 
+static int file_remove(int dir, const char *name)
+{
+	_cleanup_free_ char *making = NULL;
+	int r = making_name(name, &making);
+
+	if (r == 0 && (unlinkat(dir, making, 0) < 0 && errno != ENOENT))
+		r = -errno;
+	if (r == 0 && unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
 int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *a,
 		     struct plug_error *err)
 {
@@ -168,16 +174,25 @@ int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_att
 	_cleanup_free_ char *name = NULL;
 	int r = file_name(a, &name, err);
 
-	if (r < 0)
+	if (r == 0 && dir < 0 && errno != ENOENT)
+		return plug_error_errno(err, -errno, "%s", paths->cache);
+	if (r < 0 || dir < 0)
 		return r;
-	if ((dir < 0 || unlinkat(dir, name, 0) < 0) && errno != ENOENT)
-		return plug_error_errno(err, -errno, "%s/%s", paths->cache, name);
-	return 0;
+	r = file_remove(dir, name);
+	return r < 0 ? plug_error_errno(err, r, "%s/%s", paths->cache, name) : 0;
 }
 
 static int entry_wanted(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.';
+	return strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+}
+
+/* "CONTAINER:…"; container NULL: any. */
+static bool name_is_of(const char *name, const char *container)
+{
+	size_t len = container ? strlen(container) : 0;
+
+	return !container || (!strncmp(name, container, len) && name[len] == ':');
 }
 
 int cni_cache_each(const struct net_cni_paths *paths, const char *container,
@@ -187,14 +202,16 @@ int cni_cache_each(const struct net_cni_paths *paths, const char *container,
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
 	int n = dir < 0 ? 0 : scandirat(dir, ".", &entries, entry_wanted, alphasort), first = 0;
-	size_t len = container ? strlen(container) : 0;
 
 	for (int i = 0; i < n; i++) {
 		_cleanup_entry_ struct cni_entry e = { 0 };
 		const char *name = entries[i]->d_name;
 		int r = -ENOENT;
 
-		if (!container || (!strncmp(name, container, len) && name[len] == ':'))
+		/* A killed writer's, who had nothing but that. */
+		if (*name == '.' && name_is_of(name + 1, container))
+			(void)unlinkat(dir, name, 0);
+		else if (*name != '.' && name_is_of(name, container))
 			r = entry_read(dir, name, paths->cache, &e, first ? NULL : err);
 		if (r == 0)
 			r = cb(arg, &e.attachment);

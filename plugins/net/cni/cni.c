@@ -11,6 +11,7 @@ struct work {
 	const struct net_cni_attachment *attachment;
 	const struct net_cni_limits *limits;
 	struct json_object *result; /* of the plugin before; owned */
+	bool no_netns;              /* told of none, though there is one */
 };
 
 /* The capability arguments that the plugin declares; NULL: none. */
@@ -68,7 +69,7 @@ static int plugin_conf(const struct work *w, struct json_object *plugin, struct 
 /* CNI_NETNS; one that does not exist any more is none. */
 static const char *netns_of(const struct work *w, const char *command)
 {
-	const char *netns = w->attachment->netns ? w->attachment->netns : "";
+	const char *netns = w->attachment->netns && !w->no_netns ? w->attachment->netns : "";
 
 	return strcmp(command, "DEL") != 0 || access(netns, F_OK) == 0 ? netns : "";
 }
@@ -100,13 +101,37 @@ static size_t plugin_count(const struct work *w)
 	return json_object_array_length(cni_list_plugins(w->list));
 }
 
+/*
+ * One plugin's DEL.  Some plugins fail over what is not there any more, or not yet: bridge, where an address
+ * is in the namespace and the chain of iptables for it is not, after ADD was killed in between or somebody
+ * flushed the rules.  They would fail so for ever.  Told of no namespace they take back what is outside; what
+ * is inside goes with it.  Before that, once more as it is: another's lock is no reason to leave something.
+ */
+static int plugin_del(struct work *w, size_t i, struct plug_error *err)
+{
+	struct plug_error again = { 0 };
+	int r = plugin_run(w, i, "DEL", NULL, err);
+
+	if (r != -EIO && r != -EAGAIN)
+		return r;
+	if (plugin_run(w, i, "DEL", NULL, &again) == 0)
+		return plug_error_none(err);
+	if (!*netns_of(w, "DEL"))
+		return r;
+	w->no_netns = true;
+	if (plugin_run(w, i, "DEL", NULL, &again) == 0)
+		r = plug_error_none(err);
+	w->no_netns = false;
+	return r;
+}
+
 /* Backwards through all of them, whatever one says; the first error. */
-static int del_all(const struct work *w, struct plug_error *err)
+static int del_all(struct work *w, struct plug_error *err)
 {
 	int first = 0;
 
 	for (size_t i = plugin_count(w); i-- > 0;) {
-		int r = plugin_run(w, i, "DEL", NULL, first ? NULL : err);
+		int r = plugin_del(w, i, first ? NULL : err);
 
 		first = first ?: r;
 	}
@@ -126,7 +151,8 @@ static int add_all(struct work *w, struct net_cni_result **ret, struct plug_erro
 			break;
 		json_object_put(w->result);
 		w->result = result;
-		r = cni_cache_write(w->paths, w->list, w->attachment, w->result, false, err);
+		r = cni_cache_write(w->paths, w->list, w->attachment, w->result,
+				    i + 1 < plugin_count(w) ? CNI_RUNNING : CNI_ADDED, err);
 	}
 	if (r < 0)
 		return r;
@@ -153,12 +179,13 @@ int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *li
 	if (strcmp(attachment->network, list->name) != 0 || !attachment->netns)
 		return plug_error_set(err, -EINVAL, "cni %s: not the network, or no namespace, to attach to",
 				      list->name);
-	r = cni_cache_write(paths, list, attachment, NULL, true, err);
+	r = cni_cache_write(paths, list, attachment, NULL, CNI_BEGUN, err);
 	if (r < 0)
 		return r;
 	r = add_all(&w, ret, err);
 	if (r < 0) {
 		w.limits = &unasked;
+		cni_stragglers_end(paths, attachment->container);
 		undone = del_all(&w, &undo);
 		if (undone == 0)
 			undone = cni_cache_remove(paths, attachment, &undo);
@@ -221,6 +248,8 @@ int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachme
 
 	if (r == -ENOENT)
 		return 0;
+	if (r == 0 && !entry.added)
+		cni_stragglers_end(paths, attachment->container);
 	if (r == 0)
 		r = del_all(&w, err);
 	return r < 0 ? r : cni_cache_remove(paths, attachment, err);

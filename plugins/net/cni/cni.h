@@ -30,15 +30,21 @@ struct net_cni_paths {
 struct net_cni_list;
 
 /*
- * Finds a list: an absolute path, or the name inside one of the files *.conflist, *.conf, *.json of
- * paths->conf (in the order of file names; a single plugin's .conf is a list of one).  Errors are
- * "FILE: cause"; -ENOENT, -EBADMSG, -EINVAL, -ENOTSUP: a cniVersion that is not spoken here.
+ * Finds a list: its text itself, which begins with "{"; an absolute path; or the name inside one of the files
+ * *.conflist, *.conf, *.json of paths->conf (in the order of file names; a single plugin's .conf is a list of
+ * one).  Errors are "FILE: cause"; -ENOENT, -EBADMSG, -EINVAL, -ENOTSUP: neither cniVersion nor one of
+ * cniVersions is spoken here.
  */
 int net_cni_load(const struct net_cni_paths *paths, const char *name, struct net_cni_list **ret,
 		 struct plug_error *err);
 void net_cni_list_free(struct net_cni_list *list); /* NULL is fine */
 const char *net_cni_list_name(const struct net_cni_list *list);
 const char *net_cni_list_version(const struct net_cni_list *list);
+/* Whether a plugin of it declares this capability: else what is asked for by it would be lost. */
+bool net_cni_list_can(const struct net_cni_list *list, const char *capability);
+/* Each list of paths->conf that can be run, until cb gives other than 0; that, or -ENOMEM. */
+int net_cni_each(const struct net_cni_paths *paths, int (*cb)(void *arg, const struct net_cni_list *list),
+		 void *arg);
 
 struct net_cni_attachment {
 	const char *container; /* CNI_CONTAINERID: [A-Za-z0-9][A-Za-z0-9_.-]* */

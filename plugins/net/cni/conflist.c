@@ -73,16 +73,31 @@ int cni_check_name(const char *name)
 	return 0;
 }
 
-/* The versions whose results are lists of interfaces and addresses. */
-static bool version_spoken(const char *version)
-{
-	static const char *const spoken[] = { "0.3.0", "0.3.1", "0.4.0", "1.0.0" };
+/* The versions whose results are lists of interfaces and addresses, the newest first. */
+static const char *const spoken[] = { "1.0.0", "0.4.0", "0.3.1", "0.3.0" };
 
-	for (size_t i = 0; i < PLUG_ELEMENTS(spoken); i++) {
-		if (!strcmp(version, spoken[i]))
+static bool version_among(struct json_object *list, const char *version)
+{
+	for (size_t i = 0; list && i < json_object_array_length(list); i++) {
+		struct json_object *o = json_object_array_get_idx(list, i);
+
+		if (json_object_is_type(o, json_type_string) && !strcmp(json_object_get_string(o), version))
 			return true;
 	}
 	return false;
+}
+
+/* The newest one of cniVersion and cniVersions (1.1.0: all that the list can be run with); or NULL. */
+static const char *version_choose(struct json_object *json)
+{
+	struct json_object *all = cni_get(json, "cniVersions", json_type_array);
+	const char *one = cni_string(json, "cniVersion");
+
+	for (size_t i = 0; i < PLUG_ELEMENTS(spoken); i++) {
+		if ((one && !strcmp(one, spoken[i])) || version_among(all, spoken[i]))
+			return spoken[i];
+	}
+	return NULL;
 }
 
 bool cni_list_since(const struct net_cni_list *list, int major, int minor)
@@ -131,7 +146,8 @@ void net_cni_list_free(struct net_cni_list *list)
 int cni_list_make(struct json_object *json, const char *where, struct net_cni_list **ret,
 		  struct plug_error *err)
 {
-	const char *name = cni_string(json, "name"), *version = cni_string(json, "cniVersion");
+	const char *name = cni_string(json, "name"), *said = cni_string(json, "cniVersion"),
+		   *version = version_choose(json);
 	_cleanup_list_ struct net_cni_list *list = NULL;
 	int r;
 
@@ -139,12 +155,12 @@ int cni_list_make(struct json_object *json, const char *where, struct net_cni_li
 		return plug_error_set(err, -EINVAL, "%s: name is missing", where);
 	if (cni_check_name(name) < 0)
 		return plug_error_set(err, -EINVAL, "%s: %.120s is not a name of a network", where, name);
-	if (!version)
+	if (!version && !said)
 		return plug_error_set(err, -ENOTSUP, "%s: cniVersion is missing: 0.3.0 to 1.0.0 are spoken",
 				      where);
-	if (!version_spoken(version))
+	if (!version)
 		return plug_error_set(err, -ENOTSUP, "%s: cniVersion %.20s: only 0.3.0 to 1.0.0 are spoken",
-				      where, version);
+				      where, said);
 	r = plugins_check(cni_get(json, "plugins", json_type_array), where, err);
 	if (r < 0)
 		return r;
@@ -178,6 +194,8 @@ static int list_wrap(struct json_object **json)
 		r = cni_put(list, "name", json_object_get(o));
 	if (r == 0 && json_object_object_get_ex(*json, "cniVersion", &o))
 		r = cni_put(list, "cniVersion", json_object_get(o));
+	if (r == 0 && json_object_object_get_ex(*json, "cniVersions", &o))
+		r = cni_put(list, "cniVersions", json_object_get(o));
 	if (r < 0)
 		return -ENOMEM;
 	json_object_put(*json);
@@ -185,19 +203,14 @@ static int list_wrap(struct json_object **json)
 	return 0;
 }
 
-/* 1: it is another network's. */
-static int list_read(int dir, const char *file, const char *where, const char *name,
-		     struct net_cni_list **ret, struct plug_error *err)
+/* The list in a text, where is whose it is.  1: it is another network's (name: NULL: any will do). */
+static int list_parse(const char *text, size_t size, const char *where, const char *name,
+		      struct net_cni_list **ret, struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *json = NULL;
-	_cleanup_free_ char *text = NULL;
 	const char *own;
-	size_t size = 0;
-	int r = cni_file_read(dir, file, &text, &size);
+	int r = cni_parse(text, size, &json);
 
-	if (r < 0)
-		return plug_error_errno(err, r, "%s", where);
-	r = cni_parse(text, size, &json);
 	if (r < 0)
 		return plug_error_set(err, r, "%s: not a JSON object", where);
 	r = list_wrap(&json);
@@ -209,6 +222,17 @@ static int list_read(int dir, const char *file, const char *where, const char *n
 	return cni_list_make(json, where, ret, err);
 }
 
+static int list_read(int dir, const char *file, const char *where, const char *name,
+		     struct net_cni_list **ret, struct plug_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = cni_file_read(dir, file, &text, &size);
+
+	return r < 0 ? plug_error_errno(err, r, "%s", where) :
+		       list_parse(text, size, where, name, ret, err);
+}
+
 static int file_wanted(const struct dirent *entry)
 {
 	const char *end = strrchr(entry->d_name, '.');
@@ -217,47 +241,114 @@ static int file_wanted(const struct dirent *entry)
 	       (!strcmp(end, ".conflist") || !strcmp(end, ".conf") || !strcmp(end, ".json"));
 }
 
-/* In the order of their names, as everybody who reads that directory does. */
-static int list_find(const char *dir, const char *name, struct net_cni_list **ret, struct plug_error *err)
+/* In the order of their names, as everybody who reads that directory does; until cb gives other than 0. */
+static int files_each(const char *dir, int (*cb)(void *arg, int dir, const char *file, const char *where),
+		      void *arg)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
-	struct plug_error damaged = { 0 };
-	int n = fd < 0 ? 0 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 1;
+	int n = fd < 0 ? 0 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 0;
 
 	for (int i = 0; i < n; i++) {
 		_cleanup_free_ char *where = NULL;
 
-		if (r > 0 && asprintf(&where, "%s/%s", dir, entries[i]->d_name) < 0) {
+		if (r == 0 && asprintf(&where, "%s/%s", dir, entries[i]->d_name) < 0) {
 			where = NULL;
-			r = plug_error_errno(err, -ENOMEM, "%s", dir);
-		} else if (r > 0) {
-			r = list_read(fd, entries[i]->d_name, where, name, ret, err ? err : &damaged);
-			if (r == -EBADMSG) { /* of some network; told if nobody else is the one */
-				if (err && !damaged.code)
-					damaged = *err;
-				r = 1;
-			}
+			r = -ENOMEM;
 		}
+		if (r == 0)
+			r = cb(arg, fd, entries[i]->d_name, where);
 		free(entries[i]);
 	}
 	free(entries);
-	if (r <= 0)
-		return r;
-	if (damaged.code)
+	return r;
+}
+
+static const char *conf_dir(const struct net_cni_paths *paths)
+{
+	return paths->conf ? paths->conf : "/etc/cni/net.d";
+}
+
+struct find {
+	const char *name;
+	struct net_cni_list *list;
+	struct plug_error err, damaged; /* damaged: of some network; told if nobody else is the one */
+};
+
+static int find_file(void *arg, int dir, const char *file, const char *where)
+{
+	struct find *f = arg;
+	int r = list_read(dir, file, where, f->name, &f->list, &f->err);
+
+	if (r == -EBADMSG && !f->damaged.code)
+		f->damaged = f->err;
+	return r == 0 ? 1 : r == -EBADMSG || r > 0 ? 0 : r;
+}
+
+static int list_find(const char *dir, const char *name, struct net_cni_list **ret, struct plug_error *err)
+{
+	struct find f = { .name = name };
+	int r = files_each(dir, find_file, &f);
+
+	if (r > 0) {
+		*ret = f.list;
+		return 0;
+	}
+	if (r < 0)
+		return f.err.code == r ? plug_error_set(err, r, "%s", f.err.text) :
+					 plug_error_errno(err, r, "%s", dir);
+	if (f.damaged.code)
 		return plug_error_set(err, -ENOENT, "CNI network %s: not in %s; and %.300s", name, dir,
-				      damaged.text);
+				      f.damaged.text);
 	return plug_error_set(err, -ENOENT, "CNI network %s: no file in %s is of that name", name, dir);
 }
 
 int net_cni_load(const struct net_cni_paths *paths, const char *name, struct net_cni_list **ret,
 		 struct plug_error *err)
 {
+	if (*name == '{')
+		return list_parse(name, strlen(name), "conflist", NULL, ret, err);
 	if (*name == '/')
 		return list_read(AT_FDCWD, name, name, NULL, ret, err);
 	if (cni_check_name(name) < 0)
 		return plug_error_set(err, -EINVAL, "CNI network %.120s: not a name", name);
-	return list_find(paths->conf ? paths->conf : "/etc/cni/net.d", name, ret, err);
+	return list_find(conf_dir(paths), name, ret, err);
+}
+
+struct each {
+	int (*cb)(void *arg, const struct net_cni_list *list);
+	void *arg;
+};
+
+/* What is no list is nobody's network. */
+static int each_file(void *arg, int dir, const char *file, const char *where)
+{
+	struct each *e = arg;
+	_cleanup_list_ struct net_cni_list *list = NULL;
+
+	return list_read(dir, file, where, NULL, &list, NULL) < 0 ? 0 : e->cb(e->arg, list);
+}
+
+int net_cni_each(const struct net_cni_paths *paths, int (*cb)(void *arg, const struct net_cni_list *list),
+		 void *arg)
+{
+	struct each e = { cb, arg };
+
+	return files_each(conf_dir(paths), each_file, &e);
+}
+
+bool net_cni_list_can(const struct net_cni_list *list, const char *capability)
+{
+	struct json_object *plugins = cni_list_plugins(list);
+
+	for (size_t i = 0; i < json_object_array_length(plugins); i++) {
+		struct json_object *all = cni_get(json_object_array_get_idx(plugins, i), "capabilities",
+						  json_type_object), *on;
+
+		if (json_object_object_get_ex(all, capability, &on) && json_object_get_boolean(on))
+			return true;
+	}
+	return false;
 }
 
 const char *net_cni_list_name(const struct net_cni_list *list)

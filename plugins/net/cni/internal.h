@@ -63,20 +63,33 @@ struct cni_run {
  */
 int cni_run(const struct cni_run *run, struct json_object **ret, struct plug_error *err);
 
+/*
+ * Ends what the plugins of a container have started and is there yet: a plugin dies with its supervisor, but
+ * not the programs that it runs, and what those make after a DEL nobody takes back.
+ */
+void cni_stragglers_end(const struct net_cni_paths *paths, const char *container);
+#define CNI_MARK "COWHERD_CNI=%s:%s" /* in their environment: the cache that knows of it, and the container */
+
 /* What the cache knows of an attachment. */
 struct cni_entry {
 	struct net_cni_attachment attachment; /* strings are owned by json */
 	struct net_cni_list *list;
 	struct json_object *json;   /* the whole entry */
 	struct json_object *result; /* the newest, or NULL */
+	bool added;                 /* ADD has ended, and well */
 };
 void cni_entry_finish(struct cni_entry *entry);
 #define _cleanup_entry_ __attribute__((cleanup(cni_entry_finish)))
 
-/* Writes it, whole or not at all.  result: NULL: none yet.  `fresh`: -EEXIST where there is one. */
+enum cni_stage {
+	CNI_BEGUN,   /* -EEXIST where there is one */
+	CNI_RUNNING, /* between two plugins */
+	CNI_ADDED,
+};
+/* Writes it, whole or not at all.  result: NULL: none yet. */
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
-		    const struct net_cni_attachment *attachment, struct json_object *result, bool fresh,
-		    struct plug_error *err);
+		    const struct net_cni_attachment *attachment, struct json_object *result,
+		    enum cni_stage stage, struct plug_error *err);
 /* -ENOENT without words: there is none. */
 int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		   struct cni_entry *ret, struct plug_error *err);

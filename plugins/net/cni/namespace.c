@@ -41,7 +41,8 @@ static int namespace_write(int at, const struct net_cni_namespace *ns, const cha
 		making = NULL;
 		return -ENOMEM;
 	}
-	return plug_file_write(at, ns->namespace_id, making, text, update ? PLUG_FILE_REPLACE : PLUG_FILE_NEW);
+	return plug_file_write(at, ns->namespace_id, making, text,
+			       update ? PLUG_FILE_REPLACE : PLUG_FILE_NEW);
 }
 
 int net_cni_namespace_store(const char *dir, const struct net_cni_namespace *ns, bool update,

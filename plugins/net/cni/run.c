@@ -29,7 +29,7 @@ static const char *const usual_plugins[] = { "/usr/lib/cni", "/opt/cni/bin", NUL
 struct spawn {
 	const char *path;
 	char *argv[2];
-	char *envp[9];
+	char *envp[10];
 	int in, out, err;
 };
 
@@ -78,27 +78,32 @@ __attribute__((format(printf, 3, 4))) static int env_add(struct spawn *s, size_t
 	return 0;
 }
 
-static int env_make(struct spawn *s, const struct cni_run *run)
+static int path_join(const char *const *dirs, char **ret)
 {
-	const char *const *dirs = run->paths->plugins ? run->paths->plugins : usual_plugins;
 	_cleanup_text_ struct plug_text path = { 0 };
-	const char *own = getenv("PATH");
-	size_t n = 0;
-	int r = 0;
 
 	for (size_t i = 0; dirs[i]; i++)
 		plug_text_add(&path, "%s%s", i ? ":" : "", dirs[i]);
-	if (path.failed)
-		return path.failed;
-	r = env_add(s, &n, "CNI_COMMAND=%s", run->command);
-	r = r ?: env_add(s, &n, "CNI_CONTAINERID=%s", run->attachment->container);
+	*ret = path.failed ? NULL : strdup(path.data ? path.data : "");
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int env_make(struct spawn *s, const struct cni_run *run)
+{
+	const struct net_cni_attachment *a = run->attachment;
+	_cleanup_free_ char *path = NULL;
+	const char *own = getenv("PATH");
+	size_t n = 0;
+	int r = path_join(run->paths->plugins ? run->paths->plugins : usual_plugins, &path);
+
+	r = r ?: env_add(s, &n, "CNI_COMMAND=%s", run->command);
+	r = r ?: env_add(s, &n, CNI_MARK, run->paths->cache, a->container);
+	r = r ?: env_add(s, &n, "CNI_CONTAINERID=%s", a->container);
 	r = r ?: env_add(s, &n, "CNI_NETNS=%s", run->netns);
-	r = r ?: env_add(s, &n, "CNI_IFNAME=%s", run->attachment->ifname);
-	r = r ?: env_add(s, &n, "CNI_PATH=%s", path.data ? path.data : "");
+	r = r ?: env_add(s, &n, "CNI_IFNAME=%s", a->ifname);
+	r = r ?: env_add(s, &n, "CNI_PATH=%s", path);
 	r = r ?: env_add(s, &n, "PATH=%s", own && *own ? own : "/usr/sbin:/usr/bin:/sbin:/bin");
-	if (r == 0 && run->attachment->args)
-		r = env_add(s, &n, "CNI_ARGS=%s", run->attachment->args);
-	return r;
+	return r || !a->args ? r : env_add(s, &n, "CNI_ARGS=%s", a->args);
 }
 
 /* In the child of a process with many threads: what is safe there, and no more.  127: it could not be run. */
@@ -240,18 +245,39 @@ static void last_words(int fd, char words[WORDS + 3])
 	}
 }
 
+#define HEAD 80
+#define TAIL 110
+
+/* Where it is long: its beginning and its end, which is what a program that the plugin ran said last. */
+static void shorten(const char *text, char ret[HEAD + TAIL + 8])
+{
+	size_t len = strlen(text);
+	bool cut = len > HEAD + TAIL;
+	int n = snprintf(ret, HEAD + TAIL + 8, "%.*s%s%s", cut ? HEAD : HEAD + TAIL, text, cut ? " … " : "",
+			 cut ? text + len - TAIL : "");
+
+	while (n > 0 && (unsigned char)ret[n - 1] <= ' ')
+		ret[--n] = 0;
+	for (char *p = ret; *p; p++) {
+		if ((unsigned char)*p < ' ')
+			*p = ' ';
+	}
+}
+
 /* The plugin's own error, in its words (section "Error" of the specification). */
 static int verdict_own(const struct cni_run *run, struct json_object *said, struct plug_error *err)
 {
 	const char *msg = cni_string(said, "msg"), *details = cni_string(said, "details");
 	struct json_object *code = cni_get(said, "code", json_type_int);
 	int number = code ? json_object_get_int(code) : 0;
+	char words[HEAD + TAIL + 8], more[HEAD + TAIL + 8];
 
 	if (!msg || !code)
 		return 0;
-	return plug_error_set(err, number == AGAIN ? -EAGAIN : -EIO, "cni %s: %s: %.200s%s%.160s (code %d)",
-			      run->network, run->type, msg, details && *details ? ": " : "",
-			      details ? details : "", number);
+	shorten(msg, words);
+	shorten(details ? details : "", more);
+	return plug_error_set(err, number == AGAIN ? -EAGAIN : -EIO, "cni %s: %s: %s%s%s (code %d)",
+			      run->network, run->type, words, *more ? ": " : "", more, number);
 }
 
 static int verdict(const struct cni_run *run, const struct spawn *s, const siginfo_t *info,

@@ -270,14 +270,19 @@ static void del_tries_all(void **state)
 	failing("DEL-b", "echo '{\"code\":5,\"msg\":\"b\"}'; exit 1");
 	assert_int_equal(net_cni_del(&box.paths, &at, NULL, &box.err), -EIO);
 	assert_string_equal(box.err.text, "cni net: c: c (code 5)");
-	assert_ran("DEL c,DEL b,DEL a");
+	assert_ran("DEL c,DEL c,DEL c,DEL b,DEL b,DEL b,DEL a"); /* again, and without the namespace */
 	assert_int_equal(box_count(box.cache), 1);
 	failing("DEL-c", "");
 	failing("DEL-b", "");
 	failing("CHECK-b", "echo '{\"code\":100,\"msg\":\"not as it was\"}'; exit 1");
 	assert_int_equal(net_cni_check(&box.paths, &at, NULL, &box.err), -EIO);
 	assert_string_equal(box.err.text, "cni net: b: not as it was (code 100)");
+	(void)unlink(box.log);
+	failing("DEL-b", "[ -z \"$CNI_NETNS\" ] || { echo '{\"code\":999,\"msg\":\"no chain\"}'; exit 1; }");
 	assert_int_equal(net_cni_del(&box.paths, &at, NULL, &box.err), 0);
+	assert_int_equal(box.err.code, 0);
+	assert_ran("DEL c,DEL b,DEL b,DEL b,DEL a");
+	assert_int_equal(box_count(box.cache), 0);
 	net_cni_list_free(l);
 }
 
@@ -357,6 +362,76 @@ static void killed_at_any_plugin(void **state)
 		(void)unlink(box.log);
 		net_cni_list_free(l);
 	}
+}
+
+/* What a killed plugin has started makes nothing after DEL. */
+static void stragglers_are_ended(void **state)
+{
+	struct net_cni_list *l = list();
+	struct net_cni_result *result = NULL;
+	char text[300];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "%s/fifo", box.dir);
+	assert_int_equal(mkfifo(text, 0600), 0);
+	(void)snprintf(text, sizeof(text), "setsid sh -c 'echo >%s/fifo; sleep 1000 >/dev/null' & wait",
+		       box.dir);
+	failing("ADD-b", text);
+	pid = fork();
+	if (pid == 0) {
+		(void)net_cni_add(&box.paths, l, &at, NULL, &result, &box.err);
+		_exit(0);
+	}
+	(void)snprintf(text, sizeof(text), "%s/fifo", box.dir);
+	assert_int_equal(*box_text(text), '\n'); /* it runs now */
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), 0);
+	(void)snprintf(text, sizeof(text), "grep -lsz '^COWHERD_CNI=%s:c1$' /proc/[0-9]*/environ >%s/found",
+		       box.cache, box.dir);
+	(void)!system(text);
+	(void)snprintf(text, sizeof(text), "%s/found", box.dir);
+	assert_string_equal(box_text(text), "");
+	net_cni_list_free(l);
+}
+
+/* The writer was killed before the entry had its name, or just after. */
+static void unfinished_entries_go(void **state)
+{
+	struct net_cni_list *l = list();
+	struct net_cni_result *result = NULL;
+
+	(void)state;
+	assert_int_equal(net_cni_add(&box.paths, l, &at, NULL, &result, &box.err), 0);
+	net_cni_result_free(result);
+	box_file("run/cache/.c1:eth0:net.json", 0600, "{");
+	box_file("run/cache/.c2:eth0:net.json", 0600, "{");
+	assert_int_equal(net_cni_del(&box.paths, &at, NULL, &box.err), 0);
+	assert_int_equal(box_count(box.cache), 1);
+	assert_int_equal(net_cni_del_all(&box.paths, "c2", NULL, NULL, &box.err), 0);
+	assert_int_equal(box_count(box.cache), 0);
+	net_cni_list_free(l);
+}
+
+/* Who knows 1.1.0 says in cniVersions what else the list can be run with. */
+static void versions_are_negotiated(void **state)
+{
+	struct net_cni_list *l = NULL;
+
+	(void)state;
+	assert_int_equal(net_cni_load(&box.paths, "{\"name\":\"x\",\"cniVersion\":\"1.1.0\",\"cniVersions\":"
+				      "[\"0.3.1\",\"1.0.0\",\"1.1.0\",7],\"plugins\":[{\"type\":\"a\","
+				      "\"capabilities\":{\"ips\":true,\"mac\":false}}]}", &l, &box.err), 0);
+	assert_string_equal(net_cni_list_version(l), "1.0.0");
+	assert_true(net_cni_list_can(l, "ips"));
+	assert_false(net_cni_list_can(l, "mac"));
+	assert_false(net_cni_list_can(l, "bandwidth"));
+	net_cni_list_free(l);
+	assert_int_equal(net_cni_load(&box.paths, "{\"name\":\"x\",\"cniVersions\":[\"1.1.0\"],"
+				      "\"cniVersion\":\"1.1.0\",\"type\":\"a\"}", &l, &box.err), -ENOTSUP);
+	assert_string_equal(box.err.text, "conflist: cniVersion 1.1.0: only 0.3.0 to 1.0.0 are spoken");
 }
 
 static void names_are_checked(void **state)
@@ -440,6 +515,8 @@ int main(void)
 		TEST(canceled),	   TEST(del_tries_all),
 		TEST(check_since_0_4),		TEST(killed_at_any_plugin), TEST(names_are_checked),
 		TEST(damaged_cache),		TEST(namespaces_are_persisted),
+		TEST(stragglers_are_ended),	TEST(unfinished_entries_go),
+		TEST(versions_are_negotiated),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
