@@ -63,6 +63,7 @@ static void release_done(void *arg, int result)
 	struct plug_error err = job->part.err;
 
 	job_free(job);
+	net_live_tell();
 	answer(op, result, &err);
 }
 
@@ -141,6 +142,7 @@ static void acquire_end(struct job *job, int result)
 			json_object_to_json_string_ext(job->part.patch, JSON_C_TO_STRING_PLAIN));
 	acquire_leave(job);
 	job_free(job);
+	net_live_tell();
 	answer(op, result, &err);
 }
 
@@ -286,12 +288,11 @@ int net_attach_register(const struct cowherd_host *host, struct cowherd_self *se
 	attach.host = host;
 	attach.self = self;
 	attach.acquires = NULL;
+	net_live_start(host, self);
 	if (r == 0)
 		r = net_config_register(host, self);
 	if (r == 0)
 		r = host->register_allocator(self, &allocator, NULL);
-	if (r == 0)
-		net_live_start(host, self);
 	return r;
 }
 

@@ -3,6 +3,7 @@
 #ifndef NET_ATTACH_H
 #define NET_ATTACH_H
 
+#include "attach/networks.h"
 #include "attach/parts.h"
 #include "cowherd/plugin.h"
 
@@ -31,6 +32,10 @@ void net_live_watch(void);
 int net_live_add(const struct net_part *part, struct plug_error *err);
 /* obstacles.c: a warning where others' rules drop what our networks forward. */
 void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *self, struct net_state *s);
+/* The configuration's networks are these from now on; takes them over. */
+void net_live_networks(struct net_networks *networks);
+/* What was found out on the pool about them goes to the log. */
+void net_live_tell(void);
 /* Not any more: endpoints of a record. */
 void net_live_drop(struct json_object *record);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* "plugins": {"net": {"default": "nat", "pool": 4, "tp4_ports": false}} */
+/* "plugins": {"net": {"default": "nat", "pool": 4, "tp4_ports": false, "networks": []}} */
 #include "attach/attach.h"
 
+#include "attach/networks.h"
 #include "common/util.h"
 #include "model/json.h"
 
@@ -27,7 +28,7 @@ static int fail(const struct plug_error *err, const char *pointer, char *message
 
 static int known(struct json_object *o, char *message, size_t size)
 {
-	static const char *const keys[] = { "default", "pool", "tp4_ports" };
+	static const char *const keys[] = { "default", "pool", "tp4_ports", "networks" };
 
 	json_object_object_foreach(o, key, value) {
 		bool found = false;
@@ -43,7 +44,22 @@ static int known(struct json_object *o, char *message, size_t size)
 	return 0;
 }
 
-static int read_section(const char *json, struct net_config *ret, char *message, size_t size)
+static int read_networks(struct json_object *o, struct net_networks *ret, char *message, size_t size)
+{
+	struct json_object *list = NULL;
+	struct plug_error err = { 0 };
+
+	if (net_json_array(o, "networks", &list, &err) < 0)
+		return fail(&err, "/networks", message, size);
+	if (net_networks_parse(list, ret, &err) < 0) {
+		(void)snprintf(message, size, "%s", err.text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_section(const char *json, struct net_config *ret, struct net_networks *ret_networks,
+			char *message, size_t size)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	struct plug_error err = { 0 };
@@ -65,6 +81,8 @@ static int read_section(const char *json, struct net_config *ret, char *message,
 		return fail(&err, "/pool", message, size);
 	if (net_json_bool(o, "tp4_ports", &ret->tp4_ports, &err) < 0)
 		return fail(&err, "/tp4_ports", message, size);
+	if (read_networks(o, ret_networks, message, size) < 0)
+		return -EINVAL;
 	ret->pool = (uint32_t)pool;
 	ret->network = network && strcmp(network, "none") != 0 ? strdup(network) : NULL;
 	return 0;
@@ -72,25 +90,29 @@ static int read_section(const char *json, struct net_config *ret, char *message,
 
 static int check(void *arg, const char *json, char *message, size_t size)
 {
+	struct net_networks networks = { 0 };
 	struct net_config c = { 0 };
-	int r = read_section(json, &c, message, size);
+	int r = read_section(json, &c, &networks, message, size);
 
 	(void)arg;
 	free(c.network);
+	net_networks_free(&networks);
 	return r;
 }
 
 static int apply(void *arg, const char *json)
 {
+	struct net_networks networks = { 0 };
 	struct net_config c = { 0 };
 	char message[256];
-	int r = read_section(json, &c, message, sizeof(message));
+	int r = read_section(json, &c, &networks, message, sizeof(message));
 
 	(void)arg;
 	if (r < 0)
 		return r;
 	free(config.network);
 	config = c;
+	net_live_networks(&networks);
 	/* The default network is warm before anybody asks. */
 	if (geteuid() == 0)
 		net_pool_resize(config.pool);

@@ -170,6 +170,56 @@ void net_live_drop(struct json_object *record)
 		drop_member(json_object_get_string(json_object_array_get_idx(made, i)));
 }
 
+/* ---- the configuration's networks */
+
+void net_live_tell(void)
+{
+	_cleanup_text_ struct plug_text told = { 0 };
+	char *rest, *line;
+
+	net_networks_told(&told);
+	rest = told.data;
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line)
+			live.host->log(live.self, COWHERD_LOG_WARN, NULL, "net.network", line);
+}
+
+static int networks_work(void *arg)
+{
+	struct plug_error *err = arg;
+	struct net_state *s;
+
+	return net_state_get(&s, err);
+}
+
+static void networks_done(void *arg, int result)
+{
+	struct plug_error *err = arg;
+
+	if (result < 0 && result != -ECANCELED)
+		live.host->log(live.self, COWHERD_LOG_ERROR, NULL, "net.network", err->text);
+	free(err);
+	net_live_tell();
+}
+
+void net_live_networks(struct net_networks *networks)
+{
+	struct plug_error *err;
+
+	if (geteuid() != 0) {
+		if (networks->count)
+			live.host->log(live.self, COWHERD_LOG_WARN, NULL, "net.network",
+				       "networks: without root there is only nat");
+		net_networks_free(networks);
+		return;
+	}
+	if (!net_networks_want(networks))
+		return;
+	err = calloc(1, sizeof(*err));
+	if (!err || live.host->offload(live.self, networks_work, networks_done, err) < 0)
+		free(err);
+}
+
 /* ---- our rules */
 
 static int rebuild_work(void *arg)

@@ -2,6 +2,7 @@
 #include "attach/state.h"
 
 #include "attach/bridge.h"
+#include "attach/networks.h"
 #include "common/util.h"
 
 #include <pthread.h>
@@ -97,8 +98,10 @@ int net_state_get(struct net_state **ret, struct plug_error *err)
 			atomic_store(&state, s);
 		(void)pthread_mutex_unlock(&opening);
 	}
-	if (r == 0)
+	if (r == 0) {
+		net_networks_settle(s);
 		*ret = s;
+	}
 	return r;
 }
 
@@ -135,8 +138,10 @@ void net_state_close(void)
 {
 	struct net_state *s = atomic_exchange(&state, NULL);
 
-	if (s)
+	if (s) {
+		net_networks_let_go(s);
 		let_go(s);
+	}
 	state_free(s);
 	free(state_dir);
 	free(run_dir);

@@ -2,6 +2,7 @@
 /* Addresses for an endpoint; and the network they are from. */
 #include "attach/parts.h"
 
+#include "attach/networks.h"
 #include "common/util.h"
 #include "kernel/rtnl.h"
 #include "model/ipam.h"
@@ -90,33 +91,13 @@ int net_take_addresses(struct net_state *s, const struct net_network *n, const s
 
 /* ---- the network */
 
-struct taken {
-	struct net_addr *list;
-	size_t count;
-};
-
-static int taken_add(void *arg, const struct net_addr *destination, int link)
-{
-	struct taken *t = arg;
-	struct net_addr *more;
-
-	(void)link;
-	if (!destination->prefix)
-		return 0;
-	more = realloc(t->list, (t->count + 1) * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	t->list = more;
-	t->list[t->count++] = *destination;
-	return 0;
-}
-
 /* Where nobody has made one: a NAT network like any other, on disk, to be changed or removed. */
 static int make_fallback(struct net_state *s, struct net_network **ret, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
 	struct net_network *n = calloc(1, sizeof(*n));
-	struct taken taken = { 0 };
+	_cleanup_free_ struct net_addr *taken = NULL;
+	size_t count = 0;
 	int result = n ? net_id_make(n->id) : -ENOMEM;
 
 	if (result == 0) {
@@ -131,10 +112,9 @@ static int make_fallback(struct net_state *s, struct net_network **ret, struct p
 	if (result == 0)
 		result = net_rtnl_open(-1, &r, err);
 	if (result == 0)
-		result = net_route_list(r, taken_add, &taken, err);
+		result = net_route_destinations(r, &taken, &count, err);
 	if (result == 0)
-		result = net_ipam_subnet_choose(s->store, taken.list, taken.count, &n->subnets[0], err);
-	free(taken.list);
+		result = net_ipam_subnet_choose(s->store, taken, count, &n->subnets[0], err);
 	if (result == 0) {
 		n->subnet_count = 1;
 		result = net_store_put_network(s->store, n, NET_PUT_NEW, err);
@@ -160,6 +140,8 @@ int net_find_network(struct net_state *s, const char *ref, struct net_network **
 {
 	int r = net_store_network(s->store, ref, ret, err);
 
+	if (r == -ENOENT && net_networks_failed(ref, err) < 0)
+		return r;
 	if (r != -ENOENT || strcmp(ref, NET_FALLBACK_NETWORK) != 0)
 		return r;
 	(void)plug_error_none(err);

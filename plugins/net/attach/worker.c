@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/worker.h"
 
+#include "attach/networks.h"
 #include "attach/pool.h"
 #include "attach/trash.h"
 
@@ -33,6 +34,8 @@ static void work(bool last)
 	if (!last)
 		(void)net_pool_fill(s, &err);
 	(void)net_trash_empty(s, &err);
+	net_networks_again();
+	net_networks_settle(s);
 }
 
 static uint64_t now_ms(void)

@@ -6,6 +6,7 @@
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
+#include <stdlib.h>
 #include <string.h>
 
 static size_t addr_size(const struct net_addr *a)
@@ -202,6 +203,42 @@ int net_route_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_add
 
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct rtmsg));
 	return net_rtnl_call(r, m, routes_read, &list, err, "list of routes");
+}
+
+struct destinations {
+	struct net_addr *list;
+	size_t count;
+};
+
+static int destination_add(void *arg, const struct net_addr *destination, int link)
+{
+	struct destinations *all = arg;
+	struct net_addr *more;
+
+	(void)link;
+	if (!destination->prefix)
+		return 0;
+	more = reallocarray(all->list, all->count + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	all->list = more;
+	all->list[all->count++] = *destination;
+	return 0;
+}
+
+int net_route_destinations(struct net_rtnl *r, struct net_addr **ret, size_t *ret_count,
+			   struct plug_error *err)
+{
+	struct destinations all = { 0 };
+	int result = net_route_list(r, destination_add, &all, err);
+
+	if (result < 0) {
+		free(all.list);
+		return result;
+	}
+	*ret = all.list;
+	*ret_count = all.count;
+	return 0;
 }
 
 int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,

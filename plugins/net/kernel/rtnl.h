@@ -159,6 +159,9 @@ int net_route_delete(struct net_rtnl *r, const struct net_kernel_route *route, s
 /* Destinations of the main table: what a new subnet must not overlap.  link: index. */
 int net_route_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_addr *destination, int link),
 		   void *arg, struct plug_error *err);
+/* All of them but default routes: *ret to be freed. */
+int net_route_destinations(struct net_rtnl *r, struct net_addr **ret, size_t *ret_count,
+			   struct plug_error *err);
 
 /* A neighbour that needs no asking for; replaces what is there. */
 int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,

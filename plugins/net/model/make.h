@@ -18,6 +18,12 @@ int net_network_make(struct net_store *s, struct net_network *n, const struct ne
 /* -EBUSY: "network NAME: is used by N endpoints". */
 int net_network_unmake(struct net_store *s, const struct net_network *n, struct plug_error *err);
 
+/* What can be said against n without looking at anything else: name, type, subnets.  -EINVAL. */
+int net_network_check(const struct net_network *n, struct plug_error *err);
+/* Two networks that the host routes to cannot share addresses, and no two a bridge.  -EEXIST. */
+int net_network_check_beside(const struct net_network *n, const struct net_network *other,
+			     struct plug_error *err);
+
 /* Whether networks of this type have a bridge of ours; an address of their own on the host. */
 bool net_type_has_bridge(enum net_type type);
 bool net_type_is_routed(enum net_type type);

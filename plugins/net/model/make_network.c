@@ -114,17 +114,23 @@ static int subnets_fill(struct net_store *s, struct net_network *n, const struct
 		if (n->type == NET_PRIVATE)
 			one->gateway = (struct net_addr){ 0 };
 	}
-	for (size_t i = 0; r == 0 && i < n->subnet_count; i++) {
-		r = subnet_check(n, &n->subnets[i], err);
-		if (r == 0 && !n->subnets[i].gateway.family && net_type_is_routed(n->type))
+	for (size_t i = 0; i < n->subnet_count; i++)
+		if (!n->subnets[i].gateway.family && net_type_is_routed(n->type))
 			gateway_fill(&n->subnets[i]);
-	}
 	return r;
 }
 
-/* Two networks that the host routes to cannot share addresses, and no two a bridge. */
-static int other_check(const struct net_network *n, const struct net_network *other,
-		       struct plug_error *err)
+int net_network_check(const struct net_network *n, struct plug_error *err)
+{
+	int r = name_check(n, err) ?: type_check(n, err);
+
+	for (size_t i = 0; r == 0 && i < n->subnet_count; i++)
+		r = subnet_check(n, &n->subnets[i], err);
+	return r;
+}
+
+int net_network_check_beside(const struct net_network *n, const struct net_network *other,
+			     struct plug_error *err)
 {
 	char text[NET_ADDR_TEXT];
 
@@ -157,7 +163,7 @@ static int others_check(struct net_store *s, const struct net_network *n, struct
 
 		if (!strcmp(entries[i].id, n->id) || net_store_network(s, entries[i].id, &other, NULL) < 0)
 			continue;
-		r = other_check(n, other, err);
+		r = net_network_check_beside(n, other, err);
 		net_network_free(other);
 	}
 	net_entries_free(entries, count);
@@ -167,7 +173,7 @@ static int others_check(struct net_store *s, const struct net_network *n, struct
 int net_network_make(struct net_store *s, struct net_network *n, const struct net_addr *taken,
 		     size_t taken_count, struct plug_error *err)
 {
-	int r = name_check(n, err) ?: type_check(n, err);
+	int r = net_network_check(n, err);
 
 	if (r == 0 && !*n->id && net_id_make(n->id) < 0)
 		r = plug_error_errno(err, -EIO, "network %s: id", n->name);

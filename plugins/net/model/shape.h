@@ -46,4 +46,11 @@ struct json_object *net_hns_sdn_route_print(const struct net_sdn_route *r);
 int net_hcn_dns_parse(struct json_object *o, struct net_dns *ret, struct plug_error *err);
 struct json_object *net_hcn_dns_print(const struct net_dns *dns);
 
+/*
+ * A network of the configuration: HCN's shape, HNS's, or ours, whose members are the options of `network
+ * create`: {"name", "driver", "subnet", ...} (docs/configuration.md).  -EINVAL with "/MEMBER: cause", or only
+ * the cause; members that none of them has are errors.
+ */
+int net_configured_network_parse(struct json_object *o, struct net_network **ret, struct plug_error *err);
+
 #endif

@@ -14,6 +14,7 @@ int net_api_network_create(const struct net_api *api, struct net_network *n, str
 	size_t count = 0;
 	int r = api->effects->taken(api->arg, &taken, &count, err);
 
+	n->configured = false; /* whatever a stranger's JSON says */
 	if (r == 0)
 		r = net_network_make(api->store, n, taken, count, err);
 	free(taken);
@@ -34,6 +35,10 @@ int net_api_network_remove(const struct net_api *api, const char *ref, struct pl
 	if (r < 0)
 		return r;
 	r = net_store_network(api->store, ref, &n, err);
+	if (r == 0 && n->configured)
+		r = plug_error_set(err, -EBUSY,
+				   "network %s: is the configuration's: it goes when it is taken out there",
+				   n->name);
 	if (r == 0)
 		r = net_store_list(api->store, NET_ENDPOINTS, n->id, &entries, &count, err);
 	if (r == 0)

@@ -20,40 +20,13 @@ static const char *name_of(const struct net_endpoint *e)
 
 /* ---- networks */
 
-struct addrs {
-	struct net_addr *items;
-	size_t count;
-};
-
-static int route_seen(void *arg, const struct net_addr *destination, int link)
-{
-	struct addrs *all = arg;
-	struct net_addr *grown = reallocarray(all->items, all->count + 1, sizeof(*grown));
-
-	(void)link;
-	if (!grown)
-		return -ENOMEM;
-	all->items = grown;
-	all->items[all->count++] = *destination;
-	return 0;
-}
-
 static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
-	struct addrs all = { 0 };
 	int r = net_rtnl_open(-1, &host, err);
 
 	(void)arg;
-	if (r == 0)
-		r = net_route_list(host, route_seen, &all, err);
-	if (r < 0) {
-		free(all.items);
-		return r;
-	}
-	*ret = all.items;
-	*ret_count = all.count;
-	return 0;
+	return r ?: net_route_destinations(host, ret, ret_count, err);
 }
 
 static int network_remove(void *arg, const struct net_network *n, struct plug_error *err)
