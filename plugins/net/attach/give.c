@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A container's network, given back by its record.  What takes long goes to the trash. */
 #include "attach/files.h"
+#include "attach/lists.h"
 #include "attach/parts.h"
 #include "attach/rootless.h"
 #include "attach/trash.h"
@@ -50,7 +51,8 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 						       .network = e ? e->network : NULL },
 				  err);
 	net_endpoint_free(e);
-	return r < 0 ? r : net_store_remove(s->store, NET_ENDPOINTS, id, err);
+	r = r < 0 ? r : net_store_remove(s->store, NET_ENDPOINTS, id, err);
+	return r < 0 ? r : net_lists_unplugged(s, id, err);
 }
 
 /* One that was there before: it stays, plugged in nowhere. */
@@ -74,6 +76,8 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 		net_strv_finish(&e->containers);
 		if (r == 0)
 			r = net_store_put_endpoint(s->store, e, NET_PUT_CHANGE, err);
+		if (r == 0)
+			r = net_lists_unplugged(s, e->id, err);
 	}
 	net_endpoint_free(e);
 	return r;

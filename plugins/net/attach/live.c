@@ -248,7 +248,7 @@ static void rebuild_done(void *arg, int result)
 	bool again = live.again;
 
 	live.host->log(live.self, result < 0 ? COWHERD_LOG_ERROR : COWHERD_LOG_WARN, NULL, "net.rules",
-		       result < 0 ? err->text : "somebody removed our rules: they are back");
+		       result < 0 ? err->text : "somebody changed our rules: they are as they were");
 	free(err);
 	live.rebuilding = live.again = false;
 	if (again && result != -ECANCELED)

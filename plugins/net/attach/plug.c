@@ -82,21 +82,30 @@ static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool fi
 	return r;
 }
 
-/* Routes that are policies (SDNRoute, ROUTE). */
-static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e, struct plug_error *err)
+static bool has_policy(const struct net_endpoint *e, const struct net_policy *p)
+{
+	for (size_t i = 0; i < e->policy_count; i++)
+		if (net_policy_same(&e->policies[i], p))
+			return true;
+	return false;
+}
+
+/* Routes that are policies (SDNRoute, ROUTE); those that `other` (may be NULL) has too stay as they are. */
+static int policy_routes(struct net_rtnl *inside, const struct net_endpoint *e,
+			 const struct net_endpoint *other, bool add, struct plug_error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < e->policy_count; i++) {
 		const struct net_policy_route *route = &e->policies[i].route;
+		const struct net_kernel_route one = { .link = e->guest_link,
+						      .destination = route->destination,
+						      .next_hop = route->next_hop };
 
-		if (e->policies[i].kind != NET_POLICY_ROUTE || route->remote)
+		if (e->policies[i].kind != NET_POLICY_ROUTE || route->remote ||
+		    (other && has_policy(other, &e->policies[i])))
 			continue;
-		r = net_route_add(inside,
-				  &(struct net_kernel_route){ .link = e->guest_link,
-							      .destination = route->destination,
-							      .next_hop = route->next_hop },
-				  err);
+		r = add ? net_route_add(inside, &one, err) : net_route_delete(inside, &one, err);
 	}
 	return r;
 }
@@ -114,14 +123,47 @@ static int set_up(struct net_rtnl *inside, const struct net_network *n, const st
 		r = net_link_set(inside, e->guest_link,
 				 &(struct net_link_change){ .up = 1, .mac = made ? mac.bytes : NULL }, err);
 	r = r < 0 ? r : routes(inside, e, first, err);
-	return r < 0 ? r : policy_routes(inside, e, err);
+	return r < 0 ? r : policy_routes(inside, e, NULL, true, err);
+}
+
+/* Who asks for its own published port gets frames back where they came from. */
+static bool hairpin(const struct net_endpoint *e)
+{
+	return net_policies_find(e->policies, e->policy_count, NET_POLICY_PORT);
+}
+
+/* Of both ends; host: NULL where it has only one. */
+static int mtu_change(struct net_rtnl *host, struct net_rtnl *inside, const struct net_endpoint *e,
+		      uint32_t mtu, struct plug_error *err)
+{
+	const struct net_link_change change = { .mtu = mtu ? mtu : 1500 };
+	int r = host ? net_link_set(host, e->host_link, &change, err) : 0;
+
+	return r < 0 ? r : net_link_set(inside, e->guest_link, &change, err);
+}
+
+int net_plug_change(struct net_rtnl *host, struct net_rtnl *inside, const struct net_place *place,
+		    const struct net_network *n, const struct net_endpoint *e, const struct net_endpoint *was,
+		    struct plug_error *err)
+{
+	bool veth = place->way == NET_WAY_BRIDGE;
+	uint32_t mtu = mtu_of(place, n, e);
+	int r = 0;
+
+	if (mtu != mtu_of(place, n, was))
+		r = mtu_change(veth ? host : NULL, inside, e, mtu, err);
+	if (r == 0 && veth && hairpin(e) != hairpin(was))
+		r = net_link_port(host, e->host_link, hairpin(e), e->disable_icc, err);
+	if (r == 0)
+		r = policy_routes(inside, was, e, false, err);
+	return r < 0 ? r : policy_routes(inside, e, was, true, err);
 }
 
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
 	     struct plug_error *err)
 {
-	bool veth = place->way == NET_WAY_BRIDGE, hairpin;
+	bool veth = place->way == NET_WAY_BRIDGE;
 	int r = 0;
 
 	if (!made)
@@ -130,10 +172,8 @@ int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const st
 	if (r < 0)
 		return r;
 	r = set_up(inside, n, e, made, first, err);
-	/* Who asks for its own published port gets frames back where they came from. */
-	hairpin = net_policies_find(e->policies, e->policy_count, NET_POLICY_PORT);
-	if (r == 0 && veth && (hairpin || e->disable_icc))
-		r = net_link_port(host, e->host_link, hairpin, e->disable_icc, err);
+	if (r == 0 && veth && (hairpin(e) || e->disable_icc))
+		r = net_link_port(host, e->host_link, hairpin(e), e->disable_icc, err);
 	if (r < 0)
 		(void)net_link_delete(veth ? host : inside, veth ? e->host_link : e->guest_link, NULL);
 	return r;

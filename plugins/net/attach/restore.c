@@ -4,6 +4,7 @@
  * what nobody has any more goes away.
  */
 #include "attach/bridge.h"
+#include "attach/lists.h"
 #include "attach/pool.h"
 #include "attach/state.h"
 #include "attach/trash.h"
@@ -103,49 +104,6 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 	net_network_free(n);
 }
 
-/* A load balancer, with those of its endpoints that are plugged in. */
-static int take_up_balancer(struct net_state *s, const char *id, struct plug_error *err)
-{
-	struct net_endpoint **list = NULL;
-	struct net_balancer *b = NULL;
-	size_t count = 0;
-	int r = net_store_balancer(s->store, id, &b, NULL);
-
-	/* A damaged one is not worth all the others. */
-	if (r < 0)
-		return 0;
-	list = calloc(b->endpoints.count + 1, sizeof(*list));
-	for (size_t i = 0; list && i < b->endpoints.count; i++) {
-		if (net_store_endpoint(s->store, b->endpoints.items[i], &list[count], NULL) < 0)
-			continue;
-		if (*list[count]->guest_link)
-			count++;
-		else
-			net_endpoint_free(list[count]);
-	}
-	r = list ? net_table_put_balancer(s->table, b, (const struct net_endpoint *const *)list, count, err)
-		 : plug_error_errno(err, -ENOMEM, "load balancer %s", id);
-	for (size_t i = 0; i < count; i++)
-		net_endpoint_free(list[i]);
-	free(list);
-	net_balancer_free(b);
-	return r;
-}
-
-static int take_up_balancers(struct net_state *s, struct plug_error *err)
-{
-	struct net_entry *entries;
-	size_t count;
-	int r = net_store_list(s->store, NET_BALANCERS, NULL, &entries, &count, err);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; r == 0 && i < count; i++)
-		r = take_up_balancer(s, entries[i].id, err);
-	net_entries_free(entries, count);
-	return r;
-}
-
 static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct living *l,
 		       struct plug_error *err)
 {
@@ -154,7 +112,7 @@ static int take_up_all(struct net_state *s, struct net_rtnl *r, const struct liv
 	net_table_begin(s->table);
 	for (size_t i = 0; i < l->count; i++)
 		take_up(s, r, &l->endpoints[i]);
-	return take_up_balancers(s, err) ?: net_table_commit(s->table, err);
+	return net_balancers_refresh_all(s, err) ?: net_table_commit(s->table, err);
 }
 
 int net_state_restore(struct net_state *s, struct plug_error *err)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* A container's network, taken: what was announced is made, so that nothing can be forgotten. */
 #include "attach/files.h"
+#include "attach/lists.h"
 #include "attach/parts.h"
 #include "attach/plug.h"
+#include "attach/policies.h"
 #include "attach/rootless.h"
 #include "common/util.h"
 #include "kernel/netns.h"
 #include "model/json.h"
-#include "policy/guest.h"
-#include "policy/qos.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -240,32 +240,6 @@ static bool has_way_out(const struct net_network *n)
 	return n->type != NET_PRIVATE && n->type != NET_INTERNAL;
 }
 
-static int shape(const struct net_endpoint *e, struct plug_error *err)
-{
-	struct net_policy_qos qos = net_qos_of(e);
-	char ifb[NET_LINK_SIZE];
-
-	if (!qos.in && !qos.out)
-		return 0;
-	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
-	return net_qos_apply(e->host_link, ifb, &qos, err);
-}
-
-static int apply_policies(struct taking *t, const struct net_network *n, const struct net_endpoint *e,
-			  const struct net_place *place)
-{
-	struct plug_error *err = &t->part->err;
-	int r = net_table_put_network(t->state->table, n, err);
-
-	if (r == 0)
-		r = net_table_put_endpoint(t->state->table, n, e, err);
-	if (r == 0 && place->way == NET_WAY_BRIDGE)
-		r = shape(e, err);
-	if (r == 0 && net_policies_find(e->policies, e->policy_count, NET_POLICY_PROXY))
-		r = net_guest_apply(t->netns, e, err);
-	return r;
-}
-
 static int plug_in_cni(struct taking *t, size_t i)
 {
 	struct net_part *part = t->part;
@@ -302,7 +276,10 @@ static int plug_in(struct taking *t, size_t i)
 	if (r == 0)
 		r = net_plug(t->host, t->inside, t->netns, &place, n, e, made, first, &part->err);
 	if (r == 0)
-		r = apply_policies(t, n, e, &place);
+		r = net_policies_apply(t->state, t->netns, &place, n, e, &part->err);
+	/* Nobody names what has just been made. */
+	if (r == 0 && part->plan.wants[i].existing)
+		r = net_lists_plugged(t->state, t->inside, e, &part->err);
 	t->routed = t->routed || (first && (net_addr_is_set(&e->gateway) || net_addr_is_set(&e->gateway6)));
 	return r;
 }

@@ -3,6 +3,7 @@
 #include "policy/ports.h"
 #include "policy/private.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct owner {
 	char *id, *name;
 	struct held *held;
 	size_t count;
+	const struct owner *before; /* what it had, while that changes; else NULL */
 };
 
 struct net_ports {
@@ -151,19 +153,27 @@ static int socket_open(const struct held *h, int family)
 	return fd;
 }
 
+static void reuse_set(int fd, int on)
+{
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+}
+
 /*
  * Bound without SO_REUSEADDR nobody else can bind it, with or without.  Where a connection that has
  * ended not long ago is all that is in the way (TIME_WAIT), nobody listens, and it is ours nevertheless.
  */
 static int bind_tcp(int fd, const struct sockaddr *address, socklen_t size)
 {
-	int on = 1;
+	int r;
 
 	if (bind(fd, address, size) == 0)
 		return 0;
-	if (errno != EADDRINUSE || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+	if (errno != EADDRINUSE)
 		return -errno;
-	return bind(fd, address, size) < 0 ? -errno : 0;
+	reuse_set(fd, 1);
+	r = bind(fd, address, size) < 0 ? -errno : 0;
+	reuse_set(fd, 0);
+	return r;
 }
 
 static int port_read(int fd, int family, uint16_t *ret)
@@ -183,8 +193,11 @@ static bool no_protocol(const struct held *h, int r)
 	return h->protocol == IPPROTO_SCTP && (r == -EPROTONOSUPPORT || r == -ESOCKTNOSUPPORT);
 }
 
-/* Binds h->port, or where it is 0 one that the kernel chooses; h->fd and h->port are set. */
-static int held_bind(struct held *h)
+/*
+ * Binds h->port, or where it is 0 one that the kernel chooses; h->fd and h->port are set.  beside: others of
+ * ours have it, too.
+ */
+static int held_bind(struct held *h, bool beside)
 {
 	int family = h->host.family ? h->host.family : AF_INET6;
 	struct sockaddr_storage address;
@@ -201,15 +214,58 @@ static int held_bind(struct held *h)
 	if (fd < 0)
 		return fd;
 	size = address_fill(h, family, &address);
+	if (beside)
+		reuse_set(fd, 1);
 	if (h->protocol == IPPROTO_TCP && h->port)
 		r = bind_tcp(fd, (struct sockaddr *)&address, size);
 	else
 		r = bind(fd, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
 	if (r == 0 && !h->port)
 		r = port_read(fd, family, &h->port);
+	if (beside)
+		reuse_set(fd, 0);
 	if (r == 0)
 		h->fd = plug_take_fd(&fd);
 	return r;
+}
+
+/* One that it had before, by another descriptor of the same socket. */
+static int held_keep(struct owner *o, struct held h, bool *ret_kept)
+{
+	*ret_kept = false;
+	for (size_t i = 0; o->before && h.port && i < o->before->count; i++) {
+		const struct held *old = &o->before->held[i];
+
+		if (old->protocol != h.protocol || old->port != h.port ||
+		    !net_addr_same(&old->host, &h.host))
+			continue;
+		h.fd = old->fd < 0 ? -1 : fcntl(old->fd, F_DUPFD_CLOEXEC, 0);
+		if (h.fd < 0 && old->fd >= 0)
+			return -errno;
+		o->held[o->count++] = h;
+		*ret_kept = true;
+		return 0;
+	}
+	return 0;
+}
+
+/*
+ * What it had before and lets go in the end is in the way of h, as the same port on other addresses.  Sockets
+ * that do not listen do not mind each other where both say so.
+ */
+static bool before_yields(const struct owner *o, const struct held *h)
+{
+	bool found = false;
+
+	for (size_t i = 0; o->before && i < o->before->count; i++) {
+		const struct held *old = &o->before->held[i];
+
+		if (old->fd < 0 || !overlaps(old, h))
+			continue;
+		reuse_set(old->fd, 1);
+		found = true;
+	}
+	return found;
 }
 
 static int held_take(struct net_ports *p, struct owner *o, struct held h, uint16_t *ret_port,
@@ -217,13 +273,20 @@ static int held_take(struct net_ports *p, struct owner *o, struct held h, uint16
 {
 	const struct owner *other = h.port ? conflict_find(p, o, &h) : NULL;
 	char text[96];
+	bool kept;
 	int r;
 
 	held_text(&h, text);
 	if (other)
 		return plug_error_set(err, -EADDRINUSE, "%s: in use by %s", text,
 				      other == o ? "another port of the same" : other->name);
-	r = held_bind(&h);
+	*ret_port = h.port;
+	r = held_keep(o, h, &kept);
+	if (kept)
+		return 0;
+	r = r ?: held_bind(&h, false);
+	if (r == -EADDRINUSE && before_yields(o, &h))
+		r = held_bind(&h, true);
 	if (r == -EADDRINUSE)
 		return plug_error_set(err, r, "%s: in use by a process of the host", text);
 	if (r == -EADDRNOTAVAIL)
@@ -319,22 +382,41 @@ static int owner_make(const char *id, const char *name, size_t ports, struct own
 	return 0;
 }
 
-static int take(struct net_ports *p, const char *owner, const char *name,
-		struct net_policy *policies, size_t count, size_t ports, struct plug_error *err)
+/* How many the policies ask for.  -E2BIG. */
+static int ports_count(const struct net_policy *policies, size_t count, size_t *ret,
+		       struct plug_error *err)
 {
-	struct owner *o = *owner_find(p, owner);
-	int r;
+	size_t ports = 0;
 
-	if (o) {
-		chosen_fill(o, policies, count);
-		return 0;
-	}
+	for (size_t i = 0; i < count; i++)
+		if (policies[i].kind == NET_POLICY_PORT)
+			ports += policies[i].port.count;
+	if (ports > NET_PORTS_MAX)
+		return plug_error_set(err, -E2BIG, "ports: %zu are more than %d", ports,
+				      NET_PORTS_MAX);
+	*ret = ports;
+	return 0;
+}
+
+/* before: what the same owner had, no longer among the owners; or NULL. */
+static int take(struct net_ports *p, const char *owner, const char *name,
+		struct net_policy *policies, size_t count, const struct owner *before,
+		struct plug_error *err)
+{
+	struct owner *o = NULL;
+	size_t ports = 0;
+	int r = ports_count(policies, count, &ports, err);
+
+	if (r < 0 || !ports)
+		return r;
 	r = owner_make(owner, name, ports, &o);
 	if (r < 0)
 		return plug_error_errno(err, r, "ports");
+	o->before = before;
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (policies[i].kind == NET_POLICY_PORT)
 			r = port_take(p, o, &policies[i].port, err);
+	o->before = NULL;
 	if (r < 0) {
 		owner_free(o);
 		return r;
@@ -347,20 +429,41 @@ static int take(struct net_ports *p, const char *owner, const char *name,
 int net_ports_take(struct net_ports *p, const char *owner, const char *name,
 		   struct net_policy *policies, size_t count, struct plug_error *err)
 {
-	size_t ports = 0;
+	struct owner *o;
+	int r = 0;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	o = *owner_find(p, owner);
+	if (o)
+		chosen_fill(o, policies, count);
+	else
+		r = take(p, owner, name, policies, count, NULL, err);
+	(void)pthread_mutex_unlock(&p->mutex);
+	return r;
+}
+
+int net_ports_change(struct net_ports *p, const char *owner, const char *name,
+		     struct net_policy *policies, size_t count, struct plug_error *err)
+{
+	struct owner **at, *old;
 	int r;
 
-	for (size_t i = 0; i < count; i++)
-		if (policies[i].kind == NET_POLICY_PORT)
-			ports += policies[i].port.count;
-	if (!ports)
-		return 0;
-	if (ports > NET_PORTS_MAX)
-		return plug_error_set(err, -E2BIG, "ports: %zu are more than %d", ports,
-				      NET_PORTS_MAX);
 	(void)pthread_mutex_lock(&p->mutex);
-	r = take(p, owner, name, policies, count, ports, err);
+	at = owner_find(p, owner);
+	old = *at;
+	if (old)
+		*at = old->next;
+	r = take(p, owner, name, policies, count, old, err);
+	if (r < 0 && old) {
+		for (size_t i = 0; i < old->count; i++)
+			if (old->held[i].fd >= 0)
+				reuse_set(old->held[i].fd, 0);
+		old->next = p->owners;
+		p->owners = old;
+		old = NULL;
+	}
 	(void)pthread_mutex_unlock(&p->mutex);
+	owner_free(old);
 	return r;
 }
 

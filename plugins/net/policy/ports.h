@@ -52,6 +52,12 @@ void net_ports_destroy(struct net_ports *p); /* lets go of all */
  */
 int net_ports_take(struct net_ports *p, const char *owner, const char *name,
 		   struct net_policy *policies, size_t count, struct plug_error *err);
+/*
+ * The same for an owner whose policies are others now: ports that are among both are kept without a gap,
+ * those of before that are not are let go.  On failure it has what it had.
+ */
+int net_ports_change(struct net_ports *p, const char *owner, const char *name,
+		     struct net_policy *policies, size_t count, struct plug_error *err);
 /* Has nothing: success. */
 void net_ports_release(struct net_ports *p, const char *owner);
 

@@ -13,7 +13,9 @@
  *		address, or answers would not come back this way; what leaves for the outside has the host's.
  *
  * A chain is left by return, never by accept, where others still have to look.  What most packets meet comes
- * first: they belong to connections that were judged before.
+ * first: they belong to connections that were let through before (known).  Of those only access lists are
+ * asked again, and only for who began them: a new list counts for connections that are there, and answers
+ * pass.
  */
 #include "policy/rules_private.h"
 
@@ -107,6 +109,12 @@ static const char chains[] =
 	"		ip6 saddr @alone6 drop\n"
 	"		ip6 daddr @alone6 drop\n"
 	"		goto arriving\n"
+	"	}\n"
+	"	chain known {\n"
+	"		ct direction reply accept\n"
+	"		iifname @bridges jump sending\n"
+	"		oifname @bridges jump arriving\n"
+	"		accept\n"
 	"	}\n";
 static const char hooks[] =
 	"	chain raw {\n"
@@ -129,7 +137,7 @@ static const char hooks[] =
 	"	}\n"
 	"	chain forward {\n"
 	"		type filter hook forward priority filter; policy accept;\n"
-	"		ct state established,related accept\n"
+	"		ct state established,related goto known\n"
 	"		iifname @bridges jump sending\n"
 	"		iifname . oifname @within goto neighbours\n"
 	"		iifname @closed drop\n"
@@ -141,7 +149,7 @@ static const char hooks[] =
 	"	}\n"
 	"	chain input {\n"
 	"		type filter hook input priority filter; policy accept;\n"
-	"		ct state established,related accept\n"
+	"		ct state established,related goto known\n"
 	"		iifname != @bridges accept\n"
 	"		iifname @private drop\n"
 	"		meta l4proto 58 icmpv6 type { 133, 134, 135, 136 } accept\n"
@@ -149,7 +157,7 @@ static const char hooks[] =
 	"	}\n"
 	"	chain filter {\n"
 	"		type filter hook output priority filter; policy accept;\n"
-	"		ct state established,related accept\n"
+	"		ct state established,related goto known\n"
 	"		oifname != @bridges accept\n"
 	"		oifname @private drop\n"
 	"		meta l4proto 58 icmpv6 type { 133, 134, 135, 136 } accept\n"

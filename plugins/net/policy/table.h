@@ -47,7 +47,7 @@ int net_table_drop(struct net_table *t, struct plug_error *err);
  * caller watches it and closes it.
  */
 int net_table_watch(struct net_table *t, int *ret_fd, struct plug_error *err);
-/* Reads all that is there.  true: somebody else has removed something of ours: net_table_rebuild(). */
+/* Reads all that is there.  true: somebody else has changed what is ours: net_table_rebuild(). */
 bool net_table_lost(struct net_table *t, int fd);
 
 /*

@@ -30,7 +30,7 @@ struct net_table {
 	bool noted; /* between begin and commit */
 	bool made;
 	/* Of the transaction that net_table_lost() is reading about; the loop's alone. */
-	bool watch_removed, watch_ours;
+	bool watch_touched, watch_ours;
 };
 
 /* Runs one transaction of nft's, with its output where ret_output is given; json: as JSON.  -EIO. */

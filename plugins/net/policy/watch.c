@@ -48,18 +48,23 @@ static const char *text_of(const struct nlmsghdr *m, uint16_t type)
 	return "";
 }
 
-/* Which attribute names the table of what was removed; 0: nothing was. */
-static uint16_t removed_attribute(unsigned type)
+/* Which attribute names the table of what came or went; 0: nothing did. */
+static uint16_t table_attribute(unsigned type)
 {
 	switch (type) {
+	case NFT_MSG_NEWTABLE:
 	case NFT_MSG_DELTABLE:
 		return NFTA_TABLE_NAME;
+	case NFT_MSG_NEWCHAIN:
 	case NFT_MSG_DELCHAIN:
 		return NFTA_CHAIN_TABLE;
+	case NFT_MSG_NEWRULE:
 	case NFT_MSG_DELRULE:
 		return NFTA_RULE_TABLE;
+	case NFT_MSG_NEWSET:
 	case NFT_MSG_DELSET:
 		return NFTA_SET_TABLE;
+	case NFT_MSG_NEWSETELEM:
 	case NFT_MSG_DELSETELEM:
 		return NFTA_SET_ELEM_LIST_TABLE;
 	default:
@@ -78,19 +83,17 @@ static bool message_look(struct net_table *t, const struct nlmsghdr *m)
 	    mnl_nlmsg_get_payload_len(m) < sizeof(*gen))
 		return false;
 	if (type == NFT_MSG_NEWGEN) {
-		lost = t->watch_removed && !t->watch_ours;
-		t->watch_removed = t->watch_ours = false;
+		lost = t->watch_touched && !t->watch_ours;
+		t->watch_touched = t->watch_ours = false;
 		return lost;
 	}
 	if (gen->nfgen_family != NFPROTO_INET)
 		return false;
-	if (removed_attribute(type))
-		t->watch_removed = t->watch_removed ||
-				   !strcmp(text_of(m, removed_attribute(type)), t->name);
-	else if (type == NFT_MSG_NEWSETELEM)
-		t->watch_ours = t->watch_ours ||
-				(!strcmp(text_of(m, NFTA_SET_ELEM_LIST_TABLE), t->name) &&
-				 !strcmp(text_of(m, NFTA_SET_ELEM_LIST_SET), "generation"));
+	if (!table_attribute(type) || strcmp(text_of(m, table_attribute(type)), t->name))
+		return false;
+	t->watch_touched = true;
+	if (type == NFT_MSG_NEWSETELEM && !strcmp(text_of(m, NFTA_SET_ELEM_LIST_SET), "generation"))
+		t->watch_ours = true;
 	return false;
 }
 
@@ -128,7 +131,7 @@ bool net_table_lost(struct net_table *t, int fd)
 			continue;
 		if (n < 0 && errno == ENOBUFS) {
 			/* More happened than there was room for: from here on it is read anew. */
-			t->watch_removed = t->watch_ours = false;
+			t->watch_touched = t->watch_ours = false;
 			lost = lost || !table_exists(t);
 			continue;
 		}

@@ -33,9 +33,9 @@ struct net_effects {
 		    const struct net_namespace *ns, bool first, struct plug_error *err);
 	int (*unplug)(void *arg, const struct net_network *n, const struct net_endpoint *e,
 		      struct plug_error *err);
-	/* It is plugged in, and its policies are others now. */
+	/* It is plugged in; its policies are others than those of `was`.  On failure it has some of each. */
 	int (*endpoint_change)(void *arg, const struct net_network *n, struct net_endpoint *e,
-			       struct plug_error *err);
+			       const struct net_endpoint *was, struct plug_error *err);
 	/* endpoints: those of b that are plugged in. */
 	int (*balancer_put)(void *arg, const struct net_balancer *b,
 			    const struct net_endpoint *const *endpoints, size_t count,

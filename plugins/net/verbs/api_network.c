@@ -122,6 +122,7 @@ int net_api_endpoint_update(const struct net_api *api, const char *ref, struct n
 {
 	struct net_endpoint *now = NULL;
 	struct net_network *n = NULL;
+	bool moved = false;
 	int r = net_store_lock(api->store, err);
 
 	if (r < 0) {
@@ -135,13 +136,14 @@ int net_api_endpoint_update(const struct net_api *api, const char *ref, struct n
 		r = net_rules_check(n, e->policies, e->policy_count, err);
 	if (r == 0) {
 		parts_move(e, now); /* e holds what was */
-		r = *now->namespace_id ? api->effects->endpoint_change(api->arg, n, now, err) : 0;
+		moved = true;
+		r = *now->namespace_id ? api->effects->endpoint_change(api->arg, n, now, e, err) : 0;
 	}
 	if (r == 0)
 		r = net_store_put_endpoint(api->store, now, NET_PUT_CHANGE, err);
-	if (r < 0 && now && n && *now->namespace_id) {
+	if (r < 0 && moved && *now->namespace_id) {
 		parts_move(e, now);
-		(void)api->effects->endpoint_change(api->arg, n, now, NULL);
+		(void)api->effects->endpoint_change(api->arg, n, now, e, NULL);
 	}
 	net_store_unlock(api->store);
 	net_endpoint_free(e);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
+#include "attach/lists.h"
 #include "attach/plug.h"
-#include "attach/state.h"
+#include "attach/policies.h"
 #include "common/util.h"
 #include "cni/cni.h"
 #include "kernel/netns.h"
@@ -40,27 +41,28 @@ static int network_remove(void *arg, const struct net_network *n, struct plug_er
 	return r ?: net_table_remove(s->table, n->id, err);
 }
 
+/* A network's policies are its endpoints', too.  A network that nobody uses has no rules yet. */
 static int network_change(void *arg, const struct net_network *n, struct plug_error *err)
 {
 	struct net_state *s = arg;
 	struct net_entry *entries;
 	size_t count;
 	int r = net_store_list(s->store, NET_ENDPOINTS, n->id, &entries, &count, err);
-	bool used = false;
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < count && !used; i++) {
+	for (size_t i = 0; r == 0 && i < count; i++) {
 		struct net_endpoint *e;
 
 		if (net_store_endpoint(s->store, entries[i].id, &e, NULL) < 0)
 			continue;
-		used = *e->guest_link;
+		if (*e->guest_link)
+			r = net_table_put_network(s->table, n, err) ?:
+			    net_table_put_endpoint(s->table, n, e, err);
 		net_endpoint_free(e);
 	}
 	net_entries_free(entries, count);
-	/* A network that nobody uses has no rules yet. */
-	return used ? net_table_put_network(s->table, n, err) : 0;
+	return r;
 }
 
 /* ---- namespaces */
@@ -130,17 +132,6 @@ static int inside_open(const struct net_namespace *ns, struct inside *ret, struc
 	return ret->fd < 0 ? ret->fd : net_rtnl_open(ret->fd, &ret->rtnl, err);
 }
 
-static int bandwidth(const struct net_endpoint *e, bool always, struct plug_error *err)
-{
-	struct net_policy_qos qos = net_qos_of(e);
-	char ifb[NET_LINK_SIZE];
-
-	if (!always && !qos.in && !qos.out)
-		return 0;
-	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
-	return net_qos_apply(e->host_link, ifb, &qos, err);
-}
-
 static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 		const struct net_namespace *ns, bool first, struct plug_error *err)
 {
@@ -163,13 +154,7 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 		r = net_bridge_ensure(host, n, s->run_dir, &place, err);
 	if (r == 0)
 		r = net_plug(host, inside.rtnl, inside.fd, &place, n, e, false, first, err);
-	if (r == 0)
-		r = net_table_put_network(s->table, n, err);
-	if (r == 0)
-		r = net_table_put_endpoint(s->table, n, e, err);
-	if (r == 0 && place.way == NET_WAY_BRIDGE)
-		r = bandwidth(e, false, err);
-	return r;
+	return r < 0 ? r : net_policies_apply(s, inside.fd, &place, n, e, err);
 }
 
 /* A macvlan has no end on the host: it is found where it is. */
@@ -211,18 +196,20 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 }
 
 static int endpoint_change(void *arg, const struct net_network *n, struct net_endpoint *e,
-			   struct plug_error *err)
+			   const struct net_endpoint *was, struct plug_error *err)
 {
+	_cleanup_inside_ struct inside inside = { .fd = -1 };
 	struct net_state *s = arg;
-	int r;
+	struct net_namespace *ns = NULL;
+	int r = net_store_namespace(s->store, e->namespace_id, &ns, err);
 
-	/* Those of before, which may be among the new ones. */
-	net_ports_release(s->ports, e->id);
-	r = net_ports_take(s->ports, e->id, name_of(e), e->policies, e->policy_count, err);
 	if (r == 0)
-		r = net_table_put_endpoint(s->table, n, e, err);
-	if (r == 0 && n->type != NET_TRANSPARENT)
-		r = bandwidth(e, true, err);
+		r = inside_open(ns, &inside, err);
+	if (r == 0)
+		r = net_ports_change(s->ports, e->id, name_of(e), e->policies, e->policy_count, err);
+	if (r == 0)
+		r = net_policies_change(s, inside.fd, inside.rtnl, n, e, was, err);
+	net_namespace_free(ns);
 	return r;
 }
 
@@ -250,16 +237,7 @@ static int route(void *arg, const struct net_endpoint *e, const struct net_names
 	int r = inside_open(ns, &inside, err);
 
 	(void)arg;
-	for (size_t i = 0; r == 0 && i < sdn->route_count; i++) {
-		const struct net_kernel_route one = { .destination = sdn->routes[i].destination,
-						      .next_hop = sdn->routes[i].next_hop,
-						      .metric = sdn->routes[i].metric,
-						      .link = e->guest_link,
-						      .onlink = sdn->routes[i].next_hop.family != 0 };
-
-		r = add ? net_route_add(inside.rtnl, &one, err) : net_route_delete(inside.rtnl, &one, err);
-	}
-	return r;
+	return r < 0 ? r : net_sdn_route_apply(inside.rtnl, e, sdn, add, err);
 }
 
 /* ---- counters */

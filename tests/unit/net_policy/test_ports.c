@@ -221,6 +221,49 @@ static void conflicts(void **state)
 	net_ports_destroy(p);
 }
 
+static int change(struct net_ports *p, const char *owner, const char *text)
+{
+	if (parse(text) < 0)
+		fail_msg("%s", err.text);
+	return net_ports_change(p, owner, owner, policies, count, &err);
+}
+
+static void changed(void **state)
+{
+	struct net_ports *p;
+	int fd;
+
+	(void)state;
+	assert_int_equal(net_ports_create(&p), 0);
+	assert_int_equal(change(p, "a", "8080:80"), 0); /* had none */
+	assert_int_equal(take(p, "b", "8090:80/udp"), 0);
+	/* The same port on fewer addresses, and on all of them again. */
+	assert_int_equal(change(p, "a", "127.0.0.1:8080:80"), 0);
+	fd = stranger(SOCK_STREAM, "127.0.0.2", 8080);
+	assert_true(fd >= 0);
+	assert_int_equal(change(p, "a", "8080:80"), -EADDRINUSE);
+	assert_int_equal(stranger(SOCK_STREAM, "127.0.0.1", 8080), -EADDRINUSE); /* as it was */
+	(void)close(fd);
+	assert_int_equal(change(p, "a", "8080:80"), 0);
+	assert_int_equal(stranger(SOCK_STREAM, "127.0.0.2", 8080), -EADDRINUSE);
+	assert_int_equal(change(p, "b", "127.0.0.1:8090:80/udp"), 0);
+	assert_int_equal(change(p, "b", "8090:80/udp"), 0);
+	assert_int_equal(stranger(SOCK_DGRAM, "127.0.0.2", 8090), -EADDRINUSE);
+	/* A row that takes some of what it had. */
+	assert_int_equal(change(p, "a", "8079-8081:80-82"), 0);
+	assert_int_equal(stranger(SOCK_STREAM, "127.0.0.1", 8080), -EADDRINUSE);
+	assert_int_equal(change(p, "a", "8081:80"), 0);
+	fd = stranger(SOCK_STREAM, "127.0.0.1", 8080);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(take(p, "c", "8081:80"), -EADDRINUSE);
+	assert_string_equal(err.text, "port 0.0.0.0:8081/tcp: in use by a");
+	/* None any more. */
+	assert_int_equal(net_ports_change(p, "a", "a", NULL, 0, &err), 0);
+	assert_int_equal(take(p, "c", "8081:80"), 0);
+	net_ports_destroy(p);
+}
+
 static void chosen(void **state)
 {
 	struct net_ports *p;
@@ -293,6 +336,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts),  cmocka_unit_test(tp4),     cmocka_unit_test(conflicts),
 		cmocka_unit_test(chosen), cmocka_unit_test(printed), cmocka_unit_test(time_wait),
+		cmocka_unit_test(changed),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -208,6 +208,10 @@ static void watched(void **state)
 		"flush chain inet cowherd-test forward",
 		"delete element inet cowherd-test bridges { \"cow1\" }",
 		"flush map inet cowherd-test port4",
+		"insert rule inet cowherd-test forward drop",
+		"add chain inet cowherd-test theirs",
+		"add element inet cowherd-test closed { \"cow1\" }",
+		"add set inet cowherd-test theirs { type mark; }",
 	};
 	int fd;
 
@@ -229,11 +233,13 @@ static void watched(void **state)
 		OK(net_table_rebuild(table, &err));
 		assert_false(lost(fd));
 		assert_true(listed("list table inet cowherd-test",
-				   "ct state established,related accept"));
+				   "ct state established,related goto known"));
 		assert_true(
 			listed("list map inet cowherd-test port4", "tcp . 8002 : 10.1.0.2 . 80"));
 		assert_true(listed("list set inet cowherd-test bridges", "\"cow1\""));
+		assert_false(listed("list table inet cowherd-test", "theirs"));
 	}
+	assert_false(listed("list set inet cowherd-test closed", "cow1"));
 	/* A change that meets the harm before the watch has told of it. */
 	nft_run("flush ruleset");
 	OK(endpoint_put(4));

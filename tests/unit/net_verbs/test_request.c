@@ -107,11 +107,9 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 }
 
 static int endpoint_change(void *arg, const struct net_network *n, struct net_endpoint *e,
-			   struct plug_error *err)
+			   const struct net_endpoint *was, struct plug_error *err)
 {
-	(void)arg;
-	(void)n;
-	(void)e;
+	(void)arg, (void)n, (void)e, (void)was;
 	kernel.changes++;
 	return called(err);
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Load balancers and SDN routes: what they mean for endpoints as these come and go.  All of it blocks. */
+#ifndef NET_LISTS_H
+#define NET_LISTS_H
+
+#include "attach/state.h"
+
+/* The rules of every load balancer, with those of its endpoints that are plugged in; not of damaged ones. */
+int net_balancers_refresh_all(struct net_state *s, struct plug_error *err);
+
+/* The routes of one object, in the namespace of e, where `inside` is. */
+int net_sdn_route_apply(struct net_rtnl *inside, const struct net_endpoint *e,
+			const struct net_sdn_route *route, bool add, struct plug_error *err);
+
+/* e was plugged in, by its record too: it joins the load balancers, and gets the routes, that name it. */
+int net_lists_plugged(struct net_state *s, struct net_rtnl *inside, const struct net_endpoint *e,
+		      struct plug_error *err);
+/* An endpoint was unplugged, or is gone.  Its routes went with its link. */
+int net_lists_unplugged(struct net_state *s, const char *id, struct plug_error *err);
+
+#endif

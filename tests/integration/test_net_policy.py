@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: MIT
+"""Policies as HCN and HNS write them, given at create or to an endpoint that is plugged in, seen by what packets do."""
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+
+import netbox
+import cow
+from test_net_verbs import words
+
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+
+
+class Peer:
+    """An endpoint in a namespace of its own, with a server of tcp and udp at a port."""
+
+    def __init__(self, w, name, network, *more, port=7, policies=()):
+        self.w, self.name, self.port = w, name, port
+        for p in policies:
+            more += ("--policy", json.dumps(p))
+        self.id = w.ok("endpoint", "create", "--network", network, *more, name)
+        self.namespace = w.ok("namespace", "create")
+        w.ok("endpoint", "attach", name, self.namespace)
+        self.path = w.inspect("namespace", self.namespace)["Cowherd"]["Path"]
+        self.process = subprocess.Popen(["nsenter", "--net=" + self.path, "python3", "-I", "-S", "-c", netbox.SERVER,
+                                         str(port)], stdout=subprocess.PIPE)
+        assert self.process.stdout.readline() == b"ready\n"
+        self.pid = self.process.pid
+        self.v4, self.v6 = (self.addresses() + [None])[:2]
+
+    def addresses(self):
+        return [c["IpAddress"] for c in self.w.inspect("endpoint", self.name)["IpConfigurations"]]
+
+    def call(self, function):
+        return netbox.inside(self.pid, function)
+
+    def reaches(self, address, port, kind=TCP, seconds=0.4):
+        return self.call(lambda: reaches(address, port, kind, seconds))
+
+    def modify(self, request, *policies, good=True):
+        text = json.dumps({"ResourceType": "Policy", "RequestType": request, "Settings": {"Policies": policies}})
+        return (self.w.ok if good else self.w.refused)("endpoint", "modify", self.name, text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.w.ok("endpoint", "rm", self.name)
+        self.w.ok("namespace", "rm", self.namespace)
+
+
+def reaches(address, port, kind=TCP, seconds=0.4):
+    try:
+        return b"x" in netbox.ask(address, port, b"x", kind, seconds)
+    except OSError:
+        return False
+
+
+def acl(action, direction, **more):
+    return {"Type": "ACL", "Settings": {"Action": action, "Direction": direction, "RuleType": "Switch", **more}}
+
+
+def acl_hold(w, peer, address):
+    """Both protocols and directions in one family."""
+    inward = "2001:db8::2" if ":" in address else "192.0.2.2"
+    far = w.world.listen(family=socket.AF_INET6 if ":" in address else socket.AF_INET, port=7)
+
+    def seen():
+        return [reaches(address, 7), reaches(address, 7, UDP), peer.call(lambda: netbox.reachable(inward, 7))]
+    assert seen() == [True, True, True], seen()
+    deny = acl("Block", "In", Protocols="6", LocalPorts="1-7,9", LocalAddresses="", Priority=100)
+    peer.modify("Add", deny)
+    assert seen() == [False, True, True], seen()
+    deny_out = acl("Block", "Out", Protocols="6", RemoteAddresses=inward, RemotePorts="7", Priority=100)
+    peer.modify("Add", deny_out)
+    assert seen() == [False, True, False], seen()
+    allow = acl("Allow", "In", Protocols="6", LocalPorts="7", RemoteAddresses="0.0.0.0/0,::/0", Priority=99)
+    peer.modify("Add", allow)
+    assert seen() == [True, True, False], seen()
+    peer.modify("Remove", allow, deny_out)
+    assert seen() == [False, True, True], seen()
+    peer.modify("Update", acl("Block", "In", Protocols="17", Priority=1))
+    assert seen() == [True, False, True], seen()
+    peer.modify("Remove", acl("Block", "In", Protocols="17", Priority=1))
+    assert seen() == [True, True, True], seen()
+    far.close()
+
+
+def test_acl():
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24", "--ipv6")
+        with Peer(w, "a", "web") as a:
+            for address in a.v4, a.v6:
+                acl_hold(w, a, address)
+
+
+def test_acl_open():
+    """Connections that are there when a list comes are judged by it, too, by who began them."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        with Peer(w, "a", "web", "-p", "8007:7") as a:
+            talk = w.world.call(lambda: socket.create_connection(("192.0.2.1", 8007), 5))
+            talk.recv(100)
+            talk.settimeout(0.5)
+            talk.sendall(b"one")
+            assert talk.recv(100) == b"one"
+            block = acl("Block", "In", Protocols="6", Priority=5)
+            a.modify("Add", block)
+            talk.sendall(b"two")
+            try:
+                raise AssertionError(talk.recv(100))
+            except TimeoutError:
+                pass
+            a.modify("Remove", block)
+            talk.settimeout(10)
+            assert talk.recv(100) == b"two"
+            talk.close()
+
+
+def port(internal, external, protocol=6, **more):
+    return {"Type": "PortMapping", "Settings": {"Protocol": protocol, "InternalPort": internal, "ExternalPort": external,
+                                                **more}}
+
+
+def test_live():
+    """Every kind that means something for an endpoint that is plugged in, added to it and taken from it."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        with Peer(w, "a", "web") as a:
+            # Ports: found by others, by itself, held; one of many is moved to an address.
+            a.modify("Add", port(7, 8007), port(7, 8007, 17))
+            for kind in TCP, UDP:
+                assert w.world.ask("192.0.2.1", 8007, b"x", kind).endswith(b"x")
+                assert a.reaches("192.0.2.1", 8007, kind), kind
+            a.modify("Remove", port(7, 8007))
+            a.modify("Add", port(7, 8007, VIP="127.0.0.1"))
+            assert reaches("127.0.0.1", 8007)
+            assert not w.world.call(lambda: reaches("192.0.2.1", 8007))
+            assert w.world.call(lambda: reaches("192.0.2.1", 8007, UDP))
+            a.modify("Update", port(7, 8008))
+            assert [w.world.call(lambda: reaches("192.0.2.1", n)) for n in (8007, 8008)] == [False, True]
+            # What is refused changes nothing.
+            assert "8009" in a.modify("Add", port(7, 8009), port(8, 8009), good=False)
+            assert w.world.call(lambda: reaches("192.0.2.1", 8008))
+            assert [p["Settings"]["ExternalPort"] for p in w.inspect("endpoint", "a")["Policies"]] == [8008]
+            a.modify("Remove", port(7, 8008))
+            # Routes, and the MTU of an encapsulation.
+            route = {"Type": "SDNRoute", "Settings": {"DestinationPrefix": "10.99.0.0/16", "NextHop": "10.50.0.1"}}
+            encap = {"Type": "EncapOverhead", "Settings": {"Overhead": 50}}
+            a.modify("Add", route, encap)
+            assert "10.99.0.0/16 via 10.50.0.1" in netbox.ip("route", ns=a.pid)
+            assert netbox.links(a.pid)["eth0"]["mtu"] == 1450
+            a.modify("Remove", route, encap)
+            assert "10.99." not in netbox.ip("route", ns=a.pid) and netbox.links(a.pid)["eth0"]["mtu"] == 1500
+            # A proxy on the host, and one inside.
+            far = w.world.listen(port=80)
+            with socket.create_server(("0.0.0.0", 3128)) as proxy:
+                host = {"Type": "L4Proxy", "Settings": {"Port": "3128", "Protocol": 6, "Destination": "192.0.2.0/24:80"}}
+                a.modify("Add", host)
+                talk = a.call(lambda: socket.create_connection(("192.0.2.2", 80), 5))
+                proxy.settimeout(5)
+                proxy.accept()[0].close()
+                talk.close()
+                a.modify("Remove", host)
+            own = {"Type": "L4WFPPROXY", "Settings": {"OutboundProxyPort": "7", "FilterTuple": {
+                "Protocols": "6", "RemotePorts": "80"}}}
+            a.modify("Add", own)
+            assert a.reaches("192.0.2.2", 80)
+            a.modify("Remove", own)
+            assert not a.reaches("192.0.2.2", 80)
+            far.close()
+
+
+if __name__ == "__main__":
+    cow.main([f for name, f in list(globals().items()) if name.startswith("test_") and f.__module__ == "__main__"])
