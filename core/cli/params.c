@@ -311,7 +311,7 @@ static const struct {
 	{ "user", "user" },	      { "restart", "restart" },	        { "stop-signal", "stop_signal" },
 	{ "domainname", "domainname" },
 	{ "ip", "ip" },		      { "ip6", "ip6" },		        { "mac-address", "mac_address" },
-	{ "isolation", "isolation" }, { "backend", "backend" },
+	{ "isolation", "isolation" }, { "hosting-system", "hosting_system" }, { "backend", "backend" },
 }, flags[] = {
 	{ "rm", "auto_remove" },      { "interactive", "open_stdin" },  { "read-only", "read_only" },
 	{ "publish-all", "publish_all" },

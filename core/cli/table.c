@@ -138,6 +138,7 @@ static const struct cow_option shutdown_options[] = {
 	{ "oom-score-adj", 0, INT, "N", "How soon the kernel kills it for memory" }, \
 	{ "oom-kill-disable", 0, FLAG, NULL, "The kernel never kills it for memory" }, \
 	{ "isolation", 0, STRING, "KIND", "process or vm" }, \
+	{ "hosting-system", 0, STRING, "ID", "Utility VM to run in" }, \
 	{ "network", 0, LIST, "NETWORK", "none, host, container:NAME or NETWORK[:ip=...]" }, \
 	{ "net", 0, LIST, "NETWORK", NULL }, \
 	{ "network-alias", 0, LIST, "NAME", "Further name of it for the others of its network" }, \

@@ -129,7 +129,7 @@ static int sandbox_check(struct json_object *annotations, struct cow_error *err)
 	const char *t = type ? json_object_get_string(type) : "",
 		   *i = id ? json_object_get_string(id) : "";
 
-	if (*t && !sandbox_type_known(t))
+	if (type && !sandbox_type_known(t))
 		return cow_error_set(err, -EINVAL,
 				     "invalid 'io.kubernetes.cri.container-type': '%s'", t);
 	if (*t && !*i)

@@ -22,7 +22,8 @@ const char *const cow_create_keys[] = {
 	"entrypoint", "platform", "pull", "storage_opt", "init",
 	"open_stdin", "keep_on_failure", "auto_remove",
 	"stop_signal", "stop_timeout_s", "restart", "health", "log", "backend", "isolation",
-	"schema_version", "devices", "groups", "namespaces", "cgroup_parent", "patch", NULL,
+	"schema_version", "devices", "groups", "namespaces", "cgroup_parent", "hosting_system",
+	"patch", NULL,
 };
 
 static const char *const policy_names[] = { "no", "on-failure", "always", "unless-stopped", NULL };
@@ -389,9 +390,13 @@ static int parse_keeping(const struct cow_json *at, struct cow_create *c, struct
 {
 	static const char *const isolations[] = { "process", "vm", "hyperv", NULL };
 	int isolation = -1, r = cow_value_string_map(at, "labels", &c->labels, err);
+	char *system = NULL; /* plugins read it themselves */
 
 	if (r == 0)
 		r = cow_value_string(at, "backend", &c->backend, err);
+	if (r == 0)
+		r = parse_id(at, "hosting_system", &system, err);
+	free(system);
 	if (r == 0)
 		r = cow_value_choice(at, "isolation", isolations, &isolation, err);
 	if (r == 0 && isolation >= 0 && !(c->isolation = strdup(isolation ? "vm" : "process")))

@@ -50,11 +50,15 @@ bool spec_is_for_us(const char *spec, const char *options)
 	const char *linux_section = member_find(spec, "linux");
 	const char *windows = member_find(spec, "windows");
 	const char *isolation = options ? member_find(options, "isolation") : NULL;
+	const char *hosting = options ? member_find(options, "hosting_system") : NULL;
 
 	if (!linux_section || *linux_section != '{')
 		return false;
 	if (isolation && strncmp(isolation, "\"process\"", 9) != 0 &&
 	    strncmp(isolation, "null", 4) != 0)
+		return false;
+	/* In a utility VM of somebody's. */
+	if (hosting && strncmp(hosting, "null", 4) != 0)
 		return false;
 	/*
 	 * A hyperv object in the Windows section asks for a utility VM, also for Linux containers.

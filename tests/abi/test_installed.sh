@@ -19,7 +19,7 @@ export PATH=$tmp/prefix/bin:$PATH
 flags=$(pkg-config --cflags cowherd)
 header=$(find "$tmp/prefix" -name plugin.h)
 cmp "$header" "$COW_SOURCE/core/include/cowherd/plugin.h"
-echo '#include <cowherd/plugin.h>' >"$tmp/alone.c"
+printf '#include <cowherd/%s.h>\n' hosting plugin >"$tmp/alone.c"
 for cc in gcc clang; do
 	$cc -std=c99 -Wall -Wextra -Wpedantic -Werror $flags -c "$tmp/alone.c" -o /dev/null
 done

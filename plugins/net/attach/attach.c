@@ -5,8 +5,9 @@
  * still under way there asks it to end, and waits for that.
  */
 #include "attach/attach.h"
-#include "attach/rootless.h"
 
+#include "attach/hosting.h"
+#include "attach/rootless.h"
 #include "attach/worker.h"
 #include "common/util.h"
 #include "model/json.h"
@@ -69,10 +70,19 @@ static void release_done(void *arg, int result)
 
 static int release_begin(struct job *job)
 {
+	if (net_hosted_is(job->record))
+		return net_hosting_remove(job->record, release_done, job, &job->part.err);
 	net_live_drop(job->record);
 	if (net_json_get(job->record, "run_dir"))
 		net_rootless_unguard(json_object_get_string(net_json_get(job->record, "run_dir")));
 	return attach.host->offload(attach.self, release_work, release_done, job);
+}
+
+static void acquire_stop(struct job *job)
+{
+	atomic_store(&job->part.stop, true);
+	if (job->part.hosted)
+		net_hosting_stop(job->part.hosted);
 }
 
 static int release(void *arg, cowherd_op op, const struct cowherd_record *record)
@@ -89,7 +99,7 @@ static int release(void *arg, cowherd_op op, const struct cowherd_record *record
 	for (struct job *a = attach.acquires; a && job->container && job->record; a = a->next) {
 		if (strcmp(a->container, job->container) != 0)
 			continue;
-		atomic_store(&a->part.stop, true);
+		acquire_stop(a);
 		job->next = a->waiting;
 		a->waiting = job;
 		return COWHERD_LATER;
@@ -146,9 +156,32 @@ static void acquire_end(struct job *job, int result)
 	answer(op, result, &err);
 }
 
-static void files_done(void *arg, int result)
+static int intend_hosted(void *arg, const char *record)
+{
+	struct job *job = arg;
+
+	return attach.host->intend(attach.self, job->op, "hosting", record);
+}
+
+static void hosted_done(void *arg, int result)
 {
 	acquire_end(arg, result);
+}
+
+/* The network is there: what is in a hosting system gets its cards now. */
+static void acquire_host(struct job *job, int result)
+{
+	if (result == 0 && job->part.hosted) {
+		result = net_hosting_add(job->part.hosted, intend_hosted, hosted_done, job, &job->part.err);
+		if (result == 0)
+			return;
+	}
+	acquire_end(job, result);
+}
+
+static void files_done(void *arg, int result)
+{
+	acquire_host(arg, result);
 }
 
 static void acquire_done(void *arg, int result)
@@ -167,7 +200,7 @@ static void acquire_done(void *arg, int result)
 		if (result == 0)
 			return;
 	}
-	acquire_end(job, result);
+	acquire_host(job, result);
 }
 
 static int announce(const struct job *job)
@@ -230,6 +263,23 @@ static int acquire_begin(struct job *job)
 	return r;
 }
 
+/* Before anything is taken: the hosting system runs, and somebody here knows it. */
+static int find_hosting(struct net_part *part, struct plug_error *err)
+{
+	const struct net_plan *p = &part->plan;
+	int r;
+
+	if (!p->hosting_system || p->workload || p->mode != NET_PLAN_NETWORKS)
+		return 0;
+	if (geteuid() != 0)
+		return plug_error_set(err, -EPERM, "hosting system %s: its networks need root",
+				      p->hosting_system);
+	r = net_hosting_find(p->hosting_system, p->container, &part->hosted, err);
+	if (r == 0)
+		part->hosted->sandbox = p->sandbox;
+	return r;
+}
+
 static int acquire(void *arg, cowherd_op op, const struct cowherd_request *request)
 {
 	const struct net_plan_defaults defaults = { .network = net_config()->network,
@@ -253,6 +303,8 @@ static int acquire(void *arg, cowherd_op op, const struct cowherd_request *reque
 		job_free(job);
 		return 0;
 	}
+	if (r == 0)
+		r = find_hosting(&job->part, &err);
 	if (r == 0) {
 		job->container = strdup(request->container);
 		job->part.run_dir = strdup(request->run_dir);
@@ -270,7 +322,7 @@ static void cancel(void *arg, cowherd_op op)
 	(void)arg;
 	for (struct job *a = attach.acquires; a; a = a->next)
 		if (a->op == op)
-			atomic_store(&a->part.stop, true);
+			acquire_stop(a);
 }
 
 int net_attach_register(const struct cowherd_host *host, struct cowherd_self *self)
@@ -289,6 +341,7 @@ int net_attach_register(const struct cowherd_host *host, struct cowherd_self *se
 	attach.self = self;
 	attach.acquires = NULL;
 	net_live_start(host, self);
+	net_hosting_start(host, self);
 	if (r == 0)
 		r = net_config_register(host, self);
 	if (r == 0)
@@ -300,6 +353,7 @@ void net_attach_finish(void)
 {
 	struct net_state *s = net_state_peek();
 
+	net_hosting_finish();
 	net_live_finish();
 	net_rootless_unguard_all();
 	if (s)

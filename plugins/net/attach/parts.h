@@ -3,6 +3,7 @@
 #ifndef NET_PARTS_H
 #define NET_PARTS_H
 
+#include "attach/hosting.h"
 #include "attach/plan.h"
 #include "attach/pool.h"
 #include "attach/state.h"
@@ -17,6 +18,7 @@ struct net_part {
 	char ns[NET_ID_SIZE];	    /* decided in advance, and announced; "": none is made */
 	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" */
 	struct net_pooled *pooled;  /* or NULL */
+	struct net_hosted *hosted;  /* in a hosting system; or NULL */
 	atomic_bool stop;
 	struct plug_error err;
 	/* What came of it: */

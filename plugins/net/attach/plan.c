@@ -2,6 +2,7 @@
 #include "attach/plan.h"
 
 #include "common/util.h"
+#include "cowherd/hosting.h"
 #include "model/json.h"
 
 #include <errno.h>
@@ -279,6 +280,24 @@ static int take_names(struct net_plan *p, const struct cowherd_request *request,
 	return r < 0 ? plug_error_errno(err, r, "container %s", request->container) : 0;
 }
 
+/* The option comes before what a plugin of an earlier phase has written into the spec. */
+static int take_hosting(struct net_plan *p, struct json_object *options, struct plug_error *err)
+{
+	struct json_object *annotations = net_json_get(p->spec, "annotations");
+	const char *type = "", *system = NULL;
+	int r = net_json_string(annotations, COWHERD_HOSTING_ANNOTATION, &system, err);
+
+	r = r ?: net_json_string(options, "hosting_system", &system, err);
+	r = r ?: net_json_string(annotations, "io.kubernetes.cri.container-type", &type, err);
+	if (r < 0)
+		return r;
+	p->sandbox = strcmp(type, "sandbox") == 0;
+	p->workload = strcmp(type, "container") == 0;
+	if (system && *system && take_text(system, &p->hosting_system) < 0)
+		return plug_error_errno(err, -ENOMEM, "hosting system");
+	return 0;
+}
+
 /* Where nobody has named a network: the spec's, else the default one. */
 static int take_default(struct net_plan *p, const struct net_plan_defaults *defaults, struct plug_error *err)
 {
@@ -334,6 +353,8 @@ int net_plan_read(const struct cowherd_request *request, const struct net_plan_d
 		r = read_plan(&plan, options, defaults, err);
 	if (r == 0)
 		r = take_names(&plan, request, err);
+	if (r == 0)
+		r = take_hosting(&plan, options, err);
 	if (r < 0)
 		net_plan_finish(&plan);
 	else
@@ -348,6 +369,7 @@ void net_plan_finish(struct net_plan *plan)
 		net_strv_finish(&plan->wants[i].aliases);
 	}
 	free(plan->namespace_ref);
+	free(plan->hosting_system);
 	net_strv_finish(&plan->ports);
 	net_strv_finish(&plan->dns);
 	net_strv_finish(&plan->search);

@@ -38,6 +38,12 @@ struct net_plan {
 	char *namespace_ref; /* windows.network: a namespace of the store to use; NULL: a new one */
 	struct net_strv ports;	  /* as people write them */
 	struct net_strv dns, search, options, hosts;
+	char *hosting_system; /* the utility VM it runs in; NULL: none */
+	/*
+	 * By the spec's annotations: a pod's sandbox; one of its other containers, whose namespace is in the
+	 * hosting system already.
+	 */
+	bool sandbox, workload;
 	bool host; /* NET_PLAN_FILES: the host's namespace */
 	bool own_files; /* anything of dns, search, options, hosts is there */
 	enum net_unqualified unqualified;

@@ -21,6 +21,7 @@ void net_part_finish(struct net_part *part)
 	}
 	net_plan_finish(&part->plan);
 	net_pooled_free(part->pooled);
+	net_hosted_free(part->hosted);
 	json_object_put(part->patch);
 	free(part->run_dir);
 }
@@ -350,5 +351,7 @@ int net_take(struct net_part *part)
 		r = take_networks(&t);
 	if (r == 0)
 		r = net_take_files(part, has_resolver(part));
+	if (r == 0 && part->hosted)
+		r = net_hosted_fill(t.state, part, t.path, part->hosted, &part->err);
 	return r < 0 ? r : make_patch(part, t.path);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
+#include "attach/hosting.h"
 #include "attach/lists.h"
 #include "attach/plug.h"
 #include "attach/policies.h"
@@ -90,22 +91,33 @@ static int namespace_remove(void *arg, const struct net_namespace *ns, struct pl
 	return net_ns_delete(ns->path, err);
 }
 
-/* The virtual machine it was for is asked by its pipe; where there is none, what was kept about it goes. */
+/* 1: a file of that kind is kept about ns; *dir is to be freed. */
+static int is_kept(const struct net_state *s, const char *kind, const struct net_namespace *ns, char **dir,
+		   struct plug_error *err)
+{
+	struct net_cni_namespace kept = { 0 };
+	int r;
+
+	if (asprintf(dir, "%s/%s", s->net_dir, kind) < 0) {
+		*dir = NULL;
+		return plug_error_errno(err, -ENOMEM, "namespace %s", ns->id);
+	}
+	r = net_cni_namespace_load(*dir, ns->id, &kept, err);
+	net_cni_namespace_free(&kept);
+	return r == 0 ? 1 : r == -ENOENT ? plug_error_none(err) : r;
+}
+
+/* Virtual machines say this to it, upstream's too; without one, what was kept about it goes. */
 static int namespace_sync(void *arg, const struct net_namespace *ns, struct plug_error *err)
 {
 	struct net_state *s = arg;
-	struct net_cni_namespace kept = { 0 };
-	_cleanup_free_ char *dir = NULL;
-	int r;
+	_cleanup_free_ char *dir = NULL, *hosted = NULL;
+	int r = is_kept(s, NET_SANDBOX_DIR, ns, &dir, err);
 
-	if (asprintf(&dir, "%s/cni-namespaces", s->net_dir) < 0) {
-		dir = NULL;
-		return plug_error_errno(err, -ENOMEM, "namespace %s", ns->id);
-	}
-	r = net_cni_namespace_load(dir, ns->id, &kept, err);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	net_cni_namespace_free(&kept);
+	if (r <= 0)
+		return r;
+	if (is_kept(s, NET_HOSTING_DIR, ns, &hosted, NULL) > 0)
+		return plug_error_set(err, -ENOTSUP, "namespace %s: Not implemented", ns->id);
 	return net_cni_namespace_remove(dir, ns->id, err);
 }
 
