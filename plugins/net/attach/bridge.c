@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/bridge.h"
 
+#include "attach/adapter.h"
+#include "attach/overlay.h"
 #include "common/util.h"
+#include "model/make.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-
-#define VXLAN_OVERHEAD 50u /* outer Ethernet, IPv4, UDP and VXLAN headers */
-#define VXLAN_PREFIX "cx"
 
 /* One at a time: two first endpoints of a network make one bridge. */
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
@@ -50,26 +50,41 @@ static void bridge_mac(const struct net_network *n, uint8_t ret[6])
 		ret[i + 1] = (uint8_t)b[i];
 }
 
-static void alias_of(const char *owner, const struct net_network *n, char ret[256])
+void net_bridge_alias(const struct net_state *s, const struct net_network *n, char ret[NET_ALIAS_SIZE])
 {
-	/* Before the owner, whose length is unknown, stands what is compared. */
-	(void)snprintf(ret, 256, "cowherd %s %08x", n->id, plug_hash(owner));
+	(void)snprintf(ret, NET_ALIAS_SIZE, "cowherd %.36s %08x", n->id, plug_hash(s->run_dir));
 }
 
-/* What is published is reached by 127.0.0.1, too: of our bridges only, from outside nobody gets there. */
-static int route_localnet(const struct net_network *n, struct plug_error *err)
+static int setting(const struct net_network *n, const char *family, const char *key, const char *value,
+		   struct plug_error *err)
 {
 	char path[96];
 	int r;
 
-	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/route_localnet", n->bridge);
-	r = sysctl(path, "1");
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, n->bridge, key);
+	r = sysctl(path, value);
+	/* A kernel without IPv6 has none of it. */
+	if (r == -ENOENT && strcmp(family, "ipv6") == 0)
+		return 0;
 	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
 }
 
-static bool is_routed(enum net_type type)
+/*
+ * What is published is reached by 127.0.0.1, too: of our bridges only, from outside nobody gets there.  And
+ * the host believes no container that says it is a router; where it has no IPv6 address of its own, nobody
+ * reaches it by a link-local one.
+ */
+static int settings(const struct net_network *n, struct plug_error *err)
 {
-	return type == NET_NAT || type == NET_ICS || type == NET_INTERNAL;
+	bool six = false;
+	int r;
+
+	for (size_t i = 0; net_type_is_routed(n->type) && i < n->subnet_count; i++)
+		six = six || n->subnets[i].gateway.family == AF_INET6;
+	r = six ? setting(n, "ipv6", "accept_ra", "0", err) : setting(n, "ipv6", "disable_ipv6", "1", err);
+	if (r == 0 && net_type_is_routed(n->type))
+		r = setting(n, "ipv4", "route_localnet", "1", err);
+	return r;
 }
 
 /* The host's own address in each subnet is what containers know as their gateway. */
@@ -77,9 +92,8 @@ static int gateways(struct net_rtnl *r, const struct net_network *n, struct plug
 {
 	int result = 0;
 
-	if (!is_routed(n->type))
+	if (!net_type_is_routed(n->type))
 		return 0;
-	result = route_localnet(n, err);
 	for (size_t i = 0; result == 0 && i < n->subnet_count; i++) {
 		struct net_addr a = n->subnets[i].gateway;
 
@@ -93,117 +107,158 @@ static int gateways(struct net_rtnl *r, const struct net_network *n, struct plug
 	return result;
 }
 
-/* The tunnel of an overlay, a port of its bridge. */
-static int vxlan(struct net_rtnl *r, const struct net_network *n, const char *alias, int bridge,
-		 struct plug_error *err)
+/* The card becomes a port, unless it is somebody else's. */
+static int port(struct net_rtnl *r, const struct net_network *n, const struct net_link_info *card, int bridge,
+		struct plug_error *err)
 {
-	char name[NET_LINK_SIZE];
-	struct net_link link = { .name = name, .kind = NET_LINK_VXLAN, .master = bridge, .up = true,
-				 .alias = alias, .vni = n->subnet_count ? n->subnets[0].vsid : 0,
-				 .port = n->vxlan_port, .local = n->management };
-	struct net_link_info adapter;
-	int result;
-
-	if (!link.vni)
-		return plug_error_set(err, -EINVAL, "network %s: an overlay needs a VSID", n->name);
-	net_link_name(VXLAN_PREFIX, n->id, name);
-	if (n->adapter) {
-		result = net_link_find(r, n->adapter, &adapter, err);
-		if (result < 0)
-			return result;
-		link.parent = adapter.index;
-	}
-	result = net_link_create(r, &link, err);
-	return result == -EEXIST ? plug_error_none(err) : result;
+	if (card->master == bridge)
+		return 0;
+	if (card->master)
+		return plug_error_set(err, -EBUSY, "network %s: adapter %s: is a port of another bridge",
+				      n->name, card->name);
+	return net_link_set(r, card->name, &(struct net_link_change){ .master = bridge, .up = 1 }, err);
 }
 
-static int find_adapter(struct net_rtnl *r, const struct net_network *n, struct net_link_info *ret,
-			struct plug_error *err)
-{
-	if (!n->adapter)
-		return plug_error_set(err, -EINVAL, "network %s: %s needs an adapter", n->name,
-				      net_type_name(n->type));
-	return net_link_find(r, n->adapter, ret, err);
-}
+/* One bridge on its way. */
+struct making {
+	const struct net_state *state;
+	struct net_rtnl *r;
+	const struct net_network *n;
+	char alias[NET_ALIAS_SIZE];
+	struct net_link_info card; /* of networks on one; index 0: none */
+};
 
 /*
  * What belongs to the bridge, each as often as asked.  The alias comes last: one that has none is of somebody
  * who was killed before he was done.
  */
-static int complete(struct net_rtnl *r, const struct net_network *n, const char *alias, int index,
-		    struct plug_error *err)
+static int complete(const struct making *m, int index, struct plug_error *err)
 {
-	int result = gateways(r, n, err);
+	int result = settings(m->n, err);
 
-	if (result == 0 && (n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL))
-		result = net_link_set(r, n->adapter,
-				      &(struct net_link_change){ .master = index, .up = 1 }, err);
-	if (result == 0 && n->type == NET_OVERLAY)
-		result = vxlan(r, n, alias, index, err);
+	if (result == 0)
+		result = gateways(m->r, m->n, err);
+	if (result == 0 && m->card.index)
+		result = port(m->r, m->n, &m->card, index, err);
+	if (result == 0 && m->n->type == NET_OVERLAY)
+		result = net_overlay_make(m->state, m->r, m->n, m->alias, err);
 	return result < 0 ? result :
-			    net_link_set(r, n->bridge, &(struct net_link_change){ .alias = alias }, err);
+			    net_link_set(m->r, m->n->bridge,
+					 &(struct net_link_change){ .alias = m->alias }, err);
+}
+
+/* Never one that only has the name: it was there before us. */
+static int bridge_delete(struct net_rtnl *r, const struct net_network *n, struct plug_error *err)
+{
+	struct net_link_info info;
+	uint8_t mac[6];
+	int result = net_link_find(r, n->bridge, &info, err);
+
+	if (result < 0)
+		return result == -ENODEV ? plug_error_none(err) : result;
+	bridge_mac(n, mac);
+	if (strncmp(info.alias, "cowherd ", 8) != 0 && (*info.alias || memcmp(info.mac, mac, 6) != 0))
+		return 0;
+	return net_link_delete(r, n->bridge, err);
 }
 
 /* On failure nothing new is left. */
-static int make(struct net_rtnl *r, const struct net_network *n, const char *alias, uint32_t mtu,
-		struct net_link_info *ret, struct plug_error *err)
+static int make(const struct making *m, uint32_t mtu, struct net_link_info *ret, struct plug_error *err)
 {
+	const struct net_network *n = m->n;
 	uint8_t mac[6];
 	int result;
 
 	bridge_mac(n, mac);
-	result = net_link_create(r,
+	result = net_link_create(m->r,
 				 &(struct net_link){ .name = n->bridge, .kind = NET_LINK_BRIDGE, .mac = mac,
 						     .mtu = mtu, .up = true },
 				 err);
 	if (result < 0)
 		return result;
-	result = net_link_find(r, n->bridge, ret, err);
+	result = net_link_find(m->r, n->bridge, ret, err);
 	if (result == 0)
-		result = complete(r, n, alias, ret->index, err);
+		result = complete(m, ret->index, err);
 	if (result < 0)
-		(void)net_bridge_remove(r, n, NULL);
+		(void)net_bridge_remove(m->r, n, NULL);
 	return result;
 }
 
-static int ensure_bridge(struct net_rtnl *r, const struct net_network *n, const char *owner,
-			 struct net_place *place, struct plug_error *err)
+/* A card that went and came back is a port again, a tunnel that went with it is made again. */
+static int mend(const struct making *m, const struct net_link_info *bridge, struct plug_error *err)
+{
+	bool there = true;
+	int result = m->n->type == NET_OVERLAY ? net_overlay_is_there(m->r, m->n, &there, err) : 0;
+
+	if (result == 0 && m->card.index)
+		result = port(m->r, m->n, &m->card, bridge->index, err);
+	return result < 0 || there ? result : net_overlay_make(m->state, m->r, m->n, m->alias, err);
+}
+
+/* Nobody else's: marked by us, or by its address one that we had not finished. */
+static int check_ours(const struct making *m, const struct net_link_info *bridge, struct plug_error *err)
+{
+	uint8_t mac[6];
+
+	bridge_mac(m->n, mac);
+	if (strcmp(bridge->kind, "bridge") != 0)
+		return plug_error_set(err, -EEXIST, "network %s: link %s is not a bridge", m->n->name,
+				      m->n->bridge);
+	if (strcmp(bridge->alias, m->alias) != 0 && (*bridge->alias || memcmp(bridge->mac, mac, 6) != 0))
+		return plug_error_set(err, -EEXIST, "network %s: the bridge %s is somebody else's",
+				      m->n->name, m->n->bridge);
+	return 0;
+}
+
+static int ensure_bridge(const struct making *m, struct net_place *place, struct plug_error *err)
 {
 	struct net_link_info info;
-	char alias[256];
 	int result;
 
-	alias_of(owner, n, alias);
 	(void)pthread_mutex_lock(&making);
-	result = net_link_find(r, n->bridge, &info, err);
-	if (result == -ENODEV && plug_error_none(err) == 0)
-		result = make(r, n, alias, place->mtu, &info, err);
-	else if (result == 0 && strcmp(info.kind, "bridge") != 0)
-		result = plug_error_set(err, -EEXIST, "network %s: link %s is not a bridge", n->name,
-					n->bridge);
-	else if (result == 0 && !*info.alias)
-		result = complete(r, n, alias, info.index, err);
+	result = net_link_find(m->r, m->n->bridge, &info, err);
+	if (result == -ENODEV && plug_error_none(err) == 0) {
+		result = make(m, place->mtu, &info, err);
+	} else if (result == 0) {
+		result = check_ours(m, &info, err);
+		if (result == 0)
+			result = *info.alias ? mend(m, &info, err) : complete(m, info.index, err);
+	}
 	(void)pthread_mutex_unlock(&making);
 	if (result == 0)
 		place->index = info.index;
 	return result;
 }
 
-/* A bridge of somebody else's is used as it is; macvlan where the adapter is a device. */
-static int ensure_adapter(struct net_rtnl *r, const struct net_network *n, struct net_place *place,
-			  bool *ret_done, struct plug_error *err)
+static int mtu_check(const struct net_network *n, const struct net_link_info *card, struct plug_error *err)
 {
-	struct net_link_info adapter;
-	int result = find_adapter(r, n, &adapter, err);
+	if (n->mtu <= card->mtu)
+		return 0;
+	return plug_error_set(err, -EINVAL, "network %s: an MTU of %u is more than that of %s, %u", n->name,
+			      n->mtu, card->name, card->mtu);
+}
 
+/*
+ * A bridge of somebody else's is used as it is.  A card becomes a port of our bridge where that was asked for
+ * and the host has no addresses there, which it would lose; else containers get macvlans.
+ */
+static int ensure_adapter(struct making *m, struct net_place *place, bool *ret_done, struct plug_error *err)
+{
+	bool addressed = false;
+	int result = net_adapter_ensure(m->r, m->n, m->alias, &m->card, err);
+
+	if (result == 0)
+		result = mtu_check(m->n, &m->card, err);
+	if (result == 0)
+		result = net_adapter_addressed(m->r, &m->card, &addressed, err);
 	if (result < 0)
 		return result;
 	if (!place->mtu)
-		place->mtu = adapter.mtu;
-	place->index = adapter.index;
+		place->mtu = m->card.mtu;
+	place->index = m->card.index;
 	place->foreign = true;
-	place->way = strcmp(adapter.kind, "bridge") == 0 ? NET_WAY_BRIDGE : NET_WAY_MACVLAN;
-	*ret_done = place->way == NET_WAY_BRIDGE || n->type == NET_TRANSPARENT;
+	place->way = strcmp(m->card.kind, "bridge") == 0 ? NET_WAY_BRIDGE : NET_WAY_MACVLAN;
+	*ret_done = place->way == NET_WAY_BRIDGE || m->n->type == NET_TRANSPARENT || addressed;
 	if (!*ret_done) {
 		place->way = NET_WAY_BRIDGE;
 		place->foreign = false;
@@ -211,13 +266,15 @@ static int ensure_adapter(struct net_rtnl *r, const struct net_network *n, struc
 	return 0;
 }
 
-int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const char *owner,
+int net_bridge_ensure(const struct net_state *s, struct net_rtnl *r, const struct net_network *n,
 		      struct net_place *ret, struct plug_error *err)
 {
+	struct making m = { .state = s, .r = r, .n = n };
 	struct net_place place = { .mtu = n->mtu };
 	bool done = false;
 	int result = 0;
 
+	net_bridge_alias(s, n, m.alias);
 	switch (n->type) {
 	case NET_CNI:
 		place.way = NET_WAY_CNI;
@@ -226,17 +283,18 @@ int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const cha
 	case NET_TRANSPARENT:
 	case NET_L2BRIDGE:
 	case NET_L2TUNNEL:
-		result = ensure_adapter(r, n, &place, &done, err);
+		result = ensure_adapter(&m, &place, &done, err);
 		break;
 	case NET_OVERLAY:
-		if (!place.mtu)
-			place.mtu = 1500 - VXLAN_OVERHEAD;
+		place.mtu = net_overlay_mtu(r, n, &place.encap);
+		if (n->mtu)
+			place.mtu = n->mtu;
 		break;
 	default:
 		break;
 	}
 	if (result == 0 && !done)
-		result = ensure_bridge(r, n, owner, &place, err);
+		result = ensure_bridge(&m, &place, err);
 	if (result == 0)
 		*ret = place;
 	return result;
@@ -244,14 +302,12 @@ int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const cha
 
 int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct plug_error *err)
 {
-	char name[NET_LINK_SIZE];
-	int first = 0, second;
+	int first = n->type == NET_OVERLAY ? net_overlay_remove(r, n, err) : 0, second = 0;
 
-	if (n->type == NET_OVERLAY) {
-		net_link_name(VXLAN_PREFIX, n->id, name);
-		first = net_link_delete(r, name, err);
-	}
-	second = n->type == NET_CNI || n->type == NET_TRANSPARENT ? 0 : net_link_delete(r, n->bridge, err);
+	if (n->type != NET_CNI && n->type != NET_TRANSPARENT)
+		second = bridge_delete(r, n, err);
+	if (first == 0 && second == 0 && net_type_has_adapter(n->type))
+		first = net_adapter_remove(r, n, err);
 	return first < 0 ? first : second;
 }
 

@@ -7,8 +7,7 @@
 #ifndef NET_BRIDGE_H
 #define NET_BRIDGE_H
 
-#include "kernel/rtnl.h"
-#include "model/object.h"
+#include "attach/state.h"
 
 /* How endpoints of a network are plugged in. */
 enum net_way {
@@ -21,11 +20,19 @@ struct net_place {
 	enum net_way way;
 	int index;     /* of the bridge or adapter */
 	uint32_t mtu;  /* for links plugged in there; 0: the kernel's choice */
+	uint32_t encap; /* what a tunnel on the way has taken from it already */
 	bool foreign;  /* a bridge that is not ours: never removed, its addresses are left alone */
 };
 
-/* owner: marks the links, the host's run_dir.  -ENODEV: the adapter is not there; -EINVAL: it has none. */
-int net_bridge_ensure(struct net_rtnl *r, const struct net_network *n, const char *owner,
+/* The mark of n's links, among those of other supervisors on this host. */
+#define NET_ALIAS_SIZE 64
+void net_bridge_alias(const struct net_state *s, const struct net_network *n, char ret[NET_ALIAS_SIZE]);
+
+/*
+ * -ENODEV, -ENETDOWN: the adapter is not there, or not up; -EBUSY: another bridge has it; -EEXIST: somebody
+ * else has a link of that name.
+ */
+int net_bridge_ensure(const struct net_state *s, struct net_rtnl *r, const struct net_network *n,
 		      struct net_place *ret, struct plug_error *err);
 /* Removes what ensure has made.  Gone already is success. */
 int net_bridge_remove(struct net_rtnl *r, const struct net_network *n, struct plug_error *err);

@@ -2,6 +2,7 @@
 #include "attach/plug.h"
 
 #include "policy/policy.h"
+#include "policy/rules.h"
 
 #include <errno.h>
 
@@ -21,8 +22,10 @@ static uint32_t mtu_of(const struct net_place *place, const struct net_network *
 {
 	uint32_t less = overhead(n, e), mtu = place->mtu;
 
-	if (!less)
+	/* That of our own tunnel is what the document speaks of. */
+	if (less <= place->encap)
 		return mtu;
+	less -= place->encap;
 	if (!mtu)
 		mtu = 1500;
 	return mtu > less + 68 ? mtu - less : 68;
@@ -46,11 +49,15 @@ static int macvlan(struct net_rtnl *host, int netns, const struct net_place *pla
 		   const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
 {
 	struct net_mac mac = net_endpoint_mac(n, e);
+	int r = net_rules_check_bridged(n, e->policies, e->policy_count, err);
 
+	if (r < 0)
+		return r;
 	/* Under the guest's name at once: made in its namespace, it never is the host's. */
 	return net_link_create(host,
 			       &(struct net_link){ .name = e->guest_link, .kind = NET_LINK_MACVLAN,
 						   .parent = place->index, .mac = mac.bytes,
+						   .mode = n->macvlan_mode,
 						   .mtu = mtu_of(place, n, e), .netns = &netns },
 			       err);
 }
@@ -142,6 +149,13 @@ static int mtu_change(struct net_rtnl *host, struct net_rtnl *inside, const stru
 	return r < 0 ? r : net_link_set(inside, e->guest_link, &change, err);
 }
 
+static int port_set(struct net_rtnl *host, const struct net_endpoint *e, struct plug_error *err)
+{
+	const struct net_port port = { .hairpin = hairpin(e), .isolated = e->disable_icc };
+
+	return net_link_port(host, e->host_link, &port, err);
+}
+
 int net_plug_change(struct net_rtnl *host, struct net_rtnl *inside, const struct net_place *place,
 		    const struct net_network *n, const struct net_endpoint *e, const struct net_endpoint *was,
 		    struct plug_error *err)
@@ -153,7 +167,7 @@ int net_plug_change(struct net_rtnl *host, struct net_rtnl *inside, const struct
 	if (mtu != mtu_of(place, n, was))
 		r = mtu_change(veth ? host : NULL, inside, e, mtu, err);
 	if (r == 0 && veth && hairpin(e) != hairpin(was))
-		r = net_link_port(host, e->host_link, hairpin(e), e->disable_icc, err);
+		r = port_set(host, e, err);
 	if (r == 0)
 		r = policy_routes(inside, was, e, false, err);
 	return r < 0 ? r : policy_routes(inside, e, was, true, err);
@@ -173,7 +187,7 @@ int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const st
 		return r;
 	r = set_up(inside, n, e, made, first, err);
 	if (r == 0 && veth && (hairpin(e) || e->disable_icc))
-		r = net_link_port(host, e->host_link, hairpin(e), e->disable_icc, err);
+		r = port_set(host, e, err);
 	if (r < 0)
 		(void)net_link_delete(veth ? host : inside, veth ? e->host_link : e->guest_link, NULL);
 	return r;

@@ -5,6 +5,7 @@
 #include "policy/guest.h"
 #include "policy/policy.h"
 #include "policy/qos.h"
+#include "policy/rules.h"
 
 static bool has(const struct net_endpoint *e, enum net_policy_kind kind)
 {
@@ -42,12 +43,14 @@ int net_policies_change(struct net_state *s, int netns, struct net_rtnl *inside,
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_place place;
-	int r = net_table_put_endpoint(s->table, n, e, err);
+	int r = net_rtnl_open(-1, &host, err);
 
 	if (r == 0)
-		r = net_rtnl_open(-1, &host, err);
+		r = net_bridge_ensure(s, host, n, &place, err);
+	if (r == 0 && place.way == NET_WAY_MACVLAN)
+		r = net_rules_check_bridged(n, e->policies, e->policy_count, err);
 	if (r == 0)
-		r = net_bridge_ensure(host, n, s->run_dir, &place, err);
+		r = net_table_put_endpoint(s->table, n, e, err);
 	if (r == 0)
 		r = net_plug_change(host, inside, &place, n, e, was, err);
 	if (r == 0 && place.way == NET_WAY_BRIDGE)

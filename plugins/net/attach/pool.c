@@ -155,7 +155,7 @@ static int make_pair(struct net_state *s, struct net_pooled *p, const struct net
 	int r = net_rtnl_open(-1, &host, err);
 
 	if (r == 0)
-		r = net_bridge_ensure(host, n, s->run_dir, &place, err);
+		r = net_bridge_ensure(s, host, n, &place, err);
 	if (r < 0)
 		return r;
 	memcpy(p->network, n->id, sizeof(p->network));

@@ -41,11 +41,13 @@ int net_state_sweep_bridges(struct net_state *s, struct net_rtnl *r,
 	if (result == 0)
 		result = net_store_list(s->store, NET_NETWORKS, NULL, &networks, &count, err);
 	for (size_t i = 0; result == 0 && i < count; i++) {
-		char link[NET_LINK_SIZE];
+		struct net_network *n = NULL;
 
-		net_link_name("cow", networks[i].id, link);
-		if (!used(arg, networks[i].id))
-			result = net_link_delete(r, link, err);
+		/* Of a damaged one nothing is known but what the mark says. */
+		if (!used(arg, networks[i].id) &&
+		    net_store_network(s->store, networks[i].id, &n, NULL) == 0)
+			result = net_bridge_remove(r, n, err);
+		net_network_free(n);
 	}
 	net_entries_free(networks, count);
 	return result;
@@ -94,7 +96,7 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 
 	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && plugged(s, e) &&
 	    net_store_network(s->store, e->network, &n, NULL) == 0 && n->type != NET_CNI) {
-		(void)net_bridge_ensure(r, n, s->run_dir, &place, NULL);
+		(void)net_bridge_ensure(s, r, n, &place, NULL);
 		(void)net_ports_take(s->ports, e->id, e->name ? e->name : e->id, e->policies,
 				     e->policy_count, NULL);
 		(void)net_table_put_network(s->table, n, NULL);

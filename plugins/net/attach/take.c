@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A container's network, taken: what was announced is made, so that nothing can be forgotten. */
+#include "attach/adapter.h"
 #include "attach/files.h"
 #include "attach/lists.h"
 #include "attach/parts.h"
@@ -9,6 +10,7 @@
 #include "common/util.h"
 #include "kernel/netns.h"
 #include "model/json.h"
+#include "model/make.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -119,6 +121,8 @@ static int prepare(struct net_state *s, struct net_part *part, size_t i)
 		r = net_store_endpoint(s->store, w->network, &e, &part->err);
 		if (r == 0 && *e->guest_link)
 			r = plug_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
+		if (r == 0)
+			r = net_endpoint_check_here(e, &part->err);
 		if (r == 0)
 			r = net_store_network(s->store, e->network, &n, &part->err);
 		if (r == 0) {
@@ -257,6 +261,31 @@ static int plug_in_cni(struct taking *t, size_t i)
 	return r < 0 ? r : net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
 }
 
+/* What is the endpoint's own, chosen and written down.  A MAC address of a range is free until then. */
+static int choose(struct taking *t, size_t i)
+{
+	struct net_part *part = t->part;
+	struct net_network *n = part->networks[i];
+	struct net_endpoint *e = part->endpoints[i];
+	int r = 0;
+
+	if (part->plan.wants[i].existing)
+		return net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
+	r = net_adapter_known(t->host, n, &part->err);
+	if (r == 0)
+		r = net_take_addresses(t->state, n, &part->plan.wants[i], e, &part->err);
+	if (r == 0 && n->mac_count)
+		r = net_store_lock(t->state->store, &part->err);
+	if (r < 0)
+		return r;
+	r = net_endpoint_choose_mac(t->state->store, n, e, &part->err);
+	if (r == 0)
+		r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
+	if (n->mac_count)
+		net_store_unlock(t->state->store);
+	return r;
+}
+
 static int plug_in(struct taking *t, size_t i)
 {
 	struct net_part *part = t->part;
@@ -264,14 +293,10 @@ static int plug_in(struct taking *t, size_t i)
 	struct net_endpoint *e = part->endpoints[i];
 	struct net_place place;
 	bool made, first = !t->routed && has_way_out(n);
-	int r = part->plan.wants[i].existing ?
-			0 :
-			net_take_addresses(t->state, n, &part->plan.wants[i], e, &part->err);
+	int r = choose(t, i);
 
 	if (r == 0)
-		r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
-	if (r == 0)
-		r = net_bridge_ensure(t->host, n, t->state->run_dir, &place, &part->err);
+		r = net_bridge_ensure(t->state, t->host, n, &place, &part->err);
 	if (r == 0)
 		r = is_made(t, i, &place, &made);
 	if (r == 0)

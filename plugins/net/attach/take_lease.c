@@ -5,7 +5,7 @@
 #include "attach/networks.h"
 #include "common/util.h"
 #include "kernel/rtnl.h"
-#include "model/ipam.h"
+#include "model/make.h"
 
 #include <string.h>
 
@@ -128,7 +128,7 @@ static int make_fallback(struct net_state *s, struct net_network **ret, struct p
 
 bool net_network_resolves(const struct net_network *n)
 {
-	if (n->type != NET_NAT && n->type != NET_ICS && n->type != NET_INTERNAL)
+	if (!net_type_is_routed(n->type))
 		return false;
 	for (size_t i = 0; i < n->subnet_count; i++)
 		if (net_addr_is_set(&n->subnets[i].gateway))

@@ -241,8 +241,8 @@ int net_route_destinations(struct net_rtnl *r, struct net_addr **ret, size_t *re
 	return 0;
 }
 
-int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
-		      struct plug_error *err)
+static int neighbour(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
+		     struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE], text[NET_ADDR_TEXT];
 	struct nlmsghdr *m;
@@ -251,13 +251,28 @@ int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_add
 
 	if (result < 0)
 		return result;
-	m = net_rtnl_begin(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE);
+	m = net_rtnl_begin(buffer, mac ? RTM_NEWNEIGH : RTM_DELNEIGH, mac ? NLM_F_CREATE | NLM_F_REPLACE : 0);
 	nd = mnl_nlmsg_put_extra_header(m, sizeof(*nd));
 	nd->ndm_family = addr->family;
 	nd->ndm_ifindex = index;
 	nd->ndm_state = NUD_PERMANENT;
 	mnl_attr_put(m, NDA_DST, addr_size(addr), addr->bytes);
-	mnl_attr_put(m, NDA_LLADDR, 6, mac);
+	if (mac)
+		mnl_attr_put(m, NDA_LLADDR, 6, mac);
 	net_addr_format(addr, text);
 	return net_rtnl_call(r, m, NULL, NULL, err, "neighbour %s of %s", text, link);
+}
+
+int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
+		      struct plug_error *err)
+{
+	return neighbour(r, link, addr, mac, err);
+}
+
+int net_neighbour_delete(struct net_rtnl *r, const char *link, const struct net_addr *addr,
+			 struct plug_error *err)
+{
+	int result = neighbour(r, link, addr, NULL, err);
+
+	return result == -ENOENT || result == -ENODEV ? plug_error_none(err) : result;
 }

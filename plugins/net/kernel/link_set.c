@@ -46,7 +46,7 @@ int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_cha
 	return net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
 }
 
-int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct plug_error *err)
+int net_link_port(struct net_rtnl *r, const char *name, const struct net_port *port, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
 	struct nlmsghdr *m;
@@ -62,14 +62,16 @@ int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isola
 	info->ifi_family = PF_BRIDGE;
 	info->ifi_index = found.index;
 	nest = mnl_attr_nest_start(m, IFLA_PROTINFO);
-	mnl_attr_put_u8(m, IFLA_BRPORT_MODE, hairpin);
-	mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, isolated);
+	mnl_attr_put_u8(m, IFLA_BRPORT_MODE, port->hairpin);
+	mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, port->isolated);
+	mnl_attr_put_u8(m, IFLA_BRPORT_NEIGH_SUPPRESS, port->suppress);
 	mnl_attr_nest_end(m, nest);
 	return net_rtnl_call(r, m, NULL, NULL, err, "bridge port %s", name);
 }
 
-int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
-		 bool add, struct plug_error *err)
+/* flags: NTF_SELF, the link's own table; NTF_MASTER, that of the bridge it is a port of. */
+static int fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
+	       uint8_t flags, bool add, struct plug_error *err)
 {
 	static const uint8_t all[6] = { 0 };
 	char buffer[NET_RTNL_MESSAGE];
@@ -87,10 +89,25 @@ int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const
 	nd->ndm_family = PF_BRIDGE;
 	nd->ndm_ifindex = found.index;
 	nd->ndm_state = NUD_PERMANENT | NUD_NOARP;
-	nd->ndm_flags = NTF_SELF;
+	nd->ndm_flags = flags;
+	/* A port's is not the bridge's own address, as a permanent one would be. */
+	if (flags & NTF_MASTER)
+		nd->ndm_state = NUD_NOARP;
 	mnl_attr_put(m, NDA_LLADDR, sizeof(all), mac ? mac : all);
 	if (dst)
 		mnl_attr_put(m, NDA_DST, dst->family == AF_INET ? 4 : 16, dst->bytes);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "forwarding entry of %s", name);
 	return !add && result == -ENOENT ? plug_error_none(err) : result;
+}
+
+int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
+		 bool add, struct plug_error *err)
+{
+	return fdb(r, name, mac, dst, NTF_SELF, add, err);
+}
+
+int net_link_fdb_port(struct net_rtnl *r, const char *name, const uint8_t *mac, bool add,
+		      struct plug_error *err)
+{
+	return fdb(r, name, mac, NULL, NTF_MASTER, add, err);
 }

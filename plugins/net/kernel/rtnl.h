@@ -126,11 +126,19 @@ struct net_link_change {
 int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
 		 struct plug_error *err);
 
-/* A bridge port's: hairpin lets frames out where they came in; isolated ports see only others. */
-int net_link_port(struct net_rtnl *r, const char *name, bool hairpin, bool isolated, struct plug_error *err);
-/* A VXLAN's or bridge's forwarding entry: mac (NULL: all others) is behind the peer dst. */
+/* What a port of a bridge does besides. */
+struct net_port {
+	bool hairpin;  /* lets frames out where they came in */
+	bool isolated; /* sees only ports that are not */
+	bool suppress; /* who is known to the bridge, itself included, is not asked for there (ARP, ND) */
+};
+int net_link_port(struct net_rtnl *r, const char *name, const struct net_port *port, struct plug_error *err);
+/* A VXLAN's forwarding entry: mac (NULL: all others, several peers) is behind the peer dst. */
 int net_link_fdb(struct net_rtnl *r, const char *name, const uint8_t *mac, const struct net_addr *dst,
 		 bool add, struct plug_error *err);
+/* A bridge's: mac is behind its port `name`. */
+int net_link_fdb_port(struct net_rtnl *r, const char *name, const uint8_t *mac, bool add,
+		      struct plug_error *err);
 
 /* ---- addresses, routes, neighbours */
 
@@ -166,5 +174,8 @@ int net_route_destinations(struct net_rtnl *r, struct net_addr **ret, size_t *re
 /* A neighbour that needs no asking for; replaces what is there. */
 int net_neighbour_add(struct net_rtnl *r, const char *link, const struct net_addr *addr, const uint8_t *mac,
 		      struct plug_error *err);
+/* Not there is success. */
+int net_neighbour_delete(struct net_rtnl *r, const char *link, const struct net_addr *addr,
+			 struct plug_error *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* HostComputeNetwork. */
+#include "common/util.h"
 #include "model/parts.h"
+#include "model/shape.h"
 
 #include <errno.h>
 #include <string.h>
@@ -184,6 +186,67 @@ static int ipams_parse(struct json_object *o, struct net_network *n, struct plug
 	return r < 0 ? net_part_of(err, r, "Ipams") : 0;
 }
 
+/* {"NAME": "ADDRESS"} */
+static int aux_parse(struct json_object *own, struct net_network *n, struct plug_error *err)
+{
+	struct json_object *all = NULL;
+	int r = net_json_object(own, "Reserved", &all, err);
+
+	if (r < 0 || !all)
+		return r;
+	json_object_object_foreach (all, name, value) {
+		struct net_addr a = { 0 };
+		bool within = false;
+
+		(void)value;
+		r = net_part_addr(all, name, &a, err);
+		for (size_t i = 0; r == 0 && i < n->subnet_count; i++)
+			within = within || net_addr_contains(&n->subnets[i].prefix, &a);
+		if (r == 0 && !within)
+			r = plug_error_set(err, -EINVAL, "%.64s: not an address of a subnet", name);
+		if (r == 0 && net_network_aux(n, name, &a) < 0)
+			r = plug_error_errno(err, -ENOMEM, "%.64s", name);
+		if (r < 0)
+			return net_part_of(err, r, "Reserved");
+	}
+	return 0;
+}
+
+/* linux/if_link.h: MACVLAN_MODE_… */
+static const char *const macvlan_modes[] = {
+	[1] = "private", [2] = "vepa", [4] = "bridge", [8] = "passthru",
+};
+
+int net_macvlan_mode(const char *text, uint32_t *ret)
+{
+	for (uint32_t i = 1; i < PLUG_ELEMENTS(macvlan_modes); i <<= 1)
+		if (!strcmp(text, macvlan_modes[i])) {
+			*ret = i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static int mode_parse(struct json_object *own, struct net_network *n, struct plug_error *err)
+{
+	const char *text = NULL;
+	int r = net_json_string(own, "MacvlanMode", &text, err);
+
+	if (r < 0 || !text || !*text || net_macvlan_mode(text, &n->macvlan_mode) == 0)
+		return r;
+	return plug_error_set(err, -EINVAL, "MacvlanMode: \"%.64s\" is not bridge, private, vepa or passthru",
+			      text);
+}
+
+static int mtu_parse(struct json_object *own, struct net_network *n, struct plug_error *err)
+{
+	int r = net_part_u32(own, "Mtu", &n->mtu, err);
+
+	if (r == 0 && n->mtu && (n->mtu < 68 || n->mtu > 65535))
+		return plug_error_set(err, -EINVAL, "Mtu: %u is not from 68 to 65535", n->mtu);
+	return r;
+}
+
 /* What no service of Windows has. */
 static int own_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
@@ -193,11 +256,9 @@ static int own_parse(struct json_object *o, struct net_network *n, struct plug_e
 
 	if (r < 0 || !own)
 		return r;
-	r = net_part_link(own, "Bridge", n->bridge, err);
+	r = net_part_link(own, "Bridge", n->bridge, err) ?: mtu_parse(own, n, err);
 	if (r == 0)
-		r = net_part_u32(own, "Mtu", &n->mtu, err);
-	if (r == 0 && n->mtu && (n->mtu < 68 || n->mtu > 65535))
-		r = plug_error_set(err, -EINVAL, "Mtu: %u is not from 68 to 65535", n->mtu);
+		r = aux_parse(own, n, err) ?: mode_parse(own, n, err);
 	if (r == 0)
 		r = net_part_copy(own, "Conflist", &n->conflist, err);
 	if (r == 0)
@@ -285,6 +346,15 @@ static struct json_object *ipams_print(const struct net_network *n)
 	return ipams;
 }
 
+static struct json_object *aux_print(const struct net_network *n)
+{
+	struct json_object *all = json_object_new_object();
+
+	for (size_t i = 0; i < n->aux_count; i++)
+		net_print_addr(&all, n->aux[i].name, &n->aux[i].addr);
+	return all;
+}
+
 static struct json_object *own_print(const struct net_network *n)
 {
 	struct json_object *own = json_object_new_object();
@@ -292,6 +362,10 @@ static struct json_object *own_print(const struct net_network *n)
 	net_json_add_string(&own, "Bridge", n->bridge);
 	if (n->mtu)
 		net_json_add(&own, "Mtu", json_object_new_int64(n->mtu));
+	if (n->aux_count)
+		net_json_add(&own, "Reserved", aux_print(n));
+	if (n->macvlan_mode)
+		net_json_add_string(&own, "MacvlanMode", macvlan_modes[n->macvlan_mode]);
 	net_json_add_string(&own, "Conflist", n->conflist);
 	if (n->labels.count)
 		net_json_add(&own, "Labels", net_print_strings(&n->labels));

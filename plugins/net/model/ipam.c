@@ -15,6 +15,7 @@
 struct book {
 	struct net_store *store;
 	const char *network; /* id */
+	const struct net_network *n; /* NULL where nothing is taken */
 	int fds[STORE_PLACES];
 };
 
@@ -107,6 +108,9 @@ static int owner_check(const struct book *b, const struct net_addr *addr, const 
 	int r = owner_read(b, STORE_STATE, addr, other);
 
 	net_addr_format(addr, text);
+	for (size_t i = 0; b->n && i < b->n->aux_count; i++)
+		if (net_addr_same(&b->n->aux[i].addr, addr))
+			return plug_error_set(err, -EADDRINUSE, "%s: belongs to %s", text, b->n->aux[i].name);
 	if (r < 0)
 		return book_error(b, STORE_STATE, r, err);
 	if (r > 0 && strcmp(other, owner) != 0)
@@ -204,6 +208,21 @@ struct addrs {
 	size_t count, capacity;
 };
 
+static int addrs_add(struct addrs *all, const struct net_addr *a)
+{
+	if (all->count == all->capacity) {
+		size_t n = all->capacity ? 2 * all->capacity : 256;
+		void *grown = reallocarray(all->items, n, sizeof(*a));
+
+		if (!grown)
+			return -ENOMEM;
+		all->items = grown;
+		all->capacity = n;
+	}
+	all->items[all->count++] = *a;
+	return 0;
+}
+
 /* strict: without those whose file says nobody. */
 static int addrs_read(const struct book *b, int place, const struct pool *pool, bool strict,
 		      struct addrs *all)
@@ -212,28 +231,31 @@ static int addrs_read(const struct book *b, int place, const struct pool *pool, 
 	char owner[OWNER_MAX + 1];
 	struct net_addr a;
 	struct dirent *e;
+	int r = 0;
 
 	if (b->fds[place] < 0)
 		return 0;
 	d = net_dir_open(b->fds[place]);
 	if (!d)
 		return -errno;
-	while ((e = readdir(d))) {
+	while (r == 0 && (e = readdir(d))) {
 		if (net_addr_parse(e->d_name, &a) < 0 || !pool_has(pool, &a) ||
 		    (strict && owner_read(b, place, &a, owner) == 0))
 			continue;
-		if (all->count == all->capacity) {
-			size_t n = all->capacity ? 2 * all->capacity : 256;
-			void *grown = reallocarray(all->items, n, sizeof(a));
-
-			if (!grown)
-				return -ENOMEM;
-			all->items = grown;
-			all->capacity = n;
-		}
-		all->items[all->count++] = a;
+		r = addrs_add(all, &a);
 	}
-	return 0;
+	return r;
+}
+
+/* Those of others outside. */
+static int addrs_aux(const struct book *b, const struct pool *pool, struct addrs *all)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < b->n->aux_count; i++)
+		if (pool_has(pool, &b->n->aux[i].addr))
+			r = addrs_add(all, &b->n->aux[i].addr);
+	return r;
 }
 
 static int addr_compare(const void *a, const void *b)
@@ -247,7 +269,8 @@ static int gap_find(const struct book *b, const struct pool *pool, bool strict, 
 	struct addrs all = { 0 };
 	struct net_addr from = *at;
 	int r = addrs_read(b, STORE_STATE, pool, strict, &all) ?:
-		addrs_read(b, STORE_RUN, pool, strict, &all);
+		addrs_read(b, STORE_RUN, pool, strict, &all) ?:
+		addrs_aux(b, pool, &all);
 
 	if (r == 0 && all.count)
 		qsort(all.items, all.count, sizeof(*all.items), addr_compare);
@@ -368,6 +391,7 @@ int net_ipam_take(struct net_store *s, const struct net_network *n, size_t subne
 	if (r < 0)
 		return r;
 	r = book_open(&b, s, n->id, err);
+	b.n = n;
 	if (r == 0)
 		r = take_locked(&b, n, subnet, wanted, owner, ret, err);
 	net_store_unlock(s);
@@ -434,6 +458,7 @@ int net_ipam_reserve(struct net_store *s, const struct net_network *n, const str
 	if (r < 0)
 		return r;
 	r = book_open(&b, s, n->id, err);
+	b.n = n;
 	if (r == 0)
 		r = owner_check(&b, &host, owner, err);
 	if (r >= 0)

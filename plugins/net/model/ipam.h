@@ -15,8 +15,9 @@
 
 /*
  * An address of n->subnets[subnet], the next free one after the last that was given; never the subnet's
- * own, its broadcast, its gateway, or one that another has reserved.  wanted (may be NULL): exactly this one.
- * An owner that wants what it has gets it again.  *ret has the subnet's length as its prefix.
+ * own, its broadcast, its gateway, one of n->aux, or one that another has reserved.  wanted (may be NULL):
+ * exactly this one.  An owner that wants what it has gets it again.  *ret has the subnet's length as its
+ * prefix.
  * -EADDRINUSE: wanted is another's, with its name; -EADDRNOTAVAIL: nothing is free; -EINVAL: wanted cannot be
  * had from this subnet.
  */

@@ -27,6 +27,17 @@ int net_network_check_beside(const struct net_network *n, const struct net_netwo
 /* Whether networks of this type have a bridge of ours; an address of their own on the host. */
 bool net_type_has_bridge(enum net_type type);
 bool net_type_is_routed(enum net_type type);
+/* Whether they stand on a card of the host. */
+bool net_type_has_adapter(enum net_type type);
+/* The network's, or that of its subnets, which is the same for all; 0: none. */
+uint32_t net_network_vlan(const struct net_network *n);
+uint32_t net_network_vsid(const struct net_network *n);
+
+/* The first address of a host becomes the gateway. */
+void net_subnet_gateway(struct net_subnet *subnet);
+
+/* check_network.c: of net_network_check(), what depends on the type. */
+int net_network_check_kind(const struct net_network *n, struct plug_error *err);
 
 /*
  * Fills in id, the link's name, MAC, addresses (those of e->ips, else one for each family the network has)
@@ -36,6 +47,14 @@ bool net_type_is_routed(enum net_type type);
  */
 int net_endpoint_make(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
 		      struct plug_error *err);
+/*
+ * e->mac: where the network has ranges, one of them that no other endpoint of it has.  Under the store's
+ * lock, until e is written.  -EADDRNOTAVAIL.
+ */
+int net_endpoint_choose_mac(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+			    struct plug_error *err);
+/* -EINVAL: it is another host's, and cannot be plugged in. */
+int net_endpoint_check_here(const struct net_endpoint *e, struct plug_error *err);
 /* Gives back its addresses and removes it.  Gone already is success. */
 int net_endpoint_unmake(struct net_store *s, const struct net_endpoint *e, struct plug_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/make.h"
 #include "common/util.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,47 @@ static int lease(struct net_store *s, const struct net_network *n, size_t subnet
 	return r;
 }
 
+static bool is_remote(const struct net_endpoint *e)
+{
+	return (e->flags & NET_ENDPOINT_REMOTE) != 0;
+}
+
+/* A remote one may be of a subnet that only its own host has. */
+static bool is_elsewhere(const struct net_network *n, const struct net_endpoint *e, const struct net_addr *ip)
+{
+	size_t which;
+
+	return is_remote(e) && !subnet_of(n, ip, &which);
+}
+
+static bool has_provider(const struct net_endpoint *e)
+{
+	return net_policies_find(e->policies, e->policy_count, NET_POLICY_PROVIDER) != NULL;
+}
+
+/* What leads to another host's: nothing of it can be chosen here. */
+static int remote_check(const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
+{
+	const char *what = NULL;
+
+	if (!e->ip_count)
+		what = "an address";
+	else if (!e->mac.set)
+		what = "a MAC address";
+	else if (n->type == NET_OVERLAY && !has_provider(e))
+		what = "its host's address (policy ProviderAddress)";
+	if (!what || !is_remote(e))
+		return 0;
+	return plug_error_set(err, -EINVAL, "endpoint %s: a remote one needs %s", name_of(e), what);
+}
+
+int net_endpoint_check_here(const struct net_endpoint *e, struct plug_error *err)
+{
+	if (!is_remote(e))
+		return 0;
+	return plug_error_set(err, -EINVAL, "endpoint %s: is remote: another host plugs it in", name_of(e));
+}
+
 /* The addresses that were asked for. */
 static int wanted_take(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
 		       size_t *taken, struct plug_error *err)
@@ -60,8 +102,8 @@ static int wanted_take(struct net_store *s, const struct net_network *n, struct 
 		size_t subnet = 0;
 
 		net_addr_format(&ip, text);
-		/* What DHCP or a chain of plugins gave is theirs. */
-		if (n->dhcp || n->type == NET_CNI)
+		/* What DHCP, a chain of plugins or another host gave is theirs. */
+		if (n->dhcp || n->type == NET_CNI || is_elsewhere(n, e, &ip))
 			continue;
 		if (!subnet_of(n, &ip, &subnet))
 			r = plug_error_set(err, -EINVAL, "%s: in no subnet of network %s", text,
@@ -144,6 +186,49 @@ static int link_check(struct net_store *s, const struct net_endpoint *e, struct 
 	return r;
 }
 
+static bool mac_taken(struct net_endpoint *const *others, size_t count, const struct net_mac *m)
+{
+	for (size_t i = 0; i < count; i++)
+		if (others[i] && others[i]->mac.set && !memcmp(others[i]->mac.bytes, m->bytes, 6))
+			return true;
+	return false;
+}
+
+int net_endpoint_choose_mac(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
+			    struct plug_error *err)
+{
+	struct net_entry *entries;
+	struct net_endpoint **others;
+	struct net_mac first = net_endpoint_mac(n, e), m = first;
+	size_t count;
+	int r;
+
+	if (e->mac.set || !n->mac_count)
+		return 0;
+	r = net_store_list(s, NET_ENDPOINTS, n->id, &entries, &count, err);
+	if (r < 0)
+		return r;
+	others = calloc(count + 1, sizeof(struct net_endpoint *));
+	for (size_t i = 0; others && i < count; i++)
+		if (strcmp(entries[i].id, e->id) != 0)
+			(void)net_store_endpoint(s, entries[i].id, &others[i], NULL);
+	if (!others)
+		r = plug_error_errno(err, -ENOMEM, "endpoint %s", name_of(e));
+	while (r == 0 && mac_taken(others, count, &m)) {
+		m = net_mac_next(n, &m);
+		if (!memcmp(m.bytes, first.bytes, 6))
+			r = plug_error_set(err, -EADDRNOTAVAIL,
+					   "network %s: no MAC address of its ranges is free", n->name);
+	}
+	if (r == 0)
+		e->mac = m;
+	for (size_t i = 0; others && i < count; i++)
+		net_endpoint_free(others[i]);
+	free(others);
+	net_entries_free(entries, count);
+	return r;
+}
+
 static int make_locked(struct net_store *s, const struct net_network *n, struct net_endpoint *e,
 		       struct plug_error *err)
 {
@@ -160,11 +245,14 @@ static int make_locked(struct net_store *s, const struct net_network *n, struct 
 	net_network_free(there);
 	if (r == 0)
 		r = wanted_take(s, n, e, &wanted, err);
-	if (r == 0 && !has_family(e, AF_INET))
+	if (r == 0 && !is_remote(e) && !has_family(e, AF_INET))
 		r = family_take(s, n, e, AF_INET, err);
-	if (r == 0 && !has_family(e, AF_INET6))
+	if (r == 0 && !is_remote(e) && !has_family(e, AF_INET6))
 		r = family_take(s, n, e, AF_INET6, err);
+	if (r == 0)
+		r = net_endpoint_choose_mac(s, n, e, err);
 	if (r == 0) {
+		e->mac = net_endpoint_mac(n, e);
 		gateways_fill(n, e);
 		r = net_store_put_endpoint(s, e, NET_PUT_ANY, err);
 	}
@@ -186,9 +274,10 @@ int net_endpoint_make(struct net_store *s, const struct net_network *n, struct n
 
 	if (!*e->id && net_id_make(e->id) < 0)
 		r = plug_error_errno(err, -EIO, "endpoint: id");
+	if (r == 0)
+		r = remote_check(n, e, err);
 	(void)snprintf(e->network, sizeof(e->network), "%s", n->id);
 	net_link_name("ve", e->id, e->host_link);
-	e->mac = net_endpoint_mac(n, e);
 	if (r == 0)
 		r = net_store_lock(s, err);
 	if (r < 0)

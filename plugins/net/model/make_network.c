@@ -6,21 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#define VSID_MAX 0xffffff
-
 static const char *name_of(const struct net_network *n)
 {
 	return n->name ? n->name : n->id;
-}
-
-bool net_type_has_bridge(enum net_type type)
-{
-	return type != NET_TRANSPARENT && type != NET_CNI;
-}
-
-bool net_type_is_routed(enum net_type type)
-{
-	return type == NET_NAT || type == NET_ICS || type == NET_INTERNAL || type == NET_OVERLAY;
 }
 
 static int name_check(const struct net_network *n, struct plug_error *err)
@@ -39,28 +27,7 @@ static int name_check(const struct net_network *n, struct plug_error *err)
 	return 0;
 }
 
-static int type_check(const struct net_network *n, struct plug_error *err)
-{
-	bool adapter = n->type == NET_TRANSPARENT || n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL;
-
-	if (adapter && !n->adapter)
-		return plug_error_set(err, -EINVAL, "network %s: type %s needs an adapter", n->name,
-				      net_type_name(n->type));
-	if (n->adapter && strlen(n->adapter) >= NET_LINK_SIZE)
-		return plug_error_set(err, -EINVAL, "network %s: \"%.64s\" is not an adapter's name",
-				      n->name, n->adapter);
-	if (n->type == NET_CNI && !n->conflist)
-		return plug_error_set(err, -EINVAL, "network %s: type CNI needs a conflist", n->name);
-	if (n->type != NET_CNI && n->conflist)
-		return plug_error_set(err, -EINVAL, "network %s: only type CNI has a conflist", n->name);
-	if (n->vlan > 4094)
-		return plug_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
-				      n->vlan);
-	return 0;
-}
-
-/* The first address of a host. */
-static void gateway_fill(struct net_subnet *subnet)
+void net_subnet_gateway(struct net_subnet *subnet)
 {
 	unsigned host_bits = net_addr_bits(&subnet->prefix) - subnet->prefix.prefix;
 
@@ -83,12 +50,6 @@ static int subnet_check(const struct net_network *n, const struct net_subnet *su
 	if (net_addr_bits(&first) - subnet->prefix.prefix < 2 && net_type_is_routed(n->type))
 		return plug_error_set(err, -EINVAL, "network %s: %s has no room for a gateway and a host",
 				      n->name, text);
-	if (subnet->vlan > 4094)
-		return plug_error_set(err, -EINVAL, "network %s: VLAN %u is not from 1 to 4094", n->name,
-				      subnet->vlan);
-	if (subnet->vsid > VSID_MAX)
-		return plug_error_set(err, -EINVAL, "network %s: VSID %u is not from 1 to %u", n->name,
-				      subnet->vsid, VSID_MAX);
 	return 0;
 }
 
@@ -116,17 +77,22 @@ static int subnets_fill(struct net_store *s, struct net_network *n, const struct
 	}
 	for (size_t i = 0; i < n->subnet_count; i++)
 		if (!n->subnets[i].gateway.family && net_type_is_routed(n->type))
-			gateway_fill(&n->subnets[i]);
+			net_subnet_gateway(&n->subnets[i]);
 	return r;
 }
 
 int net_network_check(const struct net_network *n, struct plug_error *err)
 {
-	int r = name_check(n, err) ?: type_check(n, err);
+	int r = name_check(n, err) ?: net_network_check_kind(n, err);
 
 	for (size_t i = 0; r == 0 && i < n->subnet_count; i++)
 		r = subnet_check(n, &n->subnets[i], err);
 	return r;
+}
+
+static uint16_t port_of(const struct net_network *n)
+{
+	return n->vxlan_port ? n->vxlan_port : 4789;
 }
 
 int net_network_check_beside(const struct net_network *n, const struct net_network *other,
@@ -137,6 +103,10 @@ int net_network_check_beside(const struct net_network *n, const struct net_netwo
 	if (*n->bridge && !strcmp(n->bridge, other->bridge))
 		return plug_error_set(err, -EEXIST, "network %s: network %s has the link %s already",
 				      n->name, name_of(other), n->bridge);
+	if (n->type == NET_OVERLAY && other->type == NET_OVERLAY &&
+	    net_network_vsid(n) == net_network_vsid(other) && port_of(n) == port_of(other))
+		return plug_error_set(err, -EEXIST, "network %s: network %s has the VSID %u already", n->name,
+				      name_of(other), net_network_vsid(n));
 	if (!net_type_is_routed(n->type) || !net_type_is_routed(other->type))
 		return 0;
 	for (size_t i = 0; i < n->subnet_count; i++)

@@ -85,12 +85,30 @@ void net_network_free(struct net_network *n)
 	free(n->subnets);
 	free(n->name);
 	free(n->adapter);
+	for (size_t i = 0; i < n->aux_count; i++)
+		free(n->aux[i].name);
+	free(n->aux);
 	free(n->macs);
 	net_dns_finish(&n->dns);
 	net_policies_free(n->policies, n->policy_count);
 	free(n->conflist);
 	net_strv_finish(&n->labels);
 	free(n);
+}
+
+int net_network_aux(struct net_network *n, const char *name, const struct net_addr *addr)
+{
+	struct net_aux *grown = reallocarray(n->aux, n->aux_count + 1, sizeof(*grown));
+	char *copy = strdup(name);
+
+	if (grown)
+		n->aux = grown;
+	if (!grown || !copy) {
+		free(copy);
+		return -ENOMEM;
+	}
+	n->aux[n->aux_count++] = (struct net_aux){ copy, net_addr_host(addr) };
+	return 0;
 }
 
 void net_endpoint_free(struct net_endpoint *e)
@@ -251,6 +269,28 @@ static struct net_mac mac_of_range(const struct net_mac_range *range, uint64_t n
 	for (size_t i = 6; i-- > 0; first >>= 8)
 		m.bytes[i] = (uint8_t)first;
 	return m;
+}
+
+static bool is_last(const struct net_mac_range *range, const struct net_mac *m)
+{
+	return memcmp(range->last.bytes, m->bytes, sizeof(m->bytes)) == 0;
+}
+
+struct net_mac net_mac_next(const struct net_network *n, const struct net_mac *m)
+{
+	struct net_mac next = *m;
+
+	for (size_t i = 0; i < n->mac_count; i++) {
+		if (memcmp(m->bytes, n->macs[i].first.bytes, 6) < 0 ||
+		    memcmp(m->bytes, n->macs[i].last.bytes, 6) > 0)
+			continue;
+		if (is_last(&n->macs[i], m))
+			return n->macs[(i + 1) % n->mac_count].first;
+		for (size_t k = 6; k-- > 0 && ++next.bytes[k] == 0;)
+			;
+		break;
+	}
+	return next;
 }
 
 struct net_mac net_endpoint_mac(const struct net_network *n, const struct net_endpoint *e)

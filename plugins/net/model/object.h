@@ -67,6 +67,12 @@ struct net_subnet {
 	size_t policy_count;
 };
 
+/* An address of a subnet that somebody outside has: never given to an endpoint. */
+struct net_aux {
+	char *name; /* whose it is; owned */
+	struct net_addr addr;
+};
+
 struct net_mac_range {
 	struct net_mac first, last;
 };
@@ -82,6 +88,8 @@ struct net_network {
 	bool dhcp;
 	struct net_subnet *subnets;
 	size_t subnet_count;
+	struct net_aux *aux;
+	size_t aux_count;
 	struct net_mac_range *macs; /* NULL: we make them of the endpoint's id */
 	size_t mac_count;
 	struct net_mac source_mac; /* policy SourceMacAddress */
@@ -90,6 +98,7 @@ struct net_network {
 	struct net_addr management; /* HNS: ManagementIP */
 	uint32_t mtu; /* 0: the kernel's, or the adapter's */
 	uint32_t vlan; /* where a subnet says none; 0: none */
+	uint32_t macvlan_mode; /* NET_TRANSPARENT: linux/if_link.h's MACVLAN_MODE_…; 0: bridge */
 	uint16_t vxlan_port; /* policy VxlanPort; 0: 4789 */
 	uint32_t flags;
 	struct net_policy *policies; /* other than those that became members here */
@@ -100,6 +109,8 @@ struct net_network {
 	int64_t created; /* seconds since 1970; 0: not known */
 };
 void net_network_free(struct net_network *n);
+/* name: copied.  -ENOMEM. */
+int net_network_aux(struct net_network *n, const char *name, const struct net_addr *addr);
 
 #define NET_ENDPOINT_REMOTE 1u /* HCN's flag of endpoints */
 
@@ -197,5 +208,8 @@ bool net_name_valid(const char *name);
  * endpoint's id, so that it is the same each time.
  */
 struct net_mac net_endpoint_mac(const struct net_network *n, const struct net_endpoint *e);
+
+/* The one after m in the network's ranges, around their end. */
+struct net_mac net_mac_next(const struct net_network *n, const struct net_mac *m);
 
 #endif

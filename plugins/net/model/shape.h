@@ -22,6 +22,9 @@ struct json_object *net_hcn_balancer_print(const struct net_balancer *b);
 int net_hcn_sdn_route_parse(struct json_object *o, struct net_sdn_route **ret, struct plug_error *err);
 struct json_object *net_hcn_sdn_route_print(const struct net_sdn_route *r);
 
+/* "bridge", "private", "vepa", "passthru".  -EINVAL. */
+int net_macvlan_mode(const char *text, uint32_t *ret);
+
 /*
  * What a create request has to fulfil besides: hcn/hcnnetwork.go (a gateway for each subnet) and
  * hcn/hcnendpoint.go (no HostComputeNamespace), with their texts.

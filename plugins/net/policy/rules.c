@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Networks, endpoints and load balancers as elements of the table. */
+#include "model/make.h"
 #include "policy/rules_private.h"
 
 #include <netinet/in.h>
@@ -15,7 +16,7 @@ static bool bridged(const struct net_network *n)
 
 static bool translated(const struct net_network *n)
 {
-	return n->type == NET_NAT || n->type == NET_ICS;
+	return n->type == NET_NAT || n->type == NET_ICS || n->type == NET_OVERLAY;
 }
 
 static bool closed(const struct net_network *n)
@@ -76,25 +77,60 @@ static const char *kind_text(const struct net_policy *p)
 	}
 }
 
-int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
-		    struct plug_error *err)
+int net_rules_check_bridged(const struct net_network *n, const struct net_policy *policies, size_t count,
+			    struct plug_error *err)
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *what = kind_text(&policies[i]);
 
-		if (!what || n->type == NET_CNI)
-			continue;
-		if (!n->bridge[0])
+		if (what && n->bridge[0])
 			return plug_error_set(err, -EINVAL,
-					      "network %s: %s need a bridge of this host", n->name,
-					      what);
-		if (closed(n) && (policies[i].kind == NET_POLICY_PORT ||
-				  policies[i].kind == NET_POLICY_OUTBOUND))
-			return plug_error_set(err, -EINVAL,
-					      "network %s: no %s: nothing leaves it or comes in",
+					      "network %s: %s need a bridge of this host, and %s has "
+					      "addresses that it would lose as a port of one",
+					      n->name, what, n->adapter);
+		if (what)
+			return plug_error_set(err, -EINVAL, "network %s: %s need a bridge of this host",
 					      n->name, what);
 	}
 	return 0;
+}
+
+/* Nothing leaves a closed network; and the host has no address on the others that it does not route. */
+static const char *hindrance(const struct net_network *n, enum net_policy_kind kind)
+{
+	if (closed(n) && (kind == NET_POLICY_PORT || kind == NET_POLICY_OUTBOUND))
+		return "nothing leaves it or comes in";
+	if ((n->type == NET_L2BRIDGE || n->type == NET_L2TUNNEL) && kind == NET_POLICY_PORT)
+		return "its containers are reached by their own addresses";
+	return NULL;
+}
+
+/* One link below a network: an endpoint cannot be elsewhere. */
+static int isolation_check(const struct net_network *n, const struct net_policy *p, struct plug_error *err)
+{
+	uint32_t whole = p->kind == NET_POLICY_VLAN ? net_network_vlan(n) : net_network_vsid(n);
+
+	if (!p->number || p->number == whole || (p->kind == NET_POLICY_VSID && n->type != NET_OVERLAY))
+		return 0;
+	return plug_error_set(err, -EINVAL, "network %s: %s %u of an endpoint: the network's is %u", n->name,
+			      p->kind == NET_POLICY_VLAN ? "VLAN" : "VSID", p->number, whole);
+}
+
+int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
+		    struct plug_error *err)
+{
+	int r = n->bridge[0] || n->type == NET_CNI ? 0 : net_rules_check_bridged(n, policies, count, err);
+
+	for (size_t i = 0; r == 0 && i < count && n->type != NET_CNI; i++) {
+		const char *why = hindrance(n, policies[i].kind);
+
+		if (why)
+			r = plug_error_set(err, -EINVAL, "network %s: no %s: %s", n->name,
+					   kind_text(&policies[i]), why);
+		else if (policies[i].kind == NET_POLICY_VLAN || policies[i].kind == NET_POLICY_VSID)
+			r = isolation_check(n, &policies[i], err);
+	}
+	return r;
 }
 
 /* A port that is asked for on an address of a family needs an address of that family behind it. */

@@ -36,5 +36,8 @@ int net_rules_balancer(const char *table, const struct net_balancer *b,
 /* Whether the policies can be carried out on such a network at all: what net_rules_endpoint() would say. */
 int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
 		    struct plug_error *err);
+/* The same where an endpoint has no port of a bridge of ours: a macvlan. */
+int net_rules_check_bridged(const struct net_network *n, const struct net_policy *policies, size_t count,
+			    struct plug_error *err);
 
 #endif

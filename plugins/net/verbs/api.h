@@ -19,6 +19,8 @@ struct net_stats {
 struct net_effects {
 	/* Destinations of the host's routes: *ret to be freed. */
 	int (*taken)(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err);
+	/* Addresses of its subnets that this host has itself are noted in n->aux. */
+	int (*network_known)(void *arg, struct net_network *n, struct plug_error *err);
 	/* Its bridge and rules, where there are any.  Gone already is success. */
 	int (*network_remove)(void *arg, const struct net_network *n, struct plug_error *err);
 	/* Its policies or DNS are others now. */
@@ -36,6 +38,9 @@ struct net_effects {
 	/* It is plugged in; its policies are others than those of `was`.  On failure it has some of each. */
 	int (*endpoint_change)(void *arg, const struct net_network *n, struct net_endpoint *e,
 			       const struct net_endpoint *was, struct plug_error *err);
+	/* It is another host's: what leads there comes or goes. */
+	int (*remote)(void *arg, const struct net_network *n, const struct net_endpoint *e, bool add,
+		      struct plug_error *err);
 	/* endpoints: those of b that are plugged in. */
 	int (*balancer_put)(void *arg, const struct net_balancer *b,
 			    const struct net_endpoint *const *endpoints, size_t count,

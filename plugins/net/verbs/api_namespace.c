@@ -303,6 +303,8 @@ static int endpoint_add(const struct net_api *api, struct net_namespace *ns, con
 				   "endpoint %s: is in namespace %s already", name_of(e),
 				   e->namespace_id);
 	if (r == 0)
+		r = net_endpoint_check_here(e, err);
+	if (r == 0)
 		r = net_store_network(api->store, e->network, &n, err);
 	if (r == 0) {
 		r = net_namespace_add(ns, false, e->id);

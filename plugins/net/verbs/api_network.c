@@ -70,10 +70,17 @@ int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, c
 		r = net_rules_check(n, e->policies, e->policy_count, err);
 	if (r == 0 && *e->id && net_store_endpoint(api->store, e->id, &there, NULL) == 0)
 		r = plug_error_set(err, -EEXIST, "endpoint %s: exists", e->id);
+	if (r == 0)
+		r = api->effects->network_known(api->arg, n, err);
 	if (r == 0) {
 		e->durable = true;
 		*e->namespace_id = *e->guest_link = 0;
 		r = net_endpoint_make(api->store, n, e, err);
+	}
+	if (r == 0 && e->flags & NET_ENDPOINT_REMOTE) {
+		r = api->effects->remote(api->arg, n, e, true, err);
+		if (r < 0)
+			(void)net_endpoint_unmake(api->store, e, NULL);
 	}
 	net_endpoint_free(there);
 	net_network_free(n);
@@ -81,6 +88,20 @@ int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, c
 		*ret = e;
 	else
 		net_endpoint_free(e);
+	return r;
+}
+
+static int remote_remove(const struct net_api *api, const struct net_endpoint *e, struct plug_error *err)
+{
+	struct net_network *n = NULL;
+	int r = net_store_network(api->store, e->network, &n, err);
+
+	/* Its tunnel went with it. */
+	if (r == -ENOENT)
+		return plug_error_none(err);
+	if (r == 0)
+		r = api->effects->remote(api->arg, n, e, false, err);
+	net_network_free(n);
 	return r;
 }
 
@@ -96,6 +117,8 @@ int net_api_endpoint_remove(const struct net_api *api, const char *ref, struct p
 	}
 	if (r == 0)
 		r = net_api_endpoint_moved(api, e, true, err);
+	if (r == 0 && e->flags & NET_ENDPOINT_REMOTE)
+		r = remote_remove(api, e, err);
 	if (r == 0)
 		r = net_endpoint_unmake(api->store, e, err);
 	net_endpoint_free(e);

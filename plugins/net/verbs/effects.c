@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
+#include "attach/adapter.h"
 #include "attach/hosting.h"
 #include "attach/lists.h"
+#include "attach/overlay.h"
 #include "attach/plug.h"
 #include "attach/policies.h"
 #include "common/util.h"
 #include "cni/cni.h"
 #include "kernel/netns.h"
+#include "model/make.h"
 #include "policy/qos.h"
+#include "policy/rules.h"
 #include "verbs/effects.h"
 
 #include <linux/if_link.h>
@@ -31,6 +35,15 @@ static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct plu
 	return r ?: net_route_destinations(host, ret, ret_count, err);
 }
 
+static int network_known(void *arg, struct net_network *n, struct plug_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	int r = net_rtnl_open(-1, &host, err);
+
+	(void)arg;
+	return r ?: net_adapter_known(host, n, err);
+}
+
 static int network_remove(void *arg, const struct net_network *n, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
@@ -45,6 +58,7 @@ static int network_remove(void *arg, const struct net_network *n, struct plug_er
 /* A network's policies are its endpoints', too.  A network that nobody uses has no rules yet. */
 static int network_change(void *arg, const struct net_network *n, struct plug_error *err)
 {
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_state *s = arg;
 	struct net_entry *entries;
 	size_t count;
@@ -63,7 +77,9 @@ static int network_change(void *arg, const struct net_network *n, struct plug_er
 		net_endpoint_free(e);
 	}
 	net_entries_free(entries, count);
-	return r;
+	if (r == 0)
+		r = net_rtnl_open(-1, &host, err);
+	return r ?: net_overlay_change(s, host, n, err);
 }
 
 /* ---- namespaces */
@@ -163,7 +179,7 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 	if (r == 0)
 		r = net_rtnl_open(-1, &host, err);
 	if (r == 0)
-		r = net_bridge_ensure(host, n, s->run_dir, &place, err);
+		r = net_bridge_ensure(s, host, n, &place, err);
 	if (r == 0)
 		r = net_plug(host, inside.rtnl, inside.fd, &place, n, e, false, first, err);
 	return r < 0 ? r : net_policies_apply(s, inside.fd, &place, n, e, err);
@@ -202,7 +218,7 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 		r = net_link_delete(host, e->host_link, err);
 	if (r == 0)
 		r = net_qos_remove(ifb, err);
-	if (r == 0 && n->type == NET_TRANSPARENT && *e->guest_link && *e->namespace_id)
+	if (r == 0 && net_type_has_adapter(n->type) && *e->guest_link && *e->namespace_id)
 		r = guest_link_delete(s, e, err);
 	return r;
 }
@@ -223,6 +239,17 @@ static int endpoint_change(void *arg, const struct net_network *n, struct net_en
 		r = net_policies_change(s, inside.fd, inside.rtnl, n, e, was, err);
 	net_namespace_free(ns);
 	return r;
+}
+
+/* Of another host: what leads there. */
+static int remote(void *arg, const struct net_network *n, const struct net_endpoint *e, bool add,
+		  struct plug_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	int r = net_rtnl_open(-1, &host, err);
+
+	(void)arg;
+	return r ?: net_overlay_remote(host, n, e, add, err);
 }
 
 /* ---- lists */
@@ -321,6 +348,7 @@ static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret,
 
 const struct net_effects net_effects = {
 	.taken = taken,
+	.network_known = network_known,
 	.network_remove = network_remove,
 	.network_change = network_change,
 	.namespace_make = namespace_make,
@@ -329,6 +357,7 @@ const struct net_effects net_effects = {
 	.plug = plug,
 	.unplug = unplug,
 	.endpoint_change = endpoint_change,
+	.remote = remote,
 	.balancer_put = balancer_put,
 	.balancer_remove = balancer_remove,
 	.route = route,

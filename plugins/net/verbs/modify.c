@@ -177,8 +177,10 @@ static int dns_change(const struct modify *m, struct net_dns *dns, struct plug_e
 static int network_put(const struct modify *m, const struct net_network *n,
 		       const struct net_network *before, struct plug_error *err)
 {
-	int r = net_store_put_network(m->api->store, n, NET_PUT_CHANGE, err);
+	int r = net_network_check(n, err);
 
+	if (r == 0)
+		r = net_store_put_network(m->api->store, n, NET_PUT_CHANGE, err);
 	if (r < 0)
 		return r;
 	r = m->api->effects->network_change(m->api->arg, n, err);

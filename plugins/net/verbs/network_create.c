@@ -2,6 +2,8 @@
 /* network create: words into an object. */
 #include "verbs/network_create.h"
 #include "common/util.h"
+#include "model/shape.h"
+#include "policy/policy.h"
 
 #include <string.h>
 #include <strings.h>
@@ -66,6 +68,49 @@ static int subnet_add(struct plug_run *run, struct net_network *n, const char *t
 	return 0;
 }
 
+static int gateway(struct plug_run *run, struct net_network *n, const char *text)
+{
+	struct net_addr a;
+	struct net_subnet *subnet = net_addr_parse(text, &a) == 0 ? subnet_of(n, &a) : NULL;
+
+	if (!strcmp(text, "none") && !net_type_is_routed(n->type))
+		return 0;
+	if (!strcmp(text, "none"))
+		return refuse(run, "gateway", text, "cannot be where this host is the gateway");
+	if (!subnet)
+		return refuse(run, "gateway", text, "is not an address of one of the subnets");
+	if (subnet->gateway.family)
+		return refuse(run, "gateway", text, "is the second one of its subnet");
+	subnet->gateway = a;
+	return 0;
+}
+
+/* Whoever names no gateway of a card's network means the first address, as docker does. */
+static void gateway_usual(struct plug_run *run, struct net_subnet *subnet)
+{
+	const char *text;
+
+	for (size_t i = 0; (text = plug_run_nth(run, "gateway", i)); i++)
+		if (!strcmp(text, "none"))
+			return;
+	if (!subnet->gateway.family && net_addr_bits(&subnet->prefix) - subnet->prefix.prefix > 1)
+		net_subnet_gateway(subnet);
+}
+
+/* "router=192.0.2.3", as docker has them; the name may be left out. */
+static int aux_address(struct plug_run *run, struct net_network *n, const char *text)
+{
+	const char *equal = strchr(text, '='), *address = equal ? equal + 1 : text;
+	struct net_addr a;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(address - text), text);
+	name[strcspn(name, "=")] = 0;
+	if (net_addr_parse(address, &a) < 0 || !subnet_of(n, &a))
+		return refuse(run, "aux-address", text, "is not NAME=ADDRESS, of one of the subnets");
+	return net_network_aux(n, *name ? name : address, &a) < 0 ? missing(run) : 0;
+}
+
 static int subnets(struct plug_run *run, struct net_network *n)
 {
 	const char *text;
@@ -73,14 +118,12 @@ static int subnets(struct plug_run *run, struct net_network *n)
 
 	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "subnet", i)); i++)
 		r = subnet_add(run, n, text);
-	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "gateway", i)); i++) {
-		struct net_addr a;
-		struct net_subnet *subnet = net_addr_parse(text, &a) == 0 ? subnet_of(n, &a) : NULL;
-
-		if (!subnet)
-			return refuse(run, "gateway", text, "is not an address of one of the subnets");
-		subnet->gateway = a;
-	}
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "gateway", i)); i++)
+		r = gateway(run, n, text);
+	for (size_t i = 0; r == 0 && i < n->subnet_count && net_type_has_adapter(n->type); i++)
+		gateway_usual(run, &n->subnets[i]);
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "aux-address", i)); i++)
+		r = aux_address(run, n, text);
 	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "ip-range", i)); i++) {
 		struct net_addr a;
 		struct net_subnet *subnet = net_addr_parse_prefix(text, &a) == 0 ? subnet_of(n, &a) : NULL;
@@ -186,7 +229,25 @@ static int opt(struct plug_run *run, struct net_network *n, const char *text)
 		return number(run, "opt", value, 4094, &n->vlan);
 	if (!strcmp(key, "name"))
 		return bridge_name(run, n, value);
+	if (!strcmp(key, "mode") || !strcmp(key, "macvlan_mode"))
+		return net_macvlan_mode(value, &n->macvlan_mode) < 0 ?
+			       refuse(run, "opt", text, "is not bridge, private, vepa or passthru") :
+			       0;
 	return refuse(run, "opt", text, "means nothing to this kind of network");
+}
+
+/* As docker and podman have it: who gives addresses. */
+static int ipam_driver(struct plug_run *run, struct net_network *n)
+{
+	const char *text = plug_run_value(run, "ipam-driver") ?: "default";
+	bool asked = !strcmp(text, "dhcp");
+
+	n->dhcp = plug_run_flag(run, "dhcp") || asked;
+	if (!asked && strcmp(text, "default") != 0 && strcmp(text, "host-local") != 0)
+		return refuse(run, "ipam-driver", text, "is not default, host-local or dhcp");
+	if (n->dhcp && plug_run_value(run, "subnet"))
+		return refuse(run, "subnet", plug_run_value(run, "subnet"), "is known to the DHCP server");
+	return 0;
 }
 
 static int type(struct plug_run *run, struct net_network *n)
@@ -206,6 +267,49 @@ static int type(struct plug_run *run, struct net_network *n)
 	return 0;
 }
 
+/* Another host with the same segment: what HCN calls a RemoteSubnetRoute, to each of the subnets. */
+static int peer(struct plug_run *run, struct net_network *n, const char *text)
+{
+	struct net_policy p = { .kind = NET_POLICY_ROUTE, .route.remote = true };
+	int r = 0;
+
+	if (n->type != NET_OVERLAY)
+		return refuse(run, "peer", text, "is for overlay only");
+	if (net_addr_parse(text, &p.route.provider) < 0 || net_addr_is_any(&p.route.provider) ||
+	    p.route.provider.bytes[0] >= (p.route.provider.family == AF_INET ? 224 : 0xff))
+		return refuse(run, "peer", text, "is not the address of a host");
+	for (size_t i = 0; r == 0 && i < n->subnet_count; i++) {
+		struct net_policy one = p;
+
+		one.route.destination = n->subnets[i].prefix;
+		one.route.isolation = n->subnets[i].vsid;
+		r = net_policies_add(&n->policies, &n->policy_count, &one);
+	}
+	return r < 0 ? missing(run) : 0;
+}
+
+/* Options that mean something to other kinds only. */
+static int kind_check(struct plug_run *run, const struct net_network *n, uint32_t vxlan)
+{
+	if (vxlan && n->type != NET_OVERLAY)
+		return refuse(run, "vxlan", plug_run_value(run, "vxlan"), "is for overlay only");
+	if (vxlan && !n->subnet_count)
+		return refuse(run, "vxlan", plug_run_value(run, "vxlan"), "needs a --subnet");
+	if (n->adapter && !net_type_has_adapter(n->type) && n->type != NET_OVERLAY)
+		return refuse(run, "parent", n->adapter, "is nothing to this kind of network");
+	if (n->macvlan_mode && n->type != NET_TRANSPARENT)
+		return refuse(run, "opt", "macvlan_mode", "is for macvlan only");
+	return 0;
+}
+
+static int mtu(struct plug_run *run, struct net_network *n)
+{
+	const char *text = plug_run_value(run, "mtu");
+	int r = number(run, "mtu", text, 65535, &n->mtu);
+
+	return r == 0 && n->mtu && n->mtu < 68 ? refuse(run, "mtu", text, "is less than 68") : r;
+}
+
 static int links(struct plug_run *run, struct net_network *n)
 {
 	uint32_t vxlan = 0;
@@ -216,16 +320,14 @@ static int links(struct plug_run *run, struct net_network *n)
 		r = number(run, "vlan", plug_run_value(run, "vlan"), 4094, &n->vlan);
 	if (r == 0)
 		r = number(run, "vxlan", plug_run_value(run, "vxlan"), 0xffffff, &vxlan);
-	if (r == 0)
-		r = number(run, "mtu", plug_run_value(run, "mtu"), 65535, &n->mtu);
-	if (r == 0 && n->mtu && n->mtu < 68)
-		r = refuse(run, "mtu", plug_run_value(run, "mtu"), "is less than 68");
+	r = r ?: mtu(run, n);
 	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "opt", i)); i++)
 		r = opt(run, n, text);
-	if (r == 0 && vxlan && !n->subnet_count)
-		return refuse(run, "vxlan", plug_run_value(run, "vxlan"), "needs a --subnet");
+	r = r ?: kind_check(run, n, vxlan);
 	for (size_t i = 0; i < n->subnet_count; i++)
 		n->subnets[i].vsid = vxlan;
+	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "peer", i)); i++)
+		r = peer(run, n, text);
 	return r;
 }
 
@@ -240,8 +342,9 @@ static int network_of_words(struct plug_run *run, struct net_network *n)
 				      run->words[0]);
 	if (id && net_id_parse(id, n->id) < 0)
 		return refuse(run, "id", id, "is not a GUID");
-	n->dhcp = plug_run_flag(run, "dhcp");
 	r = copy(run, run->words[0], &n->name);
+	if (r == 0)
+		r = ipam_driver(run, n);
 	if (r == 0)
 		r = type(run, n);
 	if (r == 0)

@@ -40,6 +40,7 @@ static int group_teardown(void **state)
 	return close(inner_fd) < 0 || close(outer_fd) < 0 ? -1 : 0;
 }
 
+static const struct net_port port = { .hairpin = true, .isolated = true };
 static const struct net_link a_bridge = { .name = "br0", .kind = NET_LINK_BRIDGE, .up = true };
 
 static struct net_addr prefix(const char *text)
@@ -85,7 +86,7 @@ static void test_bridge_and_veth(void **state)
 	assert_memory_equal(guest.mac, mac, 6);
 	assert_true(guest.flags & IFF_UP);
 	assert_int_equal(host.parent, guest.index);
-	OK(net_link_port(r, "ve0", true, true, &err));
+	OK(net_link_port(r, "ve0", &port, &err));
 
 	OK(net_link_set(r, "ve0", &(struct net_link_change){ .master = -1, .up = -1 }, &err));
 	OK(net_link_set(r, "ve0", &(struct net_link_change){ .rename = "ve1", .mtu = 1300 }, &err));
@@ -221,7 +222,7 @@ static void test_refusals(void **state)
 	assert_int_equal(net_route_add(r, &far, &err), -ENETUNREACH);
 	assert_non_null(strstr(err.text, "route to 10.1.0.0/16 by 10.99.0.1: Nexthop has invalid gateway"));
 	assert_int_equal(net_link_set(r, "nowhere", &(struct net_link_change){ .up = 1 }, &err), -ENODEV);
-	assert_int_equal(net_link_port(r, "lo", true, true, &err), -EOPNOTSUPP);
+	assert_int_equal(net_link_port(r, "lo", &port, &err), -EOPNOTSUPP);
 	assert_int_equal(net_rtnl_open(1000, &inner, &err), -EBADF);
 	assert_non_null(strstr(err.text, "netlink socket: "));
 }

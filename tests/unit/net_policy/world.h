@@ -113,7 +113,7 @@ static void plug(struct net_rtnl *r, enum who who, const char *link, const char 
 	}
 	OK(net_link_create(r, &make, &world.err));
 	if (bridge)
-		OK(net_link_port(r, link, true, false, &world.err));
+		OK(net_link_port(r, link, &(struct net_port){ .hairpin = true }, &world.err));
 	OK(net_rtnl_open(world.ns[who], &there, &world.err));
 	OK(net_link_set(there, "eth0", &up, &world.err));
 	for (; *addrs; addrs++) {
