@@ -24,7 +24,7 @@ USR = {"destination": "/usr", "type": "bind", "source": "/usr", "options": ["rbi
 
 
 @contextlib.contextmanager
-def supervisor(config=None, env=None):
+def supervisor(config=None, env=None, prefix=()):
     """A supervisor, a root filesystem beside it, and a look at what is left when both have gone."""
     before = cow.Picture()
     s = cow.Supervisor(config)
@@ -34,7 +34,7 @@ def supervisor(config=None, env=None):
         for link in "lib", "lib64":
             (s.rootfs / link).symlink_to("usr/" + link)
         (s.rootfs / "usr").mkdir()
-        s.start(env=env)
+        s.start(prefix, env=env)
         s.connection = s.client()
         yield s
         s.connection.close()

@@ -219,6 +219,131 @@ def test_internal_and_private():
         remove(s, "internal", "private")
 
 
+@contextlib.contextmanager
+def second(world):
+    """A supervisor in the world: another host, 192.0.2.2."""
+    with box.supervisor(prefix=["nsenter", "-t", str(world.pid), "-n"]) as s:
+        yield s
+        for c in s.connection.call("container.list", all=True):
+            box.delete(s, c["id"])
+        for n in s.cli("network", "ls", "-q").stdout.decode().split():
+            remove(s, n)
+        cow.wait_for(lambda: set(netbox.links(ns=world.pid)) == {"lo", "world0"}, "no links in the world")
+
+
+def overlay(s, name, number, host, *options, subnet=80):
+    """The host-th part of an overlay."""
+    network(s, name, "-d", "overlay", "--vxlan", str(number), "--subnet", "10.%d.0.0/16" % subnet, "--ip-range",
+            "10.%d.%d.0/24" % (subnet, host), "--subnet", "fd%d::/64" % subnet, "--ip-range",
+            "fd%d::%d:0/112" % (subnet, host), *options)
+
+
+def pair(s, t, name, **more):
+    return server(s, 7, network=name, **more), server(t, 7, network=name, **more)
+
+
+def test_overlay():
+    """One segment on two hosts: by number, in both families; each host is the gateway of its own."""
+    with herd() as s, second(s.world) as t, world_server(s.world, 8):
+        overlay(s, "over", 4096, 1, "--peer", "192.0.2.2")
+        overlay(t, "over", 4096, 2, "--peer", "192.0.2.1")
+        a, b = pair(s, t, "over")
+        assert reaches(pid_of(s, a), *addresses(t, b)) and reaches(pid_of(t, b), *addresses(s, a))
+        for h, c in (s, a), (t, b):
+            assert netbox.links(ns=pid_of(h, c))["eth0"]["mtu"] == 1450
+        # A whole packet, as large as it says.
+        assert ask_from(pid_of(s, a), addresses(t, b)[0], b"x" * 1400, "udp").endswith("x" * 1400)
+        # Out by its own host; the host reaches its own.
+        assert ask_from(pid_of(s, a), "192.0.2.2", port=8) == "tcp 192.0.2.1 hi"
+        assert reaches(os.getpid(), *addresses(s, a))
+        # The same addresses under another number are elsewhere.
+        overlay(s, "other", 4097, 1, "--peer", "192.0.2.2", subnet=81)
+        overlay(t, "other", 4098, 2, "--peer", "192.0.2.1", subnet=81)
+        c, d = pair(s, t, "other")
+        assert cut_off(pid_of(s, c), *addresses(t, d)) and cut_off(pid_of(s, c), *addresses(s, a))
+        assert cut_off(pid_of(t, d), *addresses(s, a))
+        # A peer less, a peer more.
+        change = {"ResourceType": "Policy", "Settings": {"Policies": [
+            {"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": prefix, "IsolationId": 4096,
+                                                       "ProviderAddress": "192.0.2.2"}}
+            for prefix in ("10.80.0.0/16", "fd80::/64")]}}
+        for request in "Remove", "Add":
+            modified = s.cli("network", "modify", "over", json.dumps({**change, "RequestType": request}))
+            assert modified.returncode == 0, modified.stderr
+            b2 = server(t, 7, network="over")
+            assert (reaches if request == "Add" else cut_off)(pid_of(s, a), *addresses(t, b2)), request
+        for h, containers in (s, (a, c)), (t, (b, d)):
+            for container in containers:
+                box.delete(h, container)
+        remove(s, "over", "other")
+        assert create_fails(s, "-d", "overlay", "--subnet", "10.80.0.0/16", "x") == \
+            "cowherd: network x: type Overlay needs a VSID, the same on all hosts\n"
+
+
+def hcn(name, subnet, policies, number=4200, kind="Overlay"):
+    """HostComputeNetwork, as hcsshim sends it."""
+    return json.dumps({
+        "Name": name, "Type": kind, "SchemaVersion": {"Major": 2, "Minor": 0}, "Policies": policies,
+        "Ipams": [{"Type": "Static", "Subnets": [
+            {"IpAddressPrefix": subnet, "Policies": [{"Type": "VSID", "Settings": {"IsolationId": number}}],
+             "Routes": [{"NextHop": subnet.replace(".0/24", ".1"), "DestinationPrefix": "0.0.0.0/0"}]}]}]})
+
+
+def asked(s, method, path, body=None):
+    """What a request of HNS or HCN is answered with."""
+    answer = s.cli("network", "request", method, path, *([json.dumps(body)] if body else []))
+    answer = json.loads(answer.stdout)
+    assert answer["Success"], answer
+    return answer.get("Output")
+
+
+def test_overlay_by_documents():
+    """As flannel and kube-proxy have it on Windows: a subnet for each host, and endpoints of others."""
+    with herd() as s, second(s.world) as t:
+        macs = ["00-15-5D-00-00-01", "00-15-5D-00-00-02"]
+        for i, h in enumerate((s, t)):
+            made = h.cli("network", "create", "--json", hcn("vxlan0", "10.90.%d.0/24" % (i + 1), [
+                {"Type": "DrMacAddress", "Settings": {"Address": macs[i]}},
+                {"Type": "RemoteSubnetRoute", "Settings": {
+                    "DestinationPrefix": "10.90.%d.0/24" % (2 - i), "IsolationId": 4200,
+                    "ProviderAddress": "192.0.2.%d" % (2 - i), "DistributedRouterMacAddress": macs[1 - i]}}]))
+            assert made.returncode == 0, made.stderr
+        a, b = pair(s, t, "vxlan0")
+        assert reaches(pid_of(s, a), *addresses(t, b)) and reaches(pid_of(t, b), *addresses(s, a))
+        # With the address it has, not that of its host.
+        assert ask_from(pid_of(s, a), addresses(t, b)[0]).split()[1] == addresses(s, a)[0]
+        assert reaches(os.getpid(), *addresses(t, b))
+        box.delete(s, a)
+        box.delete(t, b)
+
+        for h in s, t:
+            network(h, "far", "-d", "overlay", "--vxlan", "4300", "--subnet", "10.91.0.0/16")
+        a = server(s, 7, network="far:ip=10.91.0.11,mac=02:00:00:00:00:11")
+        b = server(t, 7, network="far:ip=10.91.0.22,mac=02:00:00:00:00:22")
+        assert cut_off(pid_of(s, a), "10.91.0.22")
+        for h, number, host in (s, 22, 2), (t, 11, 1):
+            [there] = [n for n in asked(h, "GET", "/v2/networks") if n["Name"] == "far"]
+            asked(h, "POST", "/v2/endpoints", {
+                "Name": "theirs", "HostComputeNetwork": there["ID"], "Flags": 1, "MacAddress": "02-00-00-00-00-%d" % number,
+                "IpConfigurations": [{"IpAddress": "10.91.0.%d" % number}],
+                "Policies": [{"Type": "ProviderAddress", "Settings": {"ProviderAddress": "192.0.2.%d" % host}}]})
+        assert reaches(pid_of(s, a), "10.91.0.22") and reaches(pid_of(t, b), "10.91.0.11")
+        # Its address is taken, and it cannot be plugged in here.
+        assert "10.91.0.22: reserved for" in box.refused(s, box.sh(s, "true"), network="far:ip=10.91.0.22")
+        assert "is remote" in box.refused(s, spec_with_endpoint(s, "theirs"))
+        # Known again after a restart without a bridge; gone when it goes.
+        box.delete(s, a)
+        a = server(s, 7, network="far:ip=10.91.0.11,mac=02:00:00:00:00:11")
+        assert reaches(pid_of(s, a), "10.91.0.22")
+        removed = s.cli("endpoint", "rm", "theirs")
+        assert removed.returncode == 0, removed.stderr
+        assert cut_off(pid_of(s, a), "10.91.0.22")
+        assert t.cli("endpoint", "rm", "theirs").returncode == 0
+        box.delete(s, a)
+        box.delete(t, b)
+        remove(s, "vxlan0", "far")
+
+
 if __name__ == "__main__":
     cow.main([test_transparent, test_bridge_of_others, test_l2bridge_beside_the_host, test_l2bridge,
-              test_internal_and_private])
+              test_internal_and_private, test_overlay, test_overlay_by_documents])

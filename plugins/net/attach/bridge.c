@@ -5,6 +5,7 @@
 #include "attach/overlay.h"
 #include "common/util.h"
 #include "model/make.h"
+#include "policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,11 +40,19 @@ static int forwarding(uint8_t family, struct plug_error *err)
 	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
 }
 
-/* 02 and the first five bytes of the id: it does not change as ports come and go. */
+/*
+ * 02 and the first five bytes of the id, so that it does not change as ports come and go; or what other hosts
+ * were told of this router.
+ */
 static void bridge_mac(const struct net_network *n, uint8_t ret[6])
 {
+	const struct net_policy *p = net_policies_find(n->policies, n->policy_count, NET_POLICY_ROUTER_MAC);
 	unsigned b[5] = { 0 };
 
+	if (p) {
+		memcpy(ret, p->mac.bytes, 6);
+		return;
+	}
 	(void)sscanf(n->id, "%2x%2x%2x%2x-%2x", &b[0], &b[1], &b[2], &b[3], &b[4]);
 	ret[0] = 2;
 	for (int i = 0; i < 5; i++)

@@ -262,6 +262,21 @@ int net_pool_fill(struct net_state *s, struct plug_error *err)
 	return r;
 }
 
+void net_pool_forget(struct net_state *s, const struct net_network *n)
+{
+	struct net_pooled *old = NULL;
+
+	(void)pthread_mutex_lock(&pool.lock);
+	if (pool.first && strcmp(pool.first->network, n->id) == 0)
+		old = take_all();
+	if (pool.network && (strcmp(pool.network, n->id) == 0 || strcmp(pool.network, n->name) == 0)) {
+		free(pool.network);
+		pool.network = NULL;
+	}
+	(void)pthread_mutex_unlock(&pool.lock);
+	discard_all(s, old);
+}
+
 void net_pool_drain(struct net_state *s)
 {
 	struct net_pooled *all;

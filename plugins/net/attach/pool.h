@@ -39,6 +39,8 @@ void net_pool_prefer(const char *network);
 int net_pool_fill(struct net_state *s, struct plug_error *err);
 /* All of it into the trash; none is made again until net_pool_prefer().  Blocks. */
 void net_pool_drain(struct net_state *s);
+/* The network goes: what is there for it, too. */
+void net_pool_forget(struct net_state *s, const struct net_network *n);
 /* What an earlier life left: into the trash.  Blocks. */
 int net_pool_sweep(struct net_state *s, struct plug_error *err);
 

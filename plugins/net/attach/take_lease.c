@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Addresses for an endpoint; and the network they are from. */
 #include "attach/parts.h"
+#include "attach/trash.h"
 
 #include "attach/networks.h"
 #include "common/util.h"
@@ -52,6 +53,11 @@ static int take_one(struct net_state *s, const struct net_network *n, size_t sub
 	struct net_addr ip;
 	int r = net_ipam_take(s->store, n, subnet, wanted, e->id, &ip, err);
 
+	/* Whose it was may be gone already, and only its link not yet. */
+	if (r == -EADDRINUSE && wanted && net_trash_empty(s, NULL) == 0) {
+		(void)plug_error_none(err);
+		r = net_ipam_take(s->store, n, subnet, wanted, e->id, &ip, err);
+	}
 	if (r < 0)
 		return r;
 	ip.prefix = n->subnets[subnet].prefix.prefix;

@@ -6,6 +6,7 @@
 #include "attach/overlay.h"
 #include "attach/plug.h"
 #include "attach/policies.h"
+#include "attach/pool.h"
 #include "common/util.h"
 #include "cni/cni.h"
 #include "kernel/netns.h"
@@ -50,6 +51,7 @@ static int network_remove(void *arg, const struct net_network *n, struct plug_er
 	struct net_state *s = arg;
 	int r = net_rtnl_open(-1, &host, err);
 
+	net_pool_forget(s, n);
 	if (r == 0)
 		r = net_bridge_remove(host, n, err);
 	return r ?: net_table_remove(s->table, n->id, err);
