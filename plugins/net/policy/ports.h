@@ -16,8 +16,8 @@
 #define NET_PORTS_MAX 4096 /* held by one endpoint */
 
 /*
- * "[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", an IPv6 HOSTIP in brackets; without HOSTPORT
- * any free one.  Appends one policy of kind NET_POLICY_PORT.  Pure.  -EINVAL: "TEXT: cause".
+ * "[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/tcp|udp|sctp]", an IPv6 HOSTIP in brackets; without HOSTPORT, or
+ * with 0, any free one.  Appends one policy of kind NET_POLICY_PORT.  Pure.  -EINVAL: "TEXT: cause".
  */
 int net_ports_parse(const char *text, struct net_policy **policies, size_t *count,
 		    struct plug_error *err);

@@ -8,17 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
-/* The pieces of "[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/PROTOCOL]"; "" where there is none. */
-struct pieces {
-	char text[128];
-	const char *host, *external, *internal, *protocol;
-};
-
-static int split(const char *text, struct pieces *ret)
+int net_port_split(const char *text, struct net_port_pieces *ret)
 {
 	char *p = ret->text, *at;
 
-	*ret = (struct pieces){ .host = "", .external = "", .protocol = "" };
+	*ret = (struct net_port_pieces){ .host = "", .external = "", .protocol = "" };
 	if (strlen(text) >= sizeof(ret->text))
 		return -EINVAL;
 	memcpy(p, text, strlen(text) + 1);
@@ -86,13 +80,13 @@ static int protocol_parse(const char *text, uint8_t *ret, struct plug_error *err
 	return plug_error_set(err, -EINVAL, "protocol: \"%s\" is not tcp, udp or sctp", text);
 }
 
-static int pieces_parse(const struct pieces *p, struct net_policy_port *port, struct plug_error *err)
+static int pieces_parse(const struct net_port_pieces *p, struct net_policy_port *port, struct plug_error *err)
 {
 	struct net_port_range internal = { 0 }, external = { 0 };
 	int r = protocol_parse(p->protocol, &port->protocol, err);
 
 	r = r ?: range_parse(p->internal, &internal, err);
-	if (r == 0 && *p->external)
+	if (r == 0 && *p->external && strcmp(p->external, "0") != 0)
 		r = range_parse(p->external, &external, err);
 	if (r == 0 && *p->host && net_addr_parse(p->host, &port->host) < 0)
 		r = plug_error_set(err, -EINVAL, "host address: \"%s\" is not an address", p->host);
@@ -112,10 +106,10 @@ int net_ports_parse(const char *text, struct net_policy **policies, size_t *coun
 		    struct plug_error *err)
 {
 	struct net_policy p = { .kind = NET_POLICY_PORT };
-	struct pieces pieces;
+	struct net_port_pieces pieces;
 	int r;
 
-	if (split(text, &pieces) < 0)
+	if (net_port_split(text, &pieces) < 0)
 		return plug_error_set(err, -EINVAL,
 				      "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]", text);
 	r = pieces_parse(&pieces, &p.port, err);
@@ -123,71 +117,4 @@ int net_ports_parse(const char *text, struct net_policy **policies, size_t *coun
 		return net_policy_in(err, r, text);
 	r = net_policies_add(policies, count, &p);
 	return r < 0 ? plug_error_errno(err, r, "%s", text) : 0;
-}
-
-/* As Go's Atoi, with its words for what is none. */
-static int atoi_parse(const char *text, const char *what, long *ret, struct plug_error *err)
-{
-	const char *digits = text + (*text == '-' || *text == '+');
-
-	if (!*digits || strspn(digits, "0123456789") != strlen(digits))
-		return plug_error_set(
-			err, -EINVAL,
-			"invalid %s port %s: strconv.ParseInt: parsing \"%s\": invalid syntax",
-			what, text, text);
-	if (strlen(digits) > 18)
-		return plug_error_set(
-			err, -EINVAL,
-			"invalid %s port %s: strconv.ParseInt: parsing \"%s\": value out of range",
-			what, text, text);
-	*ret = strtol(text, NULL, 10);
-	return 0;
-}
-
-static int tp4_check(const struct pieces *p, struct plug_error *err)
-{
-	long internal, external = 0;
-	int r;
-
-	if (strcasecmp(p->protocol, "tcp") && strcasecmp(p->protocol, "udp") && *p->protocol)
-		return plug_error_set(err, -EINVAL, "invalid protocol %s", p->protocol);
-	if (*p->host)
-		return plug_error_set(err, -EINVAL,
-				      "Windows does not support host IP addresses in NAT settings");
-	r = *p->external ? atoi_parse(p->external, "container", &external, err) : 0;
-	r = r ?: atoi_parse(p->internal, "internal", &internal, err);
-	if (r < 0)
-		return r;
-	if (internal < 0 || internal > UINT16_MAX || external < 0 || external > UINT16_MAX)
-		return plug_error_set(err, -EINVAL, "specified NAT port is not in allowed range");
-	return 0;
-}
-
-static bool same_port(const struct pieces *a, const struct pieces *b)
-{
-	const char *x = *a->protocol ? a->protocol : "tcp", *y = *b->protocol ? b->protocol : "tcp";
-
-	return !strcasecmp(x, y) && !strcmp(a->internal, b->internal);
-}
-
-int net_ports_check_tp4(const char *const *texts, size_t count, struct plug_error *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct pieces p, other;
-		int r;
-
-		if (split(texts[i], &p) < 0)
-			return plug_error_set(err, -EINVAL,
-					      "%.128s: not [HOSTIP:][HOSTPORT:]PORT[/PROTOCOL]",
-					      texts[i]);
-		for (size_t j = 0; j < i; j++)
-			if (split(texts[j], &other) == 0 && same_port(&p, &other))
-				return plug_error_set(err, -EINVAL,
-						      "Windows does not support more than one host "
-						      "port in NAT settings");
-		r = tp4_check(&p, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }

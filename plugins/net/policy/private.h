@@ -60,4 +60,11 @@ extern const struct net_policy_codec net_codec_port, net_codec_outbound, net_cod
 
 void net_acl_finish(struct net_acl *a);
 
+/* The pieces of "[HOSTIP:][HOSTPORT[-END]:]PORT[-END][/PROTOCOL]"; "" where there is none.  -EINVAL. */
+struct net_port_pieces {
+	char text[128];
+	const char *host, *external, *internal, *protocol;
+};
+int net_port_split(const char *text, struct net_port_pieces *ret);
+
 #endif

@@ -48,6 +48,8 @@ static void texts(void **state)
 		{ "127.0.0.1::80", "127.0.0.1", 6, 0, 80, 1 },
 		{ "[::1]:8080:80/tcp", "::1", 6, 8080, 80, 1 },
 		{ "[fd00::1]::80", "fd00::1", 6, 0, 80, 1 },
+		{ "0:80", "", 6, 0, 80, 1 },
+		{ "127.0.0.1:0:80-81/udp", "127.0.0.1", 17, 0, 80, 2 },
 	};
 	static const char *const bad[][2] = {
 		{ "", ": port: \"\" is not valid" },
@@ -55,6 +57,7 @@ static void texts(void **state)
 		{ "0", "0: port: \"0\" is not valid" },
 		{ "80,81", "80,81: port: \"80,81\" is not valid" },
 		{ "65536:80", "65536:80: port: \"65536\" is not valid" },
+		{ "0-1:80-81", "0-1:80-81: port: \"0-1\" is not valid" },
 		{ "80:80/icmp", "80:80/icmp: protocol: \"icmp\" is not tcp, udp or sctp" },
 		{ "1-2:80", "1-2:80: ranges of different length" },
 		{ "x:1:2", "x:1:2: host address: \"x\" is not an address" },
@@ -86,7 +89,7 @@ static void texts(void **state)
 
 static void tp4(void **state)
 {
-	static const char *const good[] = { "8080:80", "8081:81/tcp", "8080:80/UDP", "0:0", "99" };
+	static const char *const good[] = { "8080:80", "8081:81/tcp", "8080:80/UDP", "0:0" };
 	static const struct {
 		const char *texts[2], *error;
 	} bad[] = {
@@ -101,6 +104,19 @@ static void tp4(void **state)
 		  "invalid internal port 1-2: strconv.ParseInt: parsing \"1-2\": invalid syntax" },
 		{ { "-1:80" }, "specified NAT port is not in allowed range" },
 		{ { "80:65536" }, "specified NAT port is not in allowed range" },
+		{ { "9223372036854775807:80" }, "specified NAT port is not in allowed range" },
+		{ { "9223372036854775808:80" },
+		  "invalid container port 9223372036854775808: strconv.ParseInt: parsing "
+		  "\"9223372036854775808\": value out of range" },
+		{ { "99" }, "invalid container port : strconv.ParseInt: parsing \"\": invalid syntax" },
+		/* Of one port all bindings are counted before any is looked at; the protocol before that. */
+		{ { "127.0.0.1:80:80", "81:80" },
+		  "Windows does not support more than one host port in NAT settings" },
+		{ { "80:80/x", "81:80/x" }, "invalid protocol x" },
+		{ { "127.0.0.1:x:y" },
+		  "Windows does not support host IP addresses in NAT settings" },
+		{ { "x:y" },
+		  "invalid container port x: strconv.ParseInt: parsing \"x\": invalid syntax" },
 	};
 
 	(void)state;
