@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Policies as HCN and HNS write them, given at create or to an endpoint that is plugged in, seen by what packets do."""
-import contextlib
 import json
-import os
+import pathlib
 import socket
 import subprocess
-import time
 
 import netbox
+import box
 import cow
 from test_net_verbs import words
 
@@ -175,6 +174,60 @@ def test_live():
             a.modify("Remove", own)
             assert not a.reaches("192.0.2.2", 80)
             far.close()
+
+
+def test_hosts():
+    """Ports at one address of the host, loopback of both families among them, and rows of ports."""
+    sysctl = pathlib.Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24", "--ipv6")
+        w.ok("endpoint", "create", "--network", "web", "-p", "[::1]:8001:7", "refused")
+        if sysctl.exists():
+            sysctl.write_text("1")
+            space = w.ok("namespace", "create")
+            assert "a port at ::1 needs" in w.refused("endpoint", "attach", "refused", space)
+            assert list(w.inspect("namespace", space).get("Resources") or []) == []
+            w.ok("namespace", "rm", space)
+            sysctl.write_text("0")
+        w.ok("endpoint", "rm", "refused")
+        with Peer(w, "a", "web", "-p", "[::1]:8001:7", "-p", "[::1]:8001:7/udp", "-p", "127.0.0.1:8002:7", "-p",
+                  "192.0.2.1:8003:7", "-p", "[2001:db8::1]:8003:7", "-p", "8100-8102:6-8", "-p", "7-8", "-p", "0:7/udp",
+                  "-p", "9000:7/sctp"):
+            for kind in TCP, UDP:
+                assert netbox.ask("::1", 8001, b"x", kind).endswith(b" x"), kind
+            assert not reaches("::1", 8101) and not reaches("127.0.0.1", 8001)
+            assert reaches("127.0.0.1", 8002) and not reaches("192.0.2.1", 8002)
+            for address in "192.0.2.1", "2001:db8::1":
+                assert reaches(address, 8003), address
+                assert w.world.call(lambda: reaches(address, 8003) and reaches(address, 8101)), address
+                assert not w.world.call(lambda: reaches(address, 8002))
+            assert not w.world.call(lambda: reaches("192.0.2.1", 8100))
+            [chosen] = [p["Settings"]["ExternalPort"] for p in w.inspect("endpoint", "a")["Policies"]
+                        if p["Settings"]["Protocol"] == 17 and "VIP" not in p["Settings"]]
+            assert w.world.call(lambda: reaches("192.0.2.1", chosen, UDP)), chosen
+            nft = subprocess.run(["nft", "list", "ruleset"], check=True, stdout=subprocess.PIPE, text=True).stdout
+            assert "sctp . 9000 : " in nft
+        for words_, cause in ((["-p", "1-2:80"], "1-2:80: ranges of different length"),
+                              (["-p", "80:80/icmp"], 'protocol: "icmp" is not tcp, udp or sctp'),
+                              (["-p", "256.0.0.1:80:80"], "not an address"), (["-p", "70000:80"], '"70000" is not valid')):
+            assert cause in w.refused("endpoint", "create", "--network", "web", *words_, "x"), words_
+
+
+def test_race():
+    """Of several that want one port at the same time one gets it; the others leave nothing."""
+    with words() as w:
+        clients = [w.s.client() for _ in range(4)]
+        asked = [c.send("container.create", spec=box.sh(w.s, "sleep 1000"), ports=["8006-8007:6-7"]) for c in clients]
+        won = []
+        for client, number in zip(clients, asked):
+            try:
+                won.append(client.answer(number)["id"])
+            except cow.RpcError as e:
+                assert "port 0.0.0.0:8006/tcp: in use by " in e.error["message"], e.error
+            client.close()
+        assert len(won) == 1, won
+        assert len(w.ok("endpoint", "ls", "-q").split()) == 1
+        box.delete(w.s, won[0])
 
 
 if __name__ == "__main__":

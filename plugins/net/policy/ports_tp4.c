@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Published ports by the rules of TP4: Docker's libcontainerd of that time (client_windows.go), which looks at one
- * port of the container with all its bindings after the other.
+ * Published ports by the rules of TP4: Docker's libcontainerd of that time (client_windows.go), which looks
+ * at one port of the container with all its bindings after the other.
  */
 #include "policy/ports.h"
 #include "policy/private.h"
@@ -20,9 +20,10 @@ static int atoi_parse(const char *text, const char *what, long long *ret, struct
 		cause = "invalid syntax";
 	else if (*ret = strtoll(text, NULL, 10), errno == ERANGE)
 		cause = "value out of range";
-	return cause ? plug_error_set(err, -EINVAL, "invalid %s port %s: strconv.ParseInt: parsing \"%s\": %s",
-				      what, text, text, cause)
-		     : 0;
+	if (!cause)
+		return 0;
+	return plug_error_set(err, -EINVAL, "invalid %s port %s: strconv.ParseInt: parsing \"%s\": %s", what,
+			      text, text, cause);
 }
 
 static const char *protocol_of(const struct net_port_pieces *p)

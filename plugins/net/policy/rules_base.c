@@ -42,12 +42,12 @@
 	"	map aclin" f " { type " address " : verdict; }\n"                                   \
 	"	set alone" f " { type " address "; }\n"
 
-#define CHAINS_OF(f, ip, loopback, first)                                                              \
-	"	chain published" f " {\n" first                                                    \
+#define CHAINS_OF(f, ip, loopback, own)                                                                \
+	"	chain published" f " {\n"                                                          \
 	"		" ip " daddr . meta l4proto . th dport vmap @vip" f "\n"                    \
 	"		dnat " ip " to " ip " daddr . meta l4proto . th dport map @hostport" f "\n" \
 	"		dnat " ip " to " ip " daddr . meta l4proto . th dport map @hostrange" f "\n" \
-	"		fib daddr type != local return\n"                                           \
+	own "		fib daddr type != local return\n"                                       \
 	"		meta l4proto . th dport vmap @balance" f "\n"                               \
 	"		dnat " ip " to meta l4proto . th dport map @port" f "\n"                    \
 	"		dnat " ip " to meta l4proto . th dport map @range" f "\n"                   \
@@ -86,8 +86,9 @@ static const char sets4[] = SETS_OF("4", "ipv4_addr");
 static const char sets6[] = SETS_OF("6", "ipv6_addr");
 static const char chains4[] = CHAINS_OF("4", "ip", "127.0.0.0/8", "");
 /*
- * The kernel lets no answer reach ::1 from a bridge, whatever is configured.  Who asks there is refused at
- * once, as nobody listens, and most go on to 127.0.0.1 then.
+ * Answers to ::1 come through a bridge only where nobody filters there (bridge.c): a port is published there
+ * where that was asked for.  Who asks for another one is refused at once, as nobody listens, and most go on
+ * to 127.0.0.1 then.
  */
 static const char chains6[] = CHAINS_OF("6", "ip6", "::1", "		ip6 daddr ::1 return\n");
 static const char chains[] =

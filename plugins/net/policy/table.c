@@ -266,6 +266,16 @@ static bool filters(const struct net_network *n, const struct net_endpoint *e)
 	return e->disable_icc;
 }
 
+/* Whether a port is asked for at ::1. */
+static bool loopback6(const struct net_network *n, const struct net_endpoint *e)
+{
+	for (size_t i = 0; n->bridge[0] && n->type != NET_CNI && i < e->policy_count; i++)
+		if (e->policies[i].kind == NET_POLICY_PORT && e->policies[i].port.host.family == AF_INET6 &&
+		    net_addr_is_loopback(&e->policies[i].port.host))
+			return true;
+	return false;
+}
+
 int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 			   const struct net_endpoint *e, struct plug_error *err)
 {
@@ -275,6 +285,8 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 
 	if (r == 0 && filters(n, e))
 		r = bridge_filter(n->bridge, err);
+	if (r == 0 && loopback6(n, e))
+		r = bridge_loopback6(n->bridge, err);
 	if (r < 0)
 		return r;
 	r = entry_make(e->id, &add, &remove, &entry);

@@ -52,5 +52,7 @@ void conntrack_forget_port(int family, uint8_t protocol, uint16_t port);
 
 /* Packets between containers of this bridge pass our rules.  -EOPNOTSUPP: the kernel cannot. */
 int bridge_filter(const char *bridge, struct plug_error *err);
+/* Answers of its containers reach ::1 of the host.  -EOPNOTSUPP: packets on this bridge are filtered. */
+int bridge_loopback6(const char *bridge, struct plug_error *err);
 
 #endif
