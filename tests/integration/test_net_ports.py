@@ -82,9 +82,12 @@ def test_flushed():
         talk = s.world.call(lambda: socket.create_connection(("192.0.2.1", 8007), 5))
         talk.recv(100)
         [table] = netbox.tables()
-        for harm in "flush ruleset", "delete table " + table, "flush table " + table:
+        for harm in ("flush ruleset", "delete table " + table, "flush table " + table, "flush chain %s forward" % table,
+                     "flush map %s port4" % table, "insert rule %s forward counter drop" % table,
+                     "add chain %s theirs { type filter hook forward priority 5; policy drop; }" % table):
             nft(harm)
-            cow.wait_for(lambda: table in netbox.tables() and s.world.call(lambda: netbox.reachable("192.0.2.1", 8007)),
+            cow.wait_for(lambda: table in netbox.tables() and s.world.call(lambda: netbox.reachable("192.0.2.1", 8007))
+                         and "theirs" not in nft("list table " + table) and "counter" not in nft("list table " + table),
                          "the rules after " + harm)
             talk.sendall(b"still")
             assert talk.recv(100) == b"still"

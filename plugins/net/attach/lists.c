@@ -11,6 +11,30 @@ static void endpoints_free(struct net_endpoint **list, size_t count)
 	free(list);
 }
 
+/* Who asks for its own balancer may be sent to itself: back where the frame came from. */
+static int ports_hairpin(const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	int r = count ? net_rtnl_open(-1, &host, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		const struct net_port port = { .hairpin = true, .isolated = endpoints[i]->disable_icc };
+
+		r = net_link_port(host, endpoints[i]->host_link, &port, err);
+		if (r == -ENODEV) /* on its way, or a macvlan */
+			r = plug_error_none(err);
+	}
+	return r;
+}
+
+int net_balancer_put(struct net_state *s, const struct net_balancer *b,
+		     const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err)
+{
+	int r = net_table_put_balancer(s->table, b, endpoints, count, err);
+
+	return r < 0 ? r : ports_hairpin(endpoints, count, err);
+}
+
 static int balancer_put(struct net_state *s, const struct net_balancer *b, struct plug_error *err)
 {
 	struct net_endpoint **list = calloc(b->endpoints.count + 1, sizeof(*list));
@@ -27,7 +51,7 @@ static int balancer_put(struct net_state *s, const struct net_balancer *b, struc
 		else
 			net_endpoint_free(list[count]);
 	}
-	r = net_table_put_balancer(s->table, b, (const struct net_endpoint *const *)list, count, err);
+	r = net_balancer_put(s, b, (const struct net_endpoint *const *)list, count, err);
 	endpoints_free(list, count);
 	return r;
 }

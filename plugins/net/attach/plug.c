@@ -166,7 +166,8 @@ int net_plug_change(struct net_rtnl *host, struct net_rtnl *inside, const struct
 
 	if (mtu != mtu_of(place, n, was))
 		r = mtu_change(veth ? host : NULL, inside, e, mtu, err);
-	if (r == 0 && veth && hairpin(e) != hairpin(was))
+	/* It stays: a load balancer may need it as well. */
+	if (r == 0 && veth && hairpin(e) && !hairpin(was))
 		r = port_set(host, e, err);
 	if (r == 0)
 		r = policy_routes(inside, was, e, false, err);

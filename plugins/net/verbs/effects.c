@@ -261,7 +261,7 @@ static int balancer_put(void *arg, const struct net_balancer *b,
 {
 	struct net_state *s = arg;
 
-	return net_table_put_balancer(s->table, b, endpoints, count, err);
+	return net_balancer_put(s, b, endpoints, count, err);
 }
 
 static int balancer_remove(void *arg, const struct net_balancer *b, struct plug_error *err)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""More policies: outgoing translation, bandwidth, load balancers, and what is refused; and what outlives a restart."""
+import json
+import socket
+import subprocess
+import threading
+import time
+
+import netbox
+import box
+import cow
+from test_net_policy import TCP, UDP, Peer, reaches
+from test_net_verbs import words
+
+
+def seen_as(peer, listener, kind=TCP):
+    """As who a peer comes to a socket in the world."""
+    address, port = listener.getsockname()[:2]
+
+    def ask():
+        with socket.socket(listener.family, kind) as s:
+            s.settimeout(5)
+            s.connect((address, port))
+            if kind == UDP:
+                s.send(b"x")
+                return listener.recvfrom(10)[1][0]
+            with listener.accept()[0] as c:
+                return c.getpeername()[0]
+    return peer.call(ask)
+
+
+def outbound(*exceptions, **more):
+    return {"Type": "OutBoundNAT", "Settings": {"Exceptions": list(exceptions), **more}}
+
+
+def test_outbound():
+    """The host's address, the virtual one, or none where an exception says so; in both families."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24", "--subnet", "fd50::/64")
+        netbox.ip("route", "add", "10.50.0.0/24", "via", "192.0.2.1", ns=w.world.pid)
+        netbox.ip("-6", "route", "add", "fd50::/64", "via", "2001:db8::1", ns=w.world.pid)
+        netbox.ip("addr", "add", "192.0.2.50/24", "dev", "up0")
+        netbox.ip("addr", "add", "2001:db8::50/64", "dev", "up0", "nodad", "preferred_lft", "0")
+        with Peer(w, "a", "web") as a:
+            for family, mine, host, vip, far in (
+                    (socket.AF_INET, a.v4, "192.0.2.1", "192.0.2.50", "192.0.2.0/24"),
+                    (socket.AF_INET6, a.v6, "2001:db8::1", "2001:db8::50", "2001:db8::/32")):
+                tcp, udp = (w.world.listen(kind, family) for kind in (TCP, UDP))
+
+                def seen():
+                    return {seen_as(a, tcp), seen_as(a, udp, UDP)}
+                assert seen() == {host}, seen()
+                a.modify("Add", outbound(far, "203.0.113.0/24"))
+                assert seen() == {mine}, seen()
+                a.modify("Update", outbound("203.0.113.0/24", VirtualIP=vip))
+                assert seen() == {vip}, seen()
+                a.modify("Remove", outbound("203.0.113.0/24", VirtualIP=vip))
+                assert seen() == {host}, seen()
+                tcp.close()
+                udp.close()
+
+
+def rate(source, target, address, seconds=1.0):
+    """Bytes per second from a socket made by source() to one made by target(), after what may go at once."""
+    listener = target(lambda: socket.create_server((address, 0)))
+    sender = source(lambda: socket.create_connection(listener.getsockname()[:2], 5))
+    receiver = listener.accept()[0]
+    stop = []
+
+    def send():
+        while not stop:
+            try:
+                sender.send(bytes(16384))
+            except OSError:
+                return
+    thread = threading.Thread(target=send)
+    thread.start()
+    deadline = time.monotonic() + 0.4
+    while time.monotonic() < deadline:
+        receiver.recv(65536)
+    begin, got = time.monotonic(), 0
+    while time.monotonic() < begin + seconds:
+        got += len(receiver.recv(65536))
+    took = time.monotonic() - begin
+    stop.append(True)
+    receiver.close()
+    thread.join()
+    sender.close()
+    listener.close()
+    return got / took
+
+
+def test_bandwidth():
+    """Both directions, each by its own limit, changed and taken away while it is plugged in."""
+    def limit(out, into):
+        return {"Type": "QOS", "Settings": {"MaximumOutgoingBandwidthInBytes": out,
+                                            "MaximumIncomingBandwidthInBytes": into}}
+
+    def here(function):
+        return function()
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        with Peer(w, "a", "web", policies=[limit(2000000, 4000000)]) as a:
+            for out, into in (2000000, 4000000), (6000000, 1000000):
+                measured = rate(a.call, here, "10.50.0.1"), rate(here, a.call, a.v4)
+                for real, wanted in zip(measured, (out, into)):
+                    assert wanted * 0.85 < real < wanted * 1.1, (measured, out, into)
+                a.modify("Update", limit(6000000, 1000000))
+            a.modify("Remove", limit(6000000, 1000000))
+            assert rate(a.call, here, "10.50.0.1", 0.3) > 20000000 and rate(here, a.call, a.v4, 0.3) > 20000000
+            assert [n for n in netbox.links() if n.startswith("if")] == []
+
+
+def test_balancer():
+    """Endpoints that containers are started with are in as long as these are; connections go to each in turn."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24", "--ipv6")
+        ids = [w.ok("endpoint", "create", "--network", "web", name) for name in ("a", "b")]
+        made = w.request("POST", "/v2/loadbalancers", {
+            "HostComputeEndpoints": ids, "FrontendVIPs": ["10.77.0.1", "fd77::1"], "PortMappings": [
+                {"Protocol": n, "InternalPort": 7, "ExternalPort": 9000} for n in (6, 17)]})
+        route = w.request("POST", "/v2/routes", {"HostComputeEndpoints": ids[:1], "Setting": [
+            {"DestinationPrefix": "10.61.0.0/16", "NextHop": "10.50.0.1"}]})
+        netbox.ip("route", "add", "10.77.0.0/16", "via", "192.0.2.1", ns=w.world.pid)
+        netbox.ip("-6", "route", "add", "fd77::/64", "via", "2001:db8::1", ns=w.world.pid)
+
+        def run(i):
+            spec = box.py(w.s, SAYS, ids[i])
+            spec["windows"] = {"network": {"endpointList": [ids[i]]}}
+            container = box.start(w.s, spec)
+            pid = w.s.connection.call("container.inspect", container=container)["pid"]
+            cow.wait_for(lambda: netbox.inside(pid, lambda: netbox.reachable("127.0.0.1", 7)), "the server")
+            return container, pid
+
+        def answers(address, kind=TCP, count=6):
+            return [w.world.ask(address, 9000, b"x", kind).decode() for _ in range(count)]
+        assert not w.world.call(lambda: reaches("10.77.0.1", 9000))
+        one, pid = run(0)
+        assert "10.61.0.0/16 via 10.50.0.1" in netbox.ip("route", ns=pid)
+        assert set(answers("10.77.0.1")) == {ids[0]}
+        two, pid = run(1)
+        assert "10.61.0.0/16" not in netbox.ip("route", ns=pid)
+        for address in "10.77.0.1", "fd77::1":
+            for kind in TCP, UDP:
+                said = answers(address, kind)
+                assert sorted(said) == sorted(ids * 3), (address, kind, said)
+        for _ in range(4):  # from among themselves, one to itself
+            assert netbox.inside(pid, lambda: b"-" in netbox.ask("10.77.0.1", 9000, b"x"))
+        box.delete(w.s, one)
+        assert set(answers("10.77.0.1")) == {ids[1]}
+        box.delete(w.s, two)
+        w.request("DELETE", "/v2/routes/" + route["ID"])
+        w.request("DELETE", "/v2/loadbalancers/" + made["ID"])
+
+
+# Answers with its argument, and what it was told.
+SAYS = r"""
+import socket, sys, threading
+name = sys.argv[1].encode()
+t = socket.socket(socket.AF_INET6); t.bind(("::", 7)); t.listen()
+u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.bind(("::", 7))
+def udp():
+    while True:
+        who = u.recvfrom(65536)[1]
+        u.sendto(name, who)
+threading.Thread(target=udp, daemon=True).start()
+while True:
+    c = t.accept()[0]
+    c.recv(10)
+    c.sendall(name)
+    c.close()
+"""
+
+
+def test_udp():
+    """A client that never pauses reaches whoever has the port: before, between, and after containers that have it."""
+    with words() as w:
+        client = w.world.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        client.connect(("192.0.2.1", 8007))
+        client.settimeout(0.05)
+
+        def answer():
+            try:
+                client.send(b"x")
+                return client.recv(100)
+            except OSError:
+                return None
+        assert answer() is None
+        for name in b"one", b"two":
+            container = box.start(w.s, box.py(w.s, SAYS, name.decode()), ports=["8007:7/udp"])
+            cow.wait_for(lambda: answer() == name, name.decode())
+            box.delete(w.s, container)
+            assert answer() is None
+        client.close()
+
+
+if __name__ == "__main__":
+    cow.main([f for name, f in list(globals().items()) if name.startswith("test_") and f.__module__ == "__main__"])
