@@ -344,6 +344,72 @@ def test_overlay_by_documents():
         remove(s, "vxlan0", "far")
 
 
+def connect(world, card_, far, *addresses_):
+    """A card of this host, without addresses, and its other end in the world."""
+    netbox.ip("link", "add", card_, "type", "veth", "peer", "name", far, "netns", str(world.pid))
+    # Neighbours know it still when it is back.
+    netbox.ip("link", "set", far, "address", "02:00:00:00:01:%02x" % len(far), ns=world.pid)
+    for address in addresses_:
+        netbox.ip("addr", "add", address, "dev", far, *(["nodad"] if ":" in address else []), ns=world.pid)
+    netbox.ip("link", "set", far, "up", ns=world.pid)
+    netbox.ip("link", "set", card_, "up")
+
+
+def logged(s, text):
+    cow.wait_for(lambda: text in (s.dir / "daemon.log").read_text(), repr(text))
+
+
+def test_card_that_goes():
+    """Told, and mended when it is back: a macvlan, a bridge's port, a tunnel."""
+    cards = (("up0", "world0", "192.0.2.2/24", "2001:db8::2/64"), ("card1", "far1", "198.51.100.2/24"))
+    with herd() as s, second(s.world) as t:
+        netbox.ip("link", "delete", "up0")
+        for c in cards:
+            connect(s.world, *c)
+        try:
+            network(s, "lan", "-d", "transparent", "--parent", "up0", *LAN)
+            network(s, "bridged", "-d", "l2bridge", "--parent", "card1", "--subnet", "198.51.100.0/24",
+                    "--aux-address", "far=198.51.100.2")
+            netbox.ip("addr", "add", "203.0.113.1/24", "dev", "up0")
+            netbox.ip("addr", "add", "203.0.113.2/24", "dev", "world0", ns=s.world.pid)
+            overlay(s, "over", 4096, 1, "--peer", "203.0.113.2", "--parent", "up0")
+            overlay(t, "over", 4096, 2, "--peer", "203.0.113.1", "--parent", "world0")
+            a, b, c = [server(s, 7, network=n) for n in ("lan", "bridged", "over")]
+            d, e = server(s, 7, network="lan"), server(t, 7, network="over")
+            with world_server(s.world, 8):
+                assert works(s, a, b, c, addresses(t, e))
+                for name in "up0", "card1":
+                    netbox.ip("link", "delete", name)
+                logged(s, "adapter up0: has gone, and cuts containers off; networks: ")
+                logged(s, "adapter card1: has gone, and cuts containers off; networks: bridged")
+                for name, card_ in ("lan", "up0"), ("bridged", "card1"):
+                    message = box.refused(s, box.sh(s, "true"), network=name)
+                    assert "network %s: adapter %s: there is no such link on this host" % (name, card_) in message, message
+                box.delete(s, d)
+                for each in cards:
+                    connect(s.world, *each)
+                netbox.ip("addr", "add", "203.0.113.2/24", "dev", "world0", ns=s.world.pid)
+                netbox.ip("addr", "add", "203.0.113.1/24", "dev", "up0")
+                logged(s, "adapter up0: is back; networks: ")
+                logged(s, "adapter card1: is back; networks: bridged")
+                logged(t, "adapter world0: is back; networks: over")
+                assert works(s, a, b, c, addresses(t, e))
+            for h, container in (s, a), (s, b), (s, c), (t, e):
+                box.delete(h, container)
+            remove(s, "lan", "bridged", "over")
+            assert not bridges() and "master" not in netbox.links()["card1"]
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                netbox.ip("link", "delete", "card1")
+
+
+def works(s, on_lan, on_bridge, on_overlay, others):
+    return (all(ask_from(pid_of(s, on_lan), address, port=8).endswith(" hi") for address in WORLD)
+            and ask_from(pid_of(s, on_bridge), "198.51.100.2", port=8).endswith(" hi")
+            and reaches(pid_of(s, on_overlay), *others))
+
+
 if __name__ == "__main__":
     cow.main([test_transparent, test_bridge_of_others, test_l2bridge_beside_the_host, test_l2bridge,
-              test_internal_and_private, test_overlay, test_overlay_by_documents])
+              test_internal_and_private, test_overlay, test_overlay_by_documents,
+              test_card_that_goes])

@@ -253,6 +253,7 @@ static int mtu_check(const struct net_network *n, const struct net_link_info *ca
  */
 static int ensure_adapter(struct making *m, struct net_place *place, bool *ret_done, struct plug_error *err)
 {
+	struct net_link_info bridge;
 	bool addressed = false;
 	int result = net_adapter_ensure(m->r, m->n, m->alias, &m->card, err);
 
@@ -267,6 +268,9 @@ static int ensure_adapter(struct making *m, struct net_place *place, bool *ret_d
 	place->index = m->card.index;
 	place->foreign = true;
 	place->way = strcmp(m->card.kind, "bridge") == 0 ? NET_WAY_BRIDGE : NET_WAY_MACVLAN;
+	/* What is a port already stays one, whatever addresses somebody gives it meanwhile. */
+	if (addressed && net_link_find(m->r, m->n->bridge, &bridge, NULL) == 0)
+		addressed = m->card.master != bridge.index;
 	*ret_done = place->way == NET_WAY_BRIDGE || m->n->type == NET_TRANSPARENT || addressed;
 	if (!*ret_done) {
 		place->way = NET_WAY_BRIDGE;

@@ -4,6 +4,7 @@
  * somebody has flushed them.  After a start, members are read from the store again.
  */
 #include "attach/attach.h"
+#include "attach/cards.h"
 
 #include "attach/trash.h"
 #include "attach/worker.h"
@@ -141,6 +142,7 @@ static int add_endpoint(const struct net_network *n, const struct net_endpoint *
 {
 	int r = 0;
 
+	net_cards_note(n);
 	if (!net_network_resolves(n))
 		return 0;
 	if (!live.resolver)
@@ -368,11 +370,13 @@ void net_live_start(const struct cowherd_host *host, struct cowherd_self *self)
 	live.watch_fd = -1;
 	live.watch = 0;
 	live.rebuilding = live.again = false;
+	net_cards_start(host, self);
 	(void)host->timer_start(self, 0, 0, begin, NULL, &live.begin);
 }
 
 void net_live_finish(void)
 {
+	net_cards_finish();
 	if (live.begin)
 		live.host->timer_stop(live.self, live.begin);
 	if (live.watch)
