@@ -226,8 +226,9 @@ def second(world):
         yield s
         for c in s.connection.call("container.list", all=True):
             box.delete(s, c["id"])
-        for n in s.cli("network", "ls", "-q").stdout.decode().split():
-            remove(s, n)
+        for n in s.cli("network", "ls", "--format", "{{.ID}} {{.Driver}}").stdout.decode().splitlines():
+            if not n.endswith(" CNI"):  # those are the machine's
+                remove(s, n.split()[0])
         cow.wait_for(lambda: set(netbox.links(ns=world.pid)) == {"lo", "world0"}, "no links in the world")
 
 

@@ -52,9 +52,10 @@ def words():
         w = Words(s)
         w.world = world
         yield w
-        for verb in "namespace", "endpoint", "network":
+        for verb in "namespace", "endpoint":
             for name in w.ok(verb, "ls", "-q", "--no-trunc").split():
                 w.ok(verb, "rm", name)
+        w.ok("network", "prune")  # those of CNI's directory stay
         s.connection.close()
         s.call("shutdown", kill=True)
         s.process.wait(30)

@@ -164,6 +164,8 @@ if __name__ == "__main__":
     if os.environ.get(INNER):
         for place in "/run", "/var/lib":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+        if os.path.isdir("/etc/cni"):  # networks of whoever has this machine
+            subprocess.run(["mount", "-t", "tmpfs", "none", "/etc/cni"], check=True)
         compare(*sys.argv[1:])
     else:
         cow.main([test_names, test_links, test_readme, test_errors, test_images, test_layers,

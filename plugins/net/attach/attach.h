@@ -6,6 +6,7 @@
 #include "attach/networks.h"
 #include "attach/parts.h"
 #include "cowherd/plugin.h"
+#include "rootless/rootless.h"
 
 int net_attach_register(const struct cowherd_host *host, struct cowherd_self *self);
 void net_attach_finish(void);
@@ -15,6 +16,7 @@ void net_attach_finish(void);
 struct net_config {
 	char *network;	/* "default": for containers that ask for none; NULL: loopback only */
 	uint32_t pool;	/* "pool": namespaces made in advance */
+	enum net_rootless_kind rootless; /* "rootless": who carries packets for who is not root */
 	bool tp4_ports; /* "tp4_ports": published ports by the rules of the first Windows with containers */
 };
 /* On the loop. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* "plugins": {"net": {"default": "nat", "pool": 4, "tp4_ports": false, "networks": []}} */
+/* "plugins": {"net": {"default": "nat", "pool": 4, "networks": [], "cni": {…}, "rootless": "pasta", …}} */
 #include "attach/attach.h"
+#include "attach/cni_use.h"
 
 #include "attach/networks.h"
 #include "common/util.h"
@@ -28,7 +29,7 @@ static int fail(const struct plug_error *err, const char *pointer, char *message
 
 static int known(struct json_object *o, char *message, size_t size)
 {
-	static const char *const keys[] = { "default", "pool", "tp4_ports", "networks" };
+	static const char *const keys[] = { "default", "pool", "tp4_ports", "networks", "cni", "rootless" };
 
 	json_object_object_foreach(o, key, value) {
 		bool found = false;
@@ -58,8 +59,25 @@ static int read_networks(struct json_object *o, struct net_networks *ret, char *
 	return 0;
 }
 
+static const char *const kinds[] = { [NET_ROOTLESS_ANY] = "any", [NET_ROOTLESS_PASTA] = "pasta",
+				     [NET_ROOTLESS_SLIRP] = "slirp4netns" };
+
+static int read_rootless(struct json_object *o, enum net_rootless_kind *ret, struct plug_error *err)
+{
+	const char *text = kinds[NET_ROOTLESS_ANY];
+	int r = net_json_string(o, "rootless", &text, err);
+
+	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(kinds); i++) {
+		if (!strcmp(text, kinds[i])) {
+			*ret = (enum net_rootless_kind)i;
+			return 0;
+		}
+	}
+	return r < 0 ? r : plug_error_set(err, -EINVAL, "\"%.64s\" is not any, pasta or slirp4netns", text);
+}
+
 static int read_section(const char *json, struct net_config *ret, struct net_networks *ret_networks,
-			char *message, size_t size)
+			struct net_cni_config **ret_cni, char *message, size_t size)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	struct plug_error err = { 0 };
@@ -83,6 +101,12 @@ static int read_section(const char *json, struct net_config *ret, struct net_net
 		return fail(&err, "/tp4_ports", message, size);
 	if (read_networks(o, ret_networks, message, size) < 0)
 		return -EINVAL;
+	if (read_rootless(o, &ret->rootless, &err) < 0)
+		return fail(&err, "/rootless", message, size);
+	if (net_cni_config_read(net_json_get(o, "cni"), ret_cni, &err) < 0) {
+		(void)snprintf(message, size, "/cni%s", err.text);
+		return -EINVAL;
+	}
 	ret->pool = (uint32_t)pool;
 	ret->network = network && strcmp(network, "none") != 0 ? strdup(network) : NULL;
 	return 0;
@@ -92,7 +116,7 @@ static int check(void *arg, const char *json, char *message, size_t size)
 {
 	struct net_networks networks = { 0 };
 	struct net_config c = { 0 };
-	int r = read_section(json, &c, &networks, message, size);
+	int r = read_section(json, &c, &networks, NULL, message, size);
 
 	(void)arg;
 	free(c.network);
@@ -104,14 +128,18 @@ static int apply(void *arg, const char *json)
 {
 	struct net_networks networks = { 0 };
 	struct net_config c = { 0 };
+	struct net_cni_config *cni = NULL;
 	char message[256];
-	int r = read_section(json, &c, &networks, message, sizeof(message));
+	int r = read_section(json, &c, &networks, &cni, message, sizeof(message));
 
 	(void)arg;
-	if (r < 0)
+	if (r < 0) {
+		net_networks_free(&networks);
 		return r;
+	}
 	free(config.network);
 	config = c;
+	net_cni_config_apply(cni);
 	net_live_networks(&networks);
 	/* The default network is warm before anybody asks. */
 	if (geteuid() == 0)
@@ -134,6 +162,7 @@ int net_config_register(const struct cowherd_host *host, struct cowherd_self *se
 
 void net_config_finish(void)
 {
+	net_cni_config_apply(NULL);
 	free(config.network);
 	config = (struct net_config){ .pool = POOL };
 }

@@ -167,7 +167,8 @@ static struct net_network *there_is(struct net_state *s, const char *name)
 
 	if (net_store_network(s->store, name, &n, NULL) < 0)
 		return NULL;
-	if (n->name && !strcmp(n->name, name))
+	/* CNI's directory goes last. */
+	if (!n->foreign && n->name && !strcmp(n->name, name))
 		return n;
 	net_network_free(n);
 	return NULL;

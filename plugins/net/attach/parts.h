@@ -44,6 +44,9 @@ int net_take_addresses(struct net_state *s, const struct net_network *n, const s
 /* take_cni.c: the chain of n for e; its addresses are e's then.  And all that a container has of them. */
 int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
 		 struct net_network *n, struct net_endpoint *e, const char *netns, struct plug_error *err);
+/* Before anything is taken: whether the list can be run, and with what is wanted. */
+int net_take_cni_check(struct net_state *s, const struct net_want *w, const struct net_network *n,
+		       const struct net_endpoint *e, struct plug_error *err);
 int net_give_cni(struct net_state *s, const char *container, const char *netns, struct plug_error *err);
 /* take_lease.c: the network by name or id; the default one is made where it is missing. */
 int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct plug_error *err);

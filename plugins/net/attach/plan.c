@@ -43,7 +43,7 @@ static int take_ip(struct net_want *w, const char *key, const char *value, struc
 {
 	struct net_addr a;
 
-	if (net_addr_parse(value, &a) < 0)
+	if (net_addr_parse_prefix(value, &a) < 0)
 		return bad(err, key, value, "not an address");
 	if (a.family == AF_INET)
 		w->ip = a;

@@ -20,7 +20,7 @@
 struct net_want {
 	char *network; /* name or id; or of an endpoint that is there, with `existing` */
 	bool existing;
-	struct net_addr ip, ip6; /* family 0: any */
+	struct net_addr ip, ip6; /* family 0: any; with the length where one is asked for */
 	struct net_mac mac;
 	struct net_strv aliases;
 };

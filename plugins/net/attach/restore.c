@@ -87,20 +87,30 @@ static bool plugged(struct net_state *s, struct net_endpoint *e)
 	return false;
 }
 
+static void take_up_rules(struct net_state *s, struct net_rtnl *r, const struct net_network *n,
+			  const struct net_endpoint *e)
+{
+	struct net_place place;
+
+	(void)net_bridge_ensure(s, r, n, &place, NULL);
+	(void)net_table_put_network(s->table, n, NULL);
+	(void)net_table_put_endpoint(s->table, n, e, NULL);
+}
+
 /* One that is plugged in.  What of it cannot be had again is not worth all the others. */
 static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_entry *entry)
 {
 	struct net_endpoint *e = NULL;
 	struct net_network *n = NULL;
-	struct net_place place;
 
 	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && plugged(s, e) &&
-	    net_store_network(s->store, e->network, &n, NULL) == 0 && n->type != NET_CNI) {
-		(void)net_bridge_ensure(s, r, n, &place, NULL);
+	    net_store_network(s->store, e->network, &n, NULL) == 0) {
 		(void)net_ports_take(s->ports, e->id, e->name ? e->name : e->id, e->policies,
 				     e->policy_count, NULL);
-		(void)net_table_put_network(s->table, n, NULL);
-		(void)net_table_put_endpoint(s->table, n, e, NULL);
+		if (n->type == NET_CNI)
+			net_ports_unbind(s->ports, e->id);
+		else
+			take_up_rules(s, r, n, e);
 	}
 	net_endpoint_free(e);
 	net_network_free(n);

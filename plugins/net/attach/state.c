@@ -2,6 +2,7 @@
 #include "attach/state.h"
 
 #include "attach/bridge.h"
+#include "attach/cni_use.h"
 #include "attach/networks.h"
 #include "common/util.h"
 
@@ -62,6 +63,7 @@ static void state_free(struct net_state *s)
 static int state_open(struct net_state **ret, struct plug_error *err)
 {
 	struct net_state *s = calloc(1, sizeof(*s));
+	struct net_foreign foreign;
 	int r = -ENOMEM;
 
 	if (s && (s->run_dir = strdup(run_dir)) && asprintf(&s->net_dir, "%s/net", run_dir) > 0 &&
@@ -71,6 +73,9 @@ static int state_open(struct net_state **ret, struct plug_error *err)
 		(void)plug_error_errno(err, r, "network");
 	if (r == 0)
 		r = net_store_open(state_dir, run_dir, &s->store, err);
+	foreign = net_cni_foreign(s);
+	if (r == 0)
+		net_store_foreign(s->store, &foreign);
 	if (r == 0)
 		r = net_table_open(TABLE, &s->table, err);
 	if (r == 0 && net_ports_create(&s->ports) < 0)

@@ -109,40 +109,72 @@ static int take_ports(struct net_state *s, const struct net_part *part, struct n
 	return r < 0 ? r : net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count, err);
 }
 
+static int prepare_existing(struct net_state *s, struct net_part *part, size_t i, struct net_network **n,
+			    struct net_endpoint **ret)
+{
+	int r = net_store_endpoint(s->store, part->plan.wants[i].network, ret, &part->err);
+	struct net_endpoint *e = *ret;
+
+	if (r == 0 && *e->guest_link)
+		r = plug_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
+	if (r == 0)
+		r = net_endpoint_check_here(e, &part->err);
+	if (r == 0)
+		r = net_store_network(s->store, e->network, n, &part->err);
+	if (r < 0)
+		return r;
+	memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
+	net_link_name("ve", e->id, e->host_link);
+	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
+	return net_strv_add(&e->containers, part->plan.container);
+}
+
+static int prepare_new(struct net_state *s, struct net_part *part, size_t i, struct net_network **n,
+		       struct net_endpoint **e)
+{
+	int r = net_find_network(s, part->plan.wants[i].network, n, &part->err);
+
+	if (r < 0)
+		return r;
+	*e = calloc(1, sizeof(**e));
+	return *e ? fill_endpoint(part, i, *n, *e) : -ENOMEM;
+}
+
+/* A want that the network would not hear. */
+static int wants_check(struct net_state *s, const struct net_want *w, const struct net_network *n,
+		       const struct net_endpoint *e, struct plug_error *err)
+{
+	const struct net_addr *ips[] = { &w->ip, &w->ip6 };
+	char text[NET_ADDR_TEXT];
+
+	if (n->type == NET_CNI)
+		return net_take_cni_check(s, w, n, e, err);
+	for (size_t i = 0; i < PLUG_ELEMENTS(ips); i++) {
+		if (!net_addr_is_set(ips[i]) || ips[i]->prefix == net_addr_bits(ips[i]))
+			continue;
+		net_addr_format_prefix(ips[i], text);
+		return plug_error_set(err, -EINVAL, "network %s: ip %s: only CNI networks take a length",
+				      n->name, text);
+	}
+	return 0;
+}
+
 /* The network and the endpoint of a want; ports are found to be free or not before anything is made. */
 static int prepare(struct net_state *s, struct net_part *part, size_t i)
 {
 	const struct net_want *w = &part->plan.wants[i];
 	struct net_network *n = NULL;
 	struct net_endpoint *e = NULL;
-	int r;
+	int r = w->existing ? prepare_existing(s, part, i, &n, &e) : prepare_new(s, part, i, &n, &e);
 
-	if (w->existing) {
-		r = net_store_endpoint(s->store, w->network, &e, &part->err);
-		if (r == 0 && *e->guest_link)
-			r = plug_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
-		if (r == 0)
-			r = net_endpoint_check_here(e, &part->err);
-		if (r == 0)
-			r = net_store_network(s->store, e->network, &n, &part->err);
-		if (r == 0) {
-			memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
-			net_link_name("ve", e->id, e->host_link);
-			(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
-			r = net_strv_add(&e->containers, part->plan.container);
-		}
-	} else {
-		r = net_find_network(s, w->network, &n, &part->err);
-		e = r == 0 ? calloc(1, sizeof(*e)) : NULL;
-		if (r == 0)
-			r = e ? fill_endpoint(part, i, n, e) : -ENOMEM;
-	}
 	if (r == -ENOMEM)
 		(void)plug_error_errno(&part->err, r, "network %s", w->network);
 	if (r == 0)
 		r = i == 0 ? take_ports(s, part, e, &part->err) :
 			     net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count,
 					    &part->err);
+	if (r == 0)
+		r = wants_check(s, w, n, e, &part->err);
 	if (r < 0) {
 		net_network_free(n);
 		net_endpoint_free(e);
@@ -252,7 +284,7 @@ static int plug_in_cni(struct taking *t, size_t i)
 	int r;
 
 	/* Its own plugins publish: what holds the ports would be in their way. */
-	net_ports_release(t->state->ports, e->id);
+	net_ports_unbind(t->state->ports, e->id);
 	e->host_link[0] = '\0';
 	r = net_store_put_endpoint(t->state->store, e, NET_PUT_ANY, &part->err);
 	if (r == 0)

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Endpoints of networks that CNI plugins make: the chain does everything, we remember what came of it. */
+#include "attach/cni_use.h"
 #include "attach/parts.h"
 
 #include "common/util.h"
-#include "cni/cni.h"
 #include "policy/policy.h"
 #include "policy/qos.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-
-static int cache_dir(const struct net_state *s, char **ret, struct plug_error *err)
-{
-	if (asprintf(ret, "%s/cni", s->net_dir) >= 0)
-		return 0;
-	*ret = NULL;
-	return plug_error_errno(err, -ENOMEM, "cni");
-}
 
 /* ---- what the plugins are told */
 
@@ -79,6 +71,15 @@ static struct json_object *bandwidth(const struct net_policy_qos *qos)
 	return o;
 }
 
+/* With the length that was asked for: the plugin static wants one, host-local knows its own. */
+static void address_text(const struct net_addr *a, char text[NET_ADDR_TEXT])
+{
+	if (a->prefix == net_addr_bits(a))
+		net_addr_format(a, text);
+	else
+		net_addr_format_prefix(a, text);
+}
+
 static struct json_object *capabilities(const struct net_plan *plan, const struct net_want *w,
 					const struct net_endpoint *e)
 {
@@ -91,7 +92,7 @@ static struct json_object *capabilities(const struct net_plan *plan, const struc
 	net_json_add(&o, "portMappings", port_mappings(e));
 	for (size_t i = 0; i < PLUG_ELEMENTS(wanted); i++)
 		if (net_addr_is_set(wanted[i])) {
-			net_addr_format(wanted[i], text);
+			address_text(wanted[i], text);
 			net_json_append(&ips, json_object_new_string(text));
 		}
 	if (plug_json_length(ips))
@@ -115,6 +116,12 @@ static struct json_object *capabilities(const struct net_plan *plan, const struc
 
 /* ---- what came of it */
 
+/* In the container, as far as the result says; some plugins show what they made on the host, too. */
+static bool is_inside(const struct net_cni_result *result, int interface)
+{
+	return interface < 0 || result->interfaces[interface].sandbox;
+}
+
 static int keep_address(struct net_endpoint *e, const struct net_cni_ip *ip)
 {
 	struct net_addr a, gateway = { 0 }, *more;
@@ -122,10 +129,10 @@ static int keep_address(struct net_endpoint *e, const struct net_cni_ip *ip)
 	if (net_addr_parse_prefix(ip->address, &a) < 0)
 		return 0;
 	if (ip->gateway && net_addr_parse(ip->gateway, &gateway) == 0) {
-		if (a.family == AF_INET)
-			e->gateway = gateway;
-		else
-			e->gateway6 = gateway;
+		struct net_addr *kept = a.family == AF_INET ? &e->gateway : &e->gateway6;
+
+		if (!net_addr_is_set(kept))
+			*kept = gateway;
 	}
 	more = realloc(e->ips, (e->ip_count + 1) * sizeof(*more));
 	if (!more)
@@ -133,6 +140,22 @@ static int keep_address(struct net_endpoint *e, const struct net_cni_ip *ip)
 	e->ips = more;
 	e->ips[e->ip_count++] = a;
 	return 0;
+}
+
+/* That of the link which was asked for; else of the first one. */
+static void keep_mac(struct net_endpoint *e, const struct net_cni_result *result)
+{
+	bool kept = false;
+
+	for (size_t i = 0; i < result->interface_count; i++) {
+		const struct net_cni_interface *one = &result->interfaces[i];
+		bool asked = !strcmp(one->name, e->guest_link);
+
+		if (one->sandbox && one->mac && (asked || !kept) && net_mac_parse(one->mac, &e->mac) == 0)
+			kept = true;
+		if (asked && one->sandbox)
+			return;
+	}
 }
 
 static int keep_texts(struct net_strv *v, const char *const *list)
@@ -149,35 +172,94 @@ static int keep(struct net_network *n, struct net_endpoint *e, const struct net_
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < result->ip_count; i++)
-		r = keep_address(e, &result->ips[i]);
-	for (size_t i = 0; i < result->interface_count; i++)
-		if (result->interfaces[i].sandbox && result->interfaces[i].mac)
-			(void)net_mac_parse(result->interfaces[i].mac, &e->mac);
+		if (is_inside(result, result->ips[i].interface))
+			r = keep_address(e, &result->ips[i]);
+	keep_mac(e, result);
 	/* For this container's resolv.conf: the copy of the network is this take's own. */
 	r = r ?: keep_texts(&n->dns.servers, (const char *const *)result->servers);
 	r = r ?: keep_texts(&n->dns.search, (const char *const *)result->search);
-	return r ?: keep_texts(&n->dns.options, (const char *const *)result->options);
+	r = r ?: keep_texts(&n->dns.options, (const char *const *)result->options);
+	if (r == 0 && result->domain) {
+		free(n->dns.domain);
+		n->dns.domain = strdup(result->domain);
+		r = n->dns.domain ? 0 : -ENOMEM;
+	}
+	return r;
+}
+
+/* ---- the chain */
+
+static int list_load(const struct net_cni_use *use, const struct net_network *n, struct net_cni_list **ret,
+		     struct plug_error *err)
+{
+	return net_cni_load(&use->paths, n->conflist ? n->conflist : n->name, ret, err);
+}
+
+static int lost(const struct net_network *n, const char *what, const char *capability, struct plug_error *err)
+{
+	return plug_error_set(err, -EINVAL,
+			      "network %s: %s: no plugin of its CNI list has the capability \"%s\"", n->name,
+			      what, capability);
+}
+
+static int wants_check(const struct net_cni_list *list, const struct net_network *n, const struct net_want *w,
+		       const struct net_endpoint *e, struct plug_error *err)
+{
+	const struct net_addr *ip = net_addr_is_set(&w->ip) ? &w->ip : &w->ip6;
+	struct net_policy_qos qos = net_qos_of(e);
+	char text[NET_ADDR_TEXT], what[NET_ADDR_TEXT + 8];
+
+	if (net_addr_is_set(ip) && !net_cni_list_can(list, "ips")) {
+		address_text(ip, text);
+		(void)snprintf(what, sizeof(what), "ip %s", text);
+		return lost(n, what, "ips", err);
+	}
+	if (w->mac.set && !net_cni_list_can(list, "mac")) {
+		net_mac_format(&w->mac, ':', text);
+		(void)snprintf(what, sizeof(what), "mac %s", text);
+		return lost(n, what, "mac", err);
+	}
+	if (net_policies_find(e->policies, e->policy_count, NET_POLICY_PORT) &&
+	    !net_cni_list_can(list, "portMappings"))
+		return lost(n, "published ports", "portMappings", err);
+	if ((qos.in || qos.out) && !net_cni_list_can(list, "bandwidth"))
+		return lost(n, "bandwidth", "bandwidth", err);
+	return 0;
+}
+
+int net_take_cni_check(struct net_state *s, const struct net_want *w, const struct net_network *n,
+		       const struct net_endpoint *e, struct plug_error *err)
+{
+	_cleanup_cni_use_ struct net_cni_use use = { 0 };
+	struct net_cni_list *list = NULL;
+	int r = net_cni_use_begin(s, &use, err);
+
+	if (r == 0)
+		r = list_load(&use, n, &list, err);
+	if (r == 0)
+		r = wants_check(list, n, w, e, err);
+	net_cni_list_free(list);
+	return r;
 }
 
 int net_take_cni(struct net_state *s, const struct net_part *part, const struct net_want *w,
 		 struct net_network *n, struct net_endpoint *e, const char *netns, struct plug_error *err)
 {
-	_cleanup_free_ char *cache = NULL;
+	_cleanup_cni_use_ struct net_cni_use use = { 0 };
 	_cleanup_json_ struct json_object *told = capabilities(&part->plan, w, e);
-	struct net_cni_paths paths = { 0 };
 	struct net_cni_list *list = NULL;
 	struct net_cni_result *result = NULL;
 	struct net_cni_attachment attachment = { .container = part->plan.container, .ifname = e->guest_link,
 						 .netns = netns, .capabilities = told };
-	int r = told ? cache_dir(s, &cache, err) : plug_error_errno(err, -ENOMEM, "cni");
+	int r = told ? net_cni_use_begin(s, &use, err) : plug_error_errno(err, -ENOMEM, "cni");
 
-	paths.cache = cache;
 	if (r == 0)
-		r = net_cni_load(&paths, n->conflist ? n->conflist : n->name, &list, err);
+		r = list_load(&use, n, &list, err);
 	if (r == 0) {
+		struct net_cni_limits limits = { .timeout_ms = use.timeout_ms, .stop = &part->stop };
+
 		attachment.network = net_cni_list_name(list);
-		r = net_cni_add(&paths, list, &attachment, &(struct net_cni_limits){ .stop = &part->stop },
-				&result, err);
+		r = net_cni_add(&use.paths, list, &attachment, &limits, &result, err);
 	}
 	if (r == 0) {
 		r = keep(n, e, result);
@@ -191,13 +273,13 @@ int net_take_cni(struct net_state *s, const struct net_part *part, const struct 
 
 int net_give_cni(struct net_state *s, const char *container, const char *netns, struct plug_error *err)
 {
-	_cleanup_free_ char *cache = NULL;
-	struct net_cni_paths paths = { 0 };
-	int r = cache_dir(s, &cache, err);
+	_cleanup_cni_use_ struct net_cni_use use = { 0 };
+	struct net_cni_limits limits = { .cancel_fd = -1 };
+	int r = net_cni_use_begin(s, &use, err);
 
 	/* Most have never had one. */
-	if (r < 0 || access(cache, F_OK) < 0)
+	if (r < 0 || access(use.cache, F_OK) < 0)
 		return r;
-	paths.cache = cache;
-	return net_cni_del_all(&paths, container, netns, &(struct net_cni_limits){ .cancel_fd = -1 }, err);
+	limits.timeout_ms = use.timeout_ms;
+	return net_cni_del_all(&use.paths, container, netns, &limits, err);
 }

@@ -49,7 +49,7 @@ static int string_put(struct json_object *o, const char *key, const char *value)
 }
 
 static int entry_compose(const struct net_cni_list *list, const struct net_cni_attachment *a,
-			 struct json_object *result, bool added, struct json_object **ret)
+			 struct json_object *result, size_t done, struct json_object **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 
@@ -58,7 +58,7 @@ static int entry_compose(const struct net_cni_list *list, const struct net_cni_a
 	    string_put(o, "args", a->args) < 0 || cni_put(o, "list", json_object_get(list->json)) < 0 ||
 	    (a->capabilities && cni_put(o, "capabilities", json_object_get(a->capabilities)) < 0) ||
 	    (result && cni_put(o, "result", json_object_get(result)) < 0) ||
-	    (added && cni_put(o, "added", json_object_new_boolean(true)) < 0))
+	    cni_put(o, "done", json_object_new_int64((int64_t)done)) < 0)
 		return -ENOMEM;
 	*ret = plug_take_ptr(o);
 	return 0;
@@ -83,7 +83,7 @@ static int text_write(const char *dir, const char *name, const char *text, bool 
 }
 
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
-		    const struct net_cni_attachment *a, struct json_object *result, enum cni_stage stage,
+		    const struct net_cni_attachment *a, struct json_object *result, size_t done,
 		    struct plug_error *err)
 {
 	_cleanup_json_ struct json_object *o = NULL;
@@ -93,15 +93,24 @@ int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list
 
 	if (r < 0)
 		return r;
-	r = entry_compose(list, a, result, stage == CNI_ADDED, &o);
+	r = entry_compose(list, a, result, done, &o);
 	text = r == 0 ? json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN) : NULL;
 	r = r ?: text ? plug_directories_make(paths->cache) : -ENOMEM;
 	if (r == 0)
-		r = text_write(paths->cache, name, text, stage == CNI_BEGUN);
+		r = text_write(paths->cache, name, text, !done);
 	if (r == -EEXIST)
 		return plug_error_set(err, r, "cni %s: %s has %s there already", a->network, a->container,
 				      a->ifname);
 	return r < 0 ? plug_error_errno(err, r, "%s/%s", paths->cache, name) : 0;
+}
+
+/* Those of another version of ours have none: all of them. */
+static size_t done_of(struct json_object *json)
+{
+	struct json_object *o = cni_get(json, "done", json_type_int);
+	int64_t n = o ? json_object_get_int64(o) : CNI_PLUGINS_MAX;
+
+	return n >= 0 && n <= CNI_PLUGINS_MAX ? (size_t)n : CNI_PLUGINS_MAX;
 }
 
 static int entry_read(int dir, const char *name, const char *cache, struct cni_entry *ret,
@@ -130,7 +139,7 @@ static int entry_read(int dir, const char *name, const char *cache, struct cni_e
 		.capabilities = cni_get(e.json, "capabilities", json_type_object),
 	};
 	e.result = cni_get(e.json, "result", json_type_object);
-	e.added = cni_get(e.json, "added", json_type_boolean) != NULL;
+	e.done = done_of(e.json);
 	if (!e.attachment.container || !e.attachment.network || !e.attachment.ifname)
 		return plug_error_set(err, -EBADMSG, "%s: not an attachment", where);
 	r = cni_list_make(cni_get(e.json, "list", json_type_object), where, &e.list, err);
@@ -195,9 +204,9 @@ static bool name_is_of(const char *name, const char *container)
 	return !container || (!strncmp(name, container, len) && name[len] == ':');
 }
 
-int cni_cache_each(const struct net_cni_paths *paths, const char *container,
-		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		   struct plug_error *err)
+int net_cni_attachments(const struct net_cni_paths *paths, const char *container,
+			int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
+			struct plug_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;

@@ -12,6 +12,8 @@ struct work {
 	const struct net_cni_limits *limits;
 	struct json_object *result; /* of the plugin before; owned */
 	bool no_netns;              /* told of none, though there is one */
+	size_t done;                /* whose ADD ended well */
+	bool refused;               /* the one after those ended, too, and said that it made nothing */
 };
 
 /* The capability arguments that the plugin declares; NULL: none. */
@@ -125,15 +127,23 @@ static int plugin_del(struct work *w, size_t i, struct plug_error *err)
 	return r;
 }
 
+/* Something may be there that this plugin has made, so that its DEL has to end well. */
+static bool matters(const struct work *w, size_t i)
+{
+	return i < w->done || (i == w->done && !w->refused);
+}
+
 /* Backwards through all of them, whatever one says; the first error. */
 static int del_all(struct work *w, struct plug_error *err)
 {
 	int first = 0;
 
 	for (size_t i = plugin_count(w); i-- > 0;) {
-		int r = plugin_del(w, i, first ? NULL : err);
+		struct plug_error own = { 0 };
+		int r = plugin_del(w, i, &own);
 
-		first = first ?: r;
+		if (r < 0 && first == 0 && matters(w, i))
+			first = plug_error_set(err, r, "%s", own.text);
 	}
 	return first;
 }
@@ -147,12 +157,14 @@ static int add_all(struct work *w, struct net_cni_result **ret, struct plug_erro
 		struct json_object *result = NULL;
 
 		r = plugin_run(w, i, "ADD", &result, err);
-		if (r < 0)
+		if (r < 0) {
+			w->refused = r != -ETIMEDOUT && r != -ECANCELED;
 			break;
+		}
+		w->done = i + 1;
 		json_object_put(w->result);
 		w->result = result;
-		r = cni_cache_write(w->paths, w->list, w->attachment, w->result,
-				    i + 1 < plugin_count(w) ? CNI_RUNNING : CNI_ADDED, err);
+		r = cni_cache_write(w->paths, w->list, w->attachment, w->result, w->done, err);
 	}
 	if (r < 0)
 		return r;
@@ -179,7 +191,7 @@ int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *li
 	if (strcmp(attachment->network, list->name) != 0 || !attachment->netns)
 		return plug_error_set(err, -EINVAL, "cni %s: not the network, or no namespace, to attach to",
 				      list->name);
-	r = cni_cache_write(paths, list, attachment, NULL, CNI_BEGUN, err);
+	r = cni_cache_write(paths, list, attachment, NULL, 0, err);
 	if (r < 0)
 		return r;
 	r = add_all(&w, ret, err);
@@ -191,7 +203,7 @@ int net_cni_add(const struct net_cni_paths *paths, const struct net_cni_list *li
 			undone = cni_cache_remove(paths, attachment, &undo);
 		if (undone < 0) {
 			own = *err;
-			(void)plug_error_set(err, r, "%.300s; undoing it: %.150s", own.text, undo.text);
+			(void)plug_error_set(err, r, "%.270s; undoing it: %.190s", own.text, undo.text);
 		}
 	}
 	json_object_put(w.result);
@@ -211,6 +223,7 @@ static int work_read(const struct net_cni_paths *paths, const struct net_cni_att
 	w->list = entry->list;
 	w->attachment = &entry->attachment;
 	w->result = entry->result;
+	w->done = entry->done;
 	return 0;
 }
 
@@ -248,7 +261,7 @@ int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachme
 
 	if (r == -ENOENT)
 		return 0;
-	if (r == 0 && !entry.added)
+	if (r == 0 && entry.done < plugin_count(&w))
 		cni_stragglers_end(paths, attachment->container);
 	if (r == 0)
 		r = del_all(&w, err);
@@ -293,7 +306,7 @@ int net_cni_sweep(const struct net_cni_paths *paths, const struct net_cni_limits
 {
 	struct sweep s = { paths, limits, keep, arg, err, false };
 
-	return cni_cache_each(paths, NULL, sweep_one, &s, err);
+	return net_cni_attachments(paths, NULL, sweep_one, &s, err);
 }
 
 struct del_each {
@@ -321,5 +334,5 @@ int net_cni_del_all(const struct net_cni_paths *paths, const char *container, co
 {
 	struct del_each d = { paths, limits, netns, err, false };
 
-	return cni_cache_each(paths, container, del_one, &d, err);
+	return net_cni_attachments(paths, container, del_one, &d, err);
 }

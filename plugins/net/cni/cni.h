@@ -90,8 +90,9 @@ struct net_cni_result {
 void net_cni_result_free(struct net_cni_result *result); /* NULL is fine */
 
 /*
- * ADD.  On any failure the plugins that ran are undone by DEL before this returns, and the cache is empty;
- * where that fails, too, the cache stays for net_cni_del() and err says so.  -EEXIST: there is an attachment
+ * ADD.  On any failure all plugins are told DEL before this returns, and the cache is empty.  Where a DEL
+ * fails, too, the cache stays for net_cni_del() and err says so; not where the plugin's ADD has failed by its
+ * own account or was not run: it has made nothing.  -EEXIST: there is an attachment
  * of this name.  A plugin's own error is -EIO (-EAGAIN for its code 11): "cni NETWORK: PLUGIN: msg: details
  * (code N)".  -ENOENT: there is no such plugin.  -ETIMEDOUT, -ECANCELED.
  */
@@ -112,6 +113,13 @@ int net_cni_del(const struct net_cni_paths *paths, const struct net_cni_attachme
 /* DEL of all that a container has; netns (or NULL) as above.  The first error; all are tried. */
 int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
 		    const struct net_cni_limits *limits, struct plug_error *err);
+/*
+ * Calls cb with each attachment (of one container, or NULL) that can be read, in the order of containers;
+ * what cannot be read is an error, at last.
+ */
+int net_cni_attachments(const struct net_cni_paths *paths, const char *container,
+			int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
+			struct plug_error *err);
 /* The cached result of an attachment; -ENOENT. */
 int net_cni_cached(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		   struct net_cni_result **ret, struct plug_error *err);

@@ -76,30 +76,20 @@ struct cni_entry {
 	struct net_cni_list *list;
 	struct json_object *json;   /* the whole entry */
 	struct json_object *result; /* the newest, or NULL */
-	bool added;                 /* ADD has ended, and well */
+	size_t done;                /* how many plugins' ADD has ended well */
 };
 void cni_entry_finish(struct cni_entry *entry);
 #define _cleanup_entry_ __attribute__((cleanup(cni_entry_finish)))
 
-enum cni_stage {
-	CNI_BEGUN,   /* -EEXIST where there is one */
-	CNI_RUNNING, /* between two plugins */
-	CNI_ADDED,
-};
-/* Writes it, whole or not at all.  result: NULL: none yet. */
+/* Writes it, whole or not at all.  done: whose ADD ended; 0: none yet, and -EEXIST where there is one. */
 int cni_cache_write(const struct net_cni_paths *paths, const struct net_cni_list *list,
 		    const struct net_cni_attachment *attachment, struct json_object *result,
-		    enum cni_stage stage, struct plug_error *err);
+		    size_t done, struct plug_error *err);
 /* -ENOENT without words: there is none. */
 int cni_cache_read(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		   struct cni_entry *ret, struct plug_error *err);
 int cni_cache_remove(const struct net_cni_paths *paths, const struct net_cni_attachment *attachment,
 		     struct plug_error *err);
-/* Calls cb with each entry (of one container, or NULL) that can be read; what cannot is an error, at last. */
-int cni_cache_each(const struct net_cni_paths *paths, const char *container,
-		   int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
-		   struct plug_error *err);
-
 /* The result as a struct; takes a reference of json. */
 int cni_result_make(struct json_object *json, struct net_cni_result **ret, struct plug_error *err);
 

@@ -247,6 +247,20 @@ static int mtu_parse(struct json_object *own, struct net_network *n, struct plug
 	return r;
 }
 
+/* A name or a path; or all of it, which is kept as text. */
+static int conflist_parse(struct json_object *own, struct net_network *n, struct plug_error *err)
+{
+	struct json_object *o = net_json_get(own, "Conflist");
+	const char *text;
+
+	if (!json_object_is_type(o, json_type_object))
+		return net_part_copy(own, "Conflist", &n->conflist, err);
+	text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+	free(n->conflist);
+	n->conflist = text ? strdup(text) : NULL;
+	return n->conflist ? 0 : plug_error_errno(err, -ENOMEM, "Conflist");
+}
+
 /* What no service of Windows has. */
 static int own_parse(struct json_object *o, struct net_network *n, struct plug_error *err)
 {
@@ -260,7 +274,7 @@ static int own_parse(struct json_object *o, struct net_network *n, struct plug_e
 	if (r == 0)
 		r = aux_parse(own, n, err) ?: mode_parse(own, n, err);
 	if (r == 0)
-		r = net_part_copy(own, "Conflist", &n->conflist, err);
+		r = conflist_parse(own, n, err);
 	if (r == 0)
 		r = net_part_strings(own, "Labels", &n->labels, err);
 	if (r == 0)
@@ -366,7 +380,10 @@ static struct json_object *own_print(const struct net_network *n)
 		net_json_add(&own, "Reserved", aux_print(n));
 	if (n->macvlan_mode)
 		net_json_add_string(&own, "MacvlanMode", macvlan_modes[n->macvlan_mode]);
-	net_json_add_string(&own, "Conflist", n->conflist);
+	if (n->conflist && *n->conflist == '{')
+		net_json_add(&own, "Conflist", json_tokener_parse(n->conflist));
+	else
+		net_json_add_string(&own, "Conflist", n->conflist);
 	if (n->labels.count)
 		net_json_add(&own, "Labels", net_print_strings(&n->labels));
 	net_print_addr(&own, "ManagementIP", &n->management);

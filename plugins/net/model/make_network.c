@@ -169,7 +169,10 @@ int net_network_unmake(struct net_store *s, const struct net_network *n, struct 
 {
 	struct net_entry *entries;
 	size_t count = 0;
-	int r = net_store_lock(s, err);
+	int r = n->foreign ? plug_error_set(err, -EPERM,
+					    "network %s: is not ours but a file in the CNI directory: %s",
+					    name_of(n), "remove that")
+			   : net_store_lock(s, err);
 
 	if (r < 0)
 		return r;

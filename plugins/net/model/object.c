@@ -196,19 +196,39 @@ void net_sdn_route_free(struct net_sdn_route *r)
 	free(r);
 }
 
+static void id_print(uint8_t b[16], unsigned version, char ret[NET_ID_SIZE])
+{
+	b[6] = (uint8_t)((b[6] & 0x0f) | version << 4);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret, NET_ID_SIZE,
+		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+		       b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+		       b[15]);
+}
+
 int net_id_make(char ret[NET_ID_SIZE])
 {
 	uint8_t b[16];
 
 	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
 		return -EIO;
-	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
-	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(ret, NET_ID_SIZE,
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-		       b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		       b[15]);
+	id_print(b, 4, ret);
 	return 0;
+}
+
+void net_id_of_name(const char *name, char ret[NET_ID_SIZE])
+{
+	uint8_t b[16];
+
+	/* FNV-1a with 64 bits, from two beginnings: names of one machine are few. */
+	for (unsigned half = 0; half < 2; half++) {
+		uint64_t h = 14695981039346656037u + half;
+
+		for (const char *p = name; *p; p++)
+			h = (h ^ (unsigned char)*p) * 1099511628211u;
+		memcpy(b + 8 * (size_t)half, &h, 8);
+	}
+	id_print(b, 8, ret);
 }
 
 int net_id_parse(const char *text, char ret[NET_ID_SIZE])

@@ -103,9 +103,10 @@ struct net_network {
 	uint32_t flags;
 	struct net_policy *policies; /* other than those that became members here */
 	size_t policy_count;
-	char *conflist; /* NET_CNI: a network's name in the configuration directory, or a path */
+	char *conflist; /* NET_CNI: a name in CNI's directory, a path, or the text itself */
 	struct net_strv labels; /* "KEY=VALUE" */
 	bool configured; /* by the configuration: lives as long as the supervisor; not durable */
+	bool foreign; /* a file of others' says so: net_store_foreign() */
 	int64_t created; /* seconds since 1970; 0: not known */
 };
 void net_network_free(struct net_network *n);
@@ -197,6 +198,8 @@ void net_sdn_route_free(struct net_sdn_route *r);
 
 /* A random GUID (version 4), lower case.  Negative errno: no randomness. */
 int net_id_make(char ret[NET_ID_SIZE]);
+/* The GUID (version 8) of a name: the same each time, for objects that nobody keeps. */
+void net_id_of_name(const char *name, char ret[NET_ID_SIZE]);
 /* In any case, with braces or without; -EINVAL. */
 int net_id_parse(const char *text, char ret[NET_ID_SIZE]);
 /* PREFIX and the first 8 hex digits of the id: the names of our links. */

@@ -17,8 +17,14 @@ static int damaged(struct plug_error *err, int code, const char *ref)
 	return plug_error_set(err, -EUCLEAN, "%.100s: its record is damaged: %.300s", ref, text);
 }
 
-#define STORE_GET(function, type, kind, parse)                                                     \
-	int function(struct net_store *s, const char *ref, struct type **ret, struct plug_error *err) \
+void net_store_foreign(struct net_store *s, const struct net_foreign *foreign)
+{
+	s->foreign = *foreign;
+}
+
+#define STORE_GET(scope, function, type, kind, parse)                                                     \
+	scope int function(struct net_store *s, const char *ref, struct type **ret,                   \
+			   struct plug_error *err)                                                    \
 	{                                                                                          \
 		_cleanup_json_ struct json_object *o = NULL;                                       \
 		int r = net_store_read(s, kind, ref, &o, err);                                     \
@@ -29,11 +35,25 @@ static int damaged(struct plug_error *err, int code, const char *ref)
 		return r < 0 ? damaged(err, r, ref) : 0;                                           \
 	}
 
-STORE_GET(net_store_network, net_network, NET_NETWORKS, net_hcn_network_parse)
-STORE_GET(net_store_endpoint, net_endpoint, NET_ENDPOINTS, net_hcn_endpoint_parse)
-STORE_GET(net_store_namespace, net_namespace, NET_NAMESPACES, net_hcn_namespace_parse)
-STORE_GET(net_store_balancer, net_balancer, NET_BALANCERS, net_hcn_balancer_parse)
-STORE_GET(net_store_sdn_route, net_sdn_route, NET_SDN_ROUTES, net_hcn_sdn_route_parse)
+STORE_GET(static, own_network, net_network, NET_NETWORKS, net_hcn_network_parse)
+STORE_GET(, net_store_endpoint, net_endpoint, NET_ENDPOINTS, net_hcn_endpoint_parse)
+STORE_GET(, net_store_namespace, net_namespace, NET_NAMESPACES, net_hcn_namespace_parse)
+STORE_GET(, net_store_balancer, net_balancer, NET_BALANCERS, net_hcn_balancer_parse)
+STORE_GET(, net_store_sdn_route, net_sdn_route, NET_SDN_ROUTES, net_hcn_sdn_route_parse)
+
+int net_store_network(struct net_store *s, const char *ref, struct net_network **ret,
+		      struct plug_error *err)
+{
+	struct plug_error other = { 0 };
+	int r = own_network(s, ref, ret, err), found;
+
+	if (r != -ENOENT || !s->foreign.find)
+		return r;
+	found = s->foreign.find(s->foreign.arg, ref, ret, &other);
+	if (found == -ENOENT)
+		return r;
+	return found < 0 ? plug_error_set(err, found, "%s", other.text) : plug_error_none(err);
+}
 
 /* o changes owner. */
 static int put(struct net_store *s, enum net_kind kind, const char *id, const char *name,

@@ -479,6 +479,32 @@ static int entries_copy(const struct net_index *index, const char *network, stru
 	return 0;
 }
 
+struct foreign_list {
+	struct net_entry *list;
+	size_t count;
+};
+
+static int foreign_add(void *arg, const struct net_network *n)
+{
+	struct foreign_list *l = arg;
+	struct net_entry *grown, one = { 0 };
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (!strcmp(l->list[i].name, n->name) || !strcmp(l->list[i].id, n->id))
+			return 0;
+	}
+	grown = reallocarray(l->list, l->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	l->list = grown;
+	memcpy(one.id, n->id, sizeof(one.id));
+	one.name = strdup(n->name);
+	if (!one.name)
+		return -ENOMEM;
+	l->list[l->count++] = one;
+	return 0;
+}
+
 int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 		   struct net_entry **ret, size_t *ret_count, struct plug_error *err)
 {
@@ -495,6 +521,15 @@ int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 			(void)plug_error_errno(err, r, "%s", kind_dirs[kind]);
 	}
 	(void)pthread_mutex_unlock(&s->mutex);
+	if (r == 0 && kind == NET_NETWORKS && s->foreign.each) {
+		struct foreign_list all = { list, count };
+
+		r = s->foreign.each(s->foreign.arg, foreign_add, &all);
+		list = all.list;
+		count = all.count;
+		if (r < 0)
+			(void)plug_error_errno(err, r, "%s", kind_dirs[kind]);
+	}
 	if (r < 0) {
 		net_entries_free(list, count);
 		return r;

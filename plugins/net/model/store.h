@@ -84,6 +84,18 @@ int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 void net_entries_free(struct net_entry *entries, size_t count);
 
 /*
+ * Networks that others keep, and show as theirs: those of CNI's directory.  They are found and listed behind
+ * the store's own, whose names go first, and cannot be changed.  Each is asked at once, under no lock.
+ */
+struct net_foreign {
+	void *arg;
+	/* By name, id, or the beginning of one; -ENOENT without words. */
+	int (*find)(void *arg, const char *ref, struct net_network **ret, struct plug_error *err);
+	int (*each)(void *arg, int (*cb)(void *arg, const struct net_network *n), void *cb_arg);
+};
+void net_store_foreign(struct net_store *s, const struct net_foreign *foreign);
+
+/*
  * Held while several changes have to be one for others, in this process and elsewhere.  The calls above may
  * be made by the thread that holds it; it may take it again, and gives it back as often.
  */

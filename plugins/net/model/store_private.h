@@ -27,6 +27,7 @@ struct net_store {
 	int lock;
 	uint64_t generation; /* that the indices are of */
 	struct net_index index[NET_KIND_COUNT];
+	struct net_foreign foreign;
 };
 
 /* <s->dirs[place]>/net/…, made where it is missing. */

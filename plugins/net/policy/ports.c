@@ -467,6 +467,19 @@ int net_ports_change(struct net_ports *p, const char *owner, const char *name,
 	return r;
 }
 
+void net_ports_unbind(struct net_ports *p, const char *owner)
+{
+	struct owner *o;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	o = *owner_find(p, owner);
+	for (size_t i = 0; o && i < o->count; i++) {
+		plug_closep(&o->held[i].fd);
+		o->held[i].fd = -1;
+	}
+	(void)pthread_mutex_unlock(&p->mutex);
+}
+
 void net_ports_release(struct net_ports *p, const char *owner)
 {
 	struct owner **at, *o;

@@ -58,6 +58,8 @@ int net_ports_take(struct net_ports *p, const char *owner, const char *name,
  */
 int net_ports_change(struct net_ports *p, const char *owner, const char *name,
 		     struct net_policy *policies, size_t count, struct plug_error *err);
+/* Still the owner's for us, but no socket holds them: for those who publish them themselves. */
+void net_ports_unbind(struct net_ports *p, const char *owner);
 /* Has nothing: success. */
 void net_ports_release(struct net_ports *p, const char *owner);
 

@@ -21,6 +21,8 @@ struct net_effects {
 	int (*taken)(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err);
 	/* Addresses of its subnets that this host has itself are noted in n->aux. */
 	int (*network_known)(void *arg, struct net_network *n, struct plug_error *err);
+	/* Whether the CNI list of a network that is to be made can be run. */
+	int (*conflist_check)(void *arg, const struct net_network *n, struct plug_error *err);
 	/* Its bridge and rules, where there are any.  Gone already is success. */
 	int (*network_remove)(void *arg, const struct net_network *n, struct plug_error *err);
 	/* Its policies or DNS are others now. */

@@ -15,6 +15,8 @@ int net_api_network_create(const struct net_api *api, struct net_network *n, str
 	int r = api->effects->taken(api->arg, &taken, &count, err);
 
 	n->configured = false; /* whatever a stranger's JSON says */
+	if (r == 0 && n->type == NET_CNI && n->name && n->conflist)
+		r = api->effects->conflist_check(api->arg, n, err);
 	if (r == 0)
 		r = net_network_make(api->store, n, taken, count, err);
 	free(taken);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the verbs do to the kernel: with the same pieces, in the same order, as for containers. */
 #include "attach/adapter.h"
+#include "attach/cni_use.h"
 #include "attach/hosting.h"
 #include "attach/lists.h"
 #include "attach/overlay.h"
@@ -43,6 +44,11 @@ static int network_known(void *arg, struct net_network *n, struct plug_error *er
 
 	(void)arg;
 	return r ?: net_adapter_known(host, n, err);
+}
+
+static int conflist_check(void *arg, const struct net_network *n, struct plug_error *err)
+{
+	return net_cni_network_check(arg, n, err);
 }
 
 static int network_remove(void *arg, const struct net_network *n, struct plug_error *err)
@@ -351,6 +357,7 @@ static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret,
 const struct net_effects net_effects = {
 	.taken = taken,
 	.network_known = network_known,
+	.conflist_check = conflist_check,
 	.network_remove = network_remove,
 	.network_change = network_change,
 	.namespace_make = namespace_make,

@@ -2,6 +2,7 @@
 /* cowherd network … */
 #include "common/util.h"
 #include "verbs/command.h"
+#include "verbs/network_check.h"
 #include "verbs/network_create.h"
 #include "verbs/request.h"
 
@@ -12,6 +13,7 @@
 static const struct plug_option create_options[] = {
 	{ "driver", 'd', "TYPE",
 	  "nat (as usual), internal, private, transparent, l2bridge, l2tunnel, overlay, ics or cni" },
+	{ "type", 0, "TYPE", NULL }, /* as it is called where a network is shown */
 	{ "subnet", 0, "PREFIX", "such as 10.20.0.0/24 or fd00:20::/64; several: several" },
 	{ "gateway", 0, "ADDRESS", "of the subnet it lies in; as usual the first one; or none" },
 	{ "ip-range", 0, "PREFIX", "addresses are given from this part of its subnet" },
@@ -25,7 +27,7 @@ static const struct plug_option create_options[] = {
 	{ "mtu", 0, "BYTES", "of its links" },
 	{ "dhcp", 0, NULL, "addresses come from elsewhere" },
 	{ "ipam-driver", 0, "NAME", "default, or dhcp" },
-	{ "conflist", 0, "NAME|FILE", "cni: the chain of plugins" },
+	{ "conflist", 0, "NAME|FILE|JSON|-", "cni: the list of plugins; as usual the one called NAME" },
 	{ "dns", 0, "ADDRESS", "a server for its containers" },
 	{ "dns-search", 0, "DOMAIN", "a search domain for its containers" },
 	{ "dns-option", 0, "OPTION", "an option of resolv.conf for its containers" },
@@ -244,6 +246,8 @@ static const struct plug_word words[] = {
 	  "  cowherd network modify web '{\"ResourceType\":\"DNS\",\"RequestType\":\"Update\",\n"
 	  "                               \"Settings\":{\"ServerList\":[\"10.0.0.53\"]}}'\n",
 	  none, 2, 2, network_modify },
+	{ "check", "NETWORK...", "Ask the plugins of CNI networks whether all is as they made it", NULL, none,
+	  1, SIZE_MAX, net_network_ask },
 	{ "rm", "NETWORK...", "Remove networks that nobody uses", NULL, net_rm_options, 1, SIZE_MAX,
 	  network_rm },
 	{ "prune", "", "Remove all networks that nobody uses", NULL, net_rm_options, 0, 0,

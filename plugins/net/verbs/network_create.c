@@ -252,7 +252,7 @@ static int ipam_driver(struct plug_run *run, struct net_network *n)
 
 static int type(struct plug_run *run, struct net_network *n)
 {
-	const char *driver = plug_run_value(run, "driver");
+	const char *driver = plug_run_value(run, plug_run_value(run, "driver") ? "driver" : "type");
 
 	n->type = NET_NAT;
 	if (driver && !strcasecmp(driver, "macvlan"))
@@ -331,6 +331,36 @@ static int links(struct plug_run *run, struct net_network *n)
 	return r;
 }
 
+static bool is_file(const char *text)
+{
+	const char *dot = strrchr(text, '.');
+
+	return strchr(text, '/') || (dot && (!strcmp(dot, ".conflist") || !strcmp(dot, ".conf") ||
+					     !strcmp(dot, ".json")));
+}
+
+/* A name in CNI's directory, the path of a file, or the list itself, which is kept with the network. */
+static int conflist(struct plug_run *run, struct net_network *n)
+{
+	const char *text = plug_run_value(run, "conflist");
+	_cleanup_json_ struct json_object *o = NULL;
+	int r;
+
+	if (!text)
+		return n->type == NET_CNI ? copy(run, n->name, &n->conflist) : 0;
+	if (*text == '{' || !strcmp(text, "-")) {
+		r = net_command_json(run, text, &o);
+		return r ?: copy(run, json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+								       JSON_C_TO_STRING_NOSLASHESCAPE),
+				 &n->conflist);
+	}
+	if (!is_file(text))
+		return copy(run, text, &n->conflist);
+	free(n->conflist);
+	n->conflist = plug_run_path(run, text);
+	return n->conflist ? 0 : missing(run);
+}
+
 static int network_of_words(struct plug_run *run, struct net_network *n)
 {
 	const char *id = plug_run_value(run, "id");
@@ -354,7 +384,7 @@ static int network_of_words(struct plug_run *run, struct net_network *n)
 	if (r == 0 && plug_run_flag(run, "ipv6"))
 		r = ipv6_add(run, n);
 	if (r == 0)
-		r = copy(run, plug_run_value(run, "conflist"), &n->conflist);
+		r = conflist(run, n);
 	if (r == 0)
 		r = dns(run, n);
 	return r ?: strings(run, "label", &n->labels);

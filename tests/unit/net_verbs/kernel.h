@@ -172,6 +172,7 @@ static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret,
 static const struct net_effects effects = {
 	.taken = taken,
 	.network_known = network_known,
+	.conflist_check = network,
 	.network_remove = network,
 	.network_change = network,
 	.namespace_make = namespace_make,
