@@ -15,12 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Who is a member of which network's resolver. */
-struct member {
-	struct member *next;
-	char endpoint[NET_ID_SIZE], network[NET_ID_SIZE];
-};
-
 static struct {
 	const struct cowherd_host *host;
 	struct cowherd_self *self;
@@ -28,7 +22,6 @@ static struct {
 	int watch_fd;
 	uint64_t watch, begin;
 	bool rebuilding, again;
-	struct member *members;
 } live = { .watch_fd = -1 };
 
 /* ---- the resolver */
@@ -107,36 +100,6 @@ static int add_member(const struct net_network *n, const struct net_endpoint *e,
 				err);
 }
 
-static int note_member(const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
-{
-	struct member *m = live.members;
-
-	while (m && strcmp(m->endpoint, e->id) != 0)
-		m = m->next;
-	if (m)
-		return 0;
-	m = calloc(1, sizeof(*m));
-	if (!m)
-		return plug_error_errno(err, -ENOMEM, "resolver");
-	memcpy(m->endpoint, e->id, sizeof(m->endpoint));
-	memcpy(m->network, n->id, sizeof(m->network));
-	m->next = live.members;
-	live.members = m;
-	return 0;
-}
-
-static void drop_member(const char *endpoint)
-{
-	for (struct member **p = &live.members, *m; (m = *p); p = &m->next) {
-		if (strcmp(m->endpoint, endpoint) != 0)
-			continue;
-		net_resolver_unset(live.resolver, m->network, m->endpoint);
-		*p = m->next;
-		free(m);
-		return;
-	}
-}
-
 static int add_endpoint(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
 			struct plug_error *err)
 {
@@ -150,9 +113,7 @@ static int add_endpoint(const struct net_network *n, const struct net_endpoint *
 	if (r < 0)
 		return plug_error_errno(err, r, "resolver");
 	r = open_network(n, err);
-	if (r == 0)
-		r = add_member(n, e, dns, err);
-	return r < 0 ? r : note_member(n, e, err);
+	return r < 0 ? r : add_member(n, e, dns, err);
 }
 
 int net_live_add(const struct net_part *part, struct plug_error *err)
@@ -168,8 +129,9 @@ void net_live_drop(struct json_object *record)
 {
 	struct json_object *made = net_json_get(record, "endpoints");
 
-	for (size_t i = 0; i < plug_json_length(made); i++)
-		drop_member(json_object_get_string(json_object_array_get_idx(made, i)));
+	for (size_t i = 0; live.resolver && i < plug_json_length(made); i++)
+		net_resolver_unset(live.resolver, NULL,
+				   json_object_get_string(json_object_array_get_idx(made, i)));
 }
 
 /* ---- the configuration's networks */
@@ -383,12 +345,6 @@ void net_live_finish(void)
 		live.host->unwatch_fd(live.self, live.watch);
 	if (live.watch_fd >= 0)
 		(void)close(live.watch_fd);
-	while (live.members) {
-		struct member *m = live.members;
-
-		live.members = m->next;
-		free(m);
-	}
 	net_resolver_destroy(live.resolver);
 	live.resolver = NULL;
 	live.watch_fd = -1;

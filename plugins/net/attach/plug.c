@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/plug.h"
 
+#include "model/make.h"
 #include "policy/policy.h"
 #include "policy/rules.h"
 
@@ -31,18 +32,42 @@ static uint32_t mtu_of(const struct net_place *place, const struct net_network *
 	return mtu > less + 68 ? mtu - less : 68;
 }
 
-int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
-		  const struct net_network *n, const struct net_endpoint *e, struct plug_error *err)
+/* No IPv6 can come of it: the host hands out addresses, and has none. */
+static bool without_ipv6(const struct net_network *n)
 {
-	struct net_mac mac = net_endpoint_mac(n, e);
+	for (size_t i = 0; i < n->subnet_count; i++)
+		if (n->subnets[i].prefix.family == AF_INET6)
+			return false;
+	return net_type_is_routed(n->type);
+}
 
-	return net_link_create(host,
-			       &(struct net_link){ .name = e->host_link, .kind = NET_LINK_VETH,
-						   .mtu = mtu_of(place, n, e), .master = place->index,
-						   .up = true,
-						   .peer = { .name = e->guest_link, .mac = mac.bytes,
-							     .netns = &netns } },
-			       err);
+/*
+ * Each link that gets an address of its own tells all others on the bridge, who are woken by it: with many,
+ * that takes longer than the rest.  The host's end needs none; the container's where it is of use.
+ */
+int net_plug_pair(struct net_rtnl *host, struct net_rtnl *inside, int netns,
+		  const struct net_place *place, const struct net_network *n, const struct net_endpoint *e,
+		  struct plug_error *err)
+{
+	static const struct net_link_change silent = { .silent = true }, up = { .up = 1 };
+	struct net_mac mac = net_endpoint_mac(n, e);
+	struct net_link pair = { .name = e->host_link, .kind = NET_LINK_VETH, .mtu = mtu_of(place, n, e),
+				 .master = place->index,
+				 .peer = { .name = e->guest_link, .mac = mac.bytes, .netns = &netns } };
+	int index, r = net_link_create(host, &pair, err);
+
+	if (r < 0)
+		return r;
+	r = net_link_set(host, e->host_link, &silent, err);
+	if (r == 0)
+		r = net_link_set(host, e->host_link, &up, err);
+	if (r == 0 && without_ipv6(n))
+		r = net_link_set(inside, e->guest_link, &silent, err);
+	if (r == 0) /* asked for now, it is known when there is a hurry */
+		r = net_link_index(inside, e->guest_link, &index, err);
+	if (r < 0)
+		(void)net_link_delete(host, e->host_link, NULL);
+	return r;
 }
 
 static int macvlan(struct net_rtnl *host, int netns, const struct net_place *place,
@@ -181,9 +206,11 @@ int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const st
 	bool veth = place->way == NET_WAY_BRIDGE;
 	int r = 0;
 
-	if (!made)
-		r = veth ? net_plug_pair(host, netns, place, n, e, err) :
+	if (!made) {
+		net_rtnl_forget(inside);
+		r = veth ? net_plug_pair(host, inside, netns, place, n, e, err) :
 			   macvlan(host, netns, place, n, e, err);
+	}
 	if (r < 0)
 		return r;
 	r = set_up(inside, n, e, made, first, err);

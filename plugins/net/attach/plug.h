@@ -13,9 +13,10 @@
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
 	     struct plug_error *err);
-/* Only the pair, for the pool: name, MAC and MTU, nothing set up inside. */
-int net_plug_pair(struct net_rtnl *host, int netns, const struct net_place *place,
-		  const struct net_network *n, const struct net_endpoint *e, struct plug_error *err);
+/* Only the pair, for the pool: name, MAC and MTU, nothing set up inside.  On failure it is gone. */
+int net_plug_pair(struct net_rtnl *host, struct net_rtnl *inside, int netns,
+		  const struct net_place *place, const struct net_network *n, const struct net_endpoint *e,
+		  struct plug_error *err);
 /*
  * Of one that is plugged in and had the policies of `was` until now: routes and the MTU inside, and what its
  * port of the bridge does.

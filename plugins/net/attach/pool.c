@@ -165,7 +165,7 @@ static int make_pair(struct net_state *s, struct net_pooled *p, const struct net
 	}
 	memcpy(e.id, p->endpoint, sizeof(e.id));
 	links_of(e.id, e.host_link);
-	return net_plug_pair(host, p->fd, &place, n, &e, err);
+	return net_plug_pair(host, p->inside, p->fd, &place, n, &e, err);
 }
 
 static int make(struct net_state *s, const struct net_network *n, struct net_pooled **ret,

@@ -446,10 +446,9 @@ int net_resolver_set(struct net_resolver *r, const char *network, const struct n
 
 void net_resolver_unset(struct net_resolver *r, const char *network, const char *owner)
 {
-	struct network *n = network_find(r, network);
-
-	if (n)
-		net_zone_remove(&n->zone, owner);
+	for (struct network *n = r->networks; n; n = n->next)
+		if (!network || strcmp(n->id, network) == 0)
+			net_zone_remove(&n->zone, owner);
 }
 
 int net_resolver_create(const struct cowherd_host *host, struct cowherd_self *self,

@@ -68,7 +68,7 @@ void net_resolver_close(struct net_resolver *r, const char *network);
 /* Adds a member, or replaces the one with this owner.  -ENOENT: no such network is open; -EINVAL, -ENOMEM. */
 int net_resolver_set(struct net_resolver *r, const char *network, const struct net_resolver_member *member,
 		     struct plug_error *err);
-/* Not there: nothing happens. */
+/* network NULL: of whichever it is a member.  Not there: nothing happens. */
 void net_resolver_unset(struct net_resolver *r, const char *network, const char *owner);
 
 #endif

@@ -14,23 +14,13 @@ static size_t addr_size(const struct net_addr *a)
 	return a->family == AF_INET ? 4 : 16;
 }
 
-static int index_of(struct net_rtnl *r, const char *link, int *ret, struct plug_error *err)
-{
-	struct net_link_info info;
-	int result = net_link_find(r, link, &info, err);
-
-	if (result == 0)
-		*ret = info.index;
-	return result;
-}
-
 static int address(struct net_rtnl *r, uint16_t type, const char *link, const struct net_addr *addr,
 		   struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE], text[NET_ADDR_TEXT];
 	struct nlmsghdr *m;
 	struct ifaddrmsg *ifa;
-	int index, result = index_of(r, link, &index, err);
+	int index, result = net_link_index(r, link, &index, err);
 
 	if (result < 0)
 		return result;
@@ -128,7 +118,7 @@ static int route_call(struct net_rtnl *r, uint16_t type, const struct net_kernel
 	char buffer[NET_RTNL_MESSAGE], to[NET_ADDR_TEXT], by[NET_ADDR_TEXT] = "";
 	struct nlmsghdr *m;
 	struct rtmsg *rt;
-	int index = 0, result = route->link ? index_of(r, route->link, &index, err) : 0;
+	int index = 0, result = route->link ? net_link_index(r, route->link, &index, err) : 0;
 
 	if (result < 0)
 		return result;
@@ -247,7 +237,7 @@ static int neighbour(struct net_rtnl *r, const char *link, const struct net_addr
 	char buffer[NET_RTNL_MESSAGE], text[NET_ADDR_TEXT];
 	struct nlmsghdr *m;
 	struct ndmsg *nd;
-	int index, result = index_of(r, link, &index, err);
+	int index, result = net_link_index(r, link, &index, err);
 
 	if (result < 0)
 		return result;

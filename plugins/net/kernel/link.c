@@ -91,6 +91,7 @@ int net_link_create(struct net_rtnl *r, const struct net_link *link, struct plug
 	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
 	int result;
 
+	net_rtnl_forget(r);
 	if (!link->name || !*link->name || strlen(link->name) >= IFNAMSIZ)
 		return plug_error_set(err, -EINVAL, "link %s: a name has 1 to %d bytes",
 				      link->name ? link->name : "", IFNAMSIZ - 1);
@@ -126,6 +127,7 @@ int net_link_delete(struct net_rtnl *r, const char *name, struct plug_error *err
 	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_DELLINK, 0);
 	int result;
 
+	net_rtnl_forget(r);
 	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(m, IFLA_IFNAME, name);
 	result = net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
@@ -203,10 +205,24 @@ int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *re
 	if (strlen(name) >= IFNAMSIZ)
 		return plug_error_errno(err, -ENODEV, "link %s", name);
 	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	/* To add them up for each processor is most of the work. */
+	mnl_attr_put_u32(m, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 	result = net_rtnl_call(r, m, found, &info, err, "link %s", name);
 	if (result == 0)
 		*ret = info;
 	return result;
+}
+
+int net_link_index(struct net_rtnl *r, const char *name, int *ret, struct plug_error *err)
+{
+	struct net_link_info info = { .index = net_rtnl_known(r, name) };
+	int result = info.index ? 0 : net_link_find(r, name, &info, err);
+
+	if (result < 0)
+		return result;
+	net_rtnl_note(r, name, info.index);
+	*ret = info.index;
+	return 0;
 }
 
 struct listing {

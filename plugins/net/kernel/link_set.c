@@ -10,29 +10,18 @@
 #include <net/if.h>
 #include <string.h>
 
-int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
-		 struct plug_error *err)
+static void put_silent(struct nlmsghdr *m)
 {
-	char buffer[NET_RTNL_MESSAGE];
-	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, 0);
-	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	struct nlattr *families = mnl_attr_nest_start(m, IFLA_AF_SPEC),
+		      *six = mnl_attr_nest_start(m, AF_INET6);
 
-	/* By index where the name is among what changes. */
-	if (change->rename) {
-		struct net_link_info found;
-		int result = net_link_find(r, name, &found, err);
+	mnl_attr_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	mnl_attr_nest_end(m, six);
+	mnl_attr_nest_end(m, families);
+}
 
-		if (result < 0)
-			return result;
-		info->ifi_index = found.index;
-		mnl_attr_put_strz(m, IFLA_IFNAME, change->rename);
-	} else {
-		mnl_attr_put_strz(m, IFLA_IFNAME, name);
-	}
-	if (change->up) {
-		info->ifi_change = IFF_UP;
-		info->ifi_flags = change->up > 0 ? IFF_UP : 0;
-	}
+static void put_change(struct nlmsghdr *m, const struct net_link_change *change)
+{
 	if (change->mac)
 		mnl_attr_put(m, IFLA_ADDRESS, 6, change->mac);
 	if (change->mtu)
@@ -43,7 +32,32 @@ int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_cha
 		mnl_attr_put_u32(m, IFLA_NET_NS_FD, (uint32_t)*change->netns);
 	if (change->alias)
 		mnl_attr_put(m, IFLA_IFALIAS, strlen(change->alias), change->alias);
-	return net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
+	if (change->silent)
+		put_silent(m);
+}
+
+int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
+		 struct plug_error *err)
+{
+	char buffer[NET_RTNL_MESSAGE];
+	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, 0);
+	struct ifinfomsg *info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
+	int result = change->rename ? net_link_index(r, name, &info->ifi_index, err) : 0;
+
+	if (result < 0)
+		return result;
+	if (change->rename || change->netns)
+		net_rtnl_forget(r);
+	/* By index where the name is among what changes. */
+	mnl_attr_put_strz(m, IFLA_IFNAME, change->rename ? change->rename : name);
+	if (change->up) {
+		info->ifi_change = IFF_UP;
+		info->ifi_flags = change->up > 0 ? IFF_UP : 0;
+	}
+	put_change(m, change);
+	result = net_rtnl_call(r, m, NULL, NULL, err, "link %s", name);
+	/* Without IPv6 it is silent already. */
+	return result == -EAFNOSUPPORT && change->silent ? plug_error_none(err) : result;
 }
 
 int net_link_port(struct net_rtnl *r, const char *name, const struct net_port *port, struct plug_error *err)
@@ -52,15 +66,14 @@ int net_link_port(struct net_rtnl *r, const char *name, const struct net_port *p
 	struct nlmsghdr *m;
 	struct ifinfomsg *info;
 	struct nlattr *nest;
-	struct net_link_info found;
-	int result = net_link_find(r, name, &found, err);
+	int index, result = net_link_index(r, name, &index, err);
 
 	if (result < 0)
 		return result;
 	m = net_rtnl_begin(buffer, RTM_SETLINK, 0);
 	info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
 	info->ifi_family = PF_BRIDGE;
-	info->ifi_index = found.index;
+	info->ifi_index = index;
 	nest = mnl_attr_nest_start(m, IFLA_PROTINFO);
 	mnl_attr_put_u8(m, IFLA_BRPORT_MODE, port->hairpin);
 	mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, port->isolated);

@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NAME_SIZE 16
 #define ANSWER (32u << 10) /* one read: more than any message of a dump */
 
 struct net_rtnl {
 	struct mnl_socket *socket;
 	uint32_t sequence;
+	char known[NAME_SIZE]; /* a link, and its index */
+	int index;
 	char answer[ANSWER];
 };
 
@@ -60,6 +63,22 @@ void net_rtnl_close(struct net_rtnl *r)
 		return;
 	(void)mnl_socket_close(r->socket);
 	free(r);
+}
+
+int net_rtnl_known(const struct net_rtnl *r, const char *link)
+{
+	return strcmp(r->known, link) == 0 ? r->index : 0;
+}
+
+void net_rtnl_note(struct net_rtnl *r, const char *link, int index)
+{
+	(void)snprintf(r->known, sizeof(r->known), "%s", link);
+	r->index = index;
+}
+
+void net_rtnl_forget(struct net_rtnl *r)
+{
+	net_rtnl_note(r, "", 0);
 }
 
 struct nlmsghdr *net_rtnl_begin(void *buffer, uint16_t type, uint16_t flags)

@@ -56,6 +56,11 @@ struct nlmsghdr *net_rtnl_begin(void *buffer, uint16_t type, uint16_t flags);
  */
 int net_rtnl_call(struct net_rtnl *r, struct nlmsghdr *request, net_rtnl_cb cb, void *arg,
 		  struct plug_error *err, const char *object, ...) __attribute__((format(printf, 6, 7)));
+/* The index of this link, as it was last noted; 0: not known. */
+int net_rtnl_known(const struct net_rtnl *r, const char *link);
+void net_rtnl_note(struct net_rtnl *r, const char *link, int index);
+/* Somebody else has made or removed links of this namespace. */
+void net_rtnl_forget(struct net_rtnl *r);
 
 /* ---- links */
 
@@ -109,6 +114,8 @@ struct net_link_info {
 };
 /* -ENODEV: "link NAME: No such device". */
 int net_link_find(struct net_rtnl *r, const char *name, struct net_link_info *ret, struct plug_error *err);
+/* Only its index; the last one is remembered until this socket changes links, or net_rtnl_forget(). */
+int net_link_index(struct net_rtnl *r, const char *name, int *ret, struct plug_error *err);
 /* Each link of the namespace: cb's negative errno ends it. */
 int net_link_list(struct net_rtnl *r, int (*cb)(void *arg, const struct net_link_info *link), void *arg,
 		  struct plug_error *err);
@@ -122,6 +129,7 @@ struct net_link_change {
 	int up;             /* 1; -1: down */
 	const int *netns;   /* moves it there */
 	const char *alias;
+	bool silent;        /* before it is up: no link-local address, so nothing of IPv6 is sent unasked */
 };
 int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_change *change,
 		 struct plug_error *err);

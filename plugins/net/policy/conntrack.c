@@ -47,11 +47,11 @@ static void tuple_put(struct nlmsghdr *m, const struct filter *f)
 	mnl_attr_nest_end(m, tuple);
 }
 
-static void forget(const struct filter *f)
+static void forget(struct net_table *t, const struct filter *f)
 {
 	uint32_t flags = (f->source ? FILTER_SRC : 0) |
 			 (f->protocol ? FILTER_PROTOCOL | FILTER_DST_PORT : 0);
-	_cleanup_close_ int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+	struct mnl_socket *s;
 	char buffer[1024];
 	struct nlmsghdr *m = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *gen;
@@ -66,22 +66,25 @@ static void forget(const struct filter *f)
 	mnl_attr_put_u32(m, CTA_FILTER_ORIG_FLAGS, f->answers ? 0 : flags);
 	mnl_attr_put_u32(m, CTA_FILTER_REPLY_FLAGS, f->answers ? flags : 0);
 	mnl_attr_nest_end(m, nest);
-	if (fd >= 0 && send(fd, m, m->nlmsg_len, 0) > 0)
-		(void)recv(fd, buffer, sizeof(buffer), 0);
+	(void)pthread_mutex_lock(&t->mutex);
+	s = table_socket(t);
+	if (s && mnl_socket_sendto(s, m, m->nlmsg_len) > 0)
+		(void)mnl_socket_recvfrom(s, buffer, sizeof(buffer));
+	(void)pthread_mutex_unlock(&t->mutex);
 }
 
-void conntrack_forget(const struct net_addr *addr)
+void conntrack_forget(struct net_table *t, const struct net_addr *addr)
 {
 	struct filter f = { .family = addr->family, .source = addr };
 
-	forget(&f);
+	forget(t, &f);
 	f.answers = true; /* what came to it by a published port */
-	forget(&f);
+	forget(t, &f);
 }
 
-void conntrack_forget_port(int family, uint8_t protocol, uint16_t port)
+void conntrack_forget_port(struct net_table *t, int family, uint8_t protocol, uint16_t port)
 {
 	struct filter f = { .family = family, .protocol = protocol, .port = port };
 
-	forget(&f);
+	forget(t, &f);
 }

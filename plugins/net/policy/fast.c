@@ -225,28 +225,24 @@ static int acknowledged(struct mnl_socket *s, size_t count)
 	return 0;
 }
 
-/*
- * It stays open: as one is closed, the kernel waits until all that was ever deleted is freed, which takes
- * longer than the transaction.
- */
-static struct mnl_socket *socket_of(struct net_table *t)
+struct mnl_socket *table_socket(struct net_table *t)
 {
-	if (!t->plain)
-		t->plain = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	return t->plain;
+	if (!t->socket)
+		t->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	return t->socket;
 }
 
-void table_plain_close(struct net_table *t)
+void table_socket_close(struct net_table *t)
 {
-	if (t->plain)
-		(void)mnl_socket_close(t->plain);
-	t->plain = NULL;
+	if (t->socket)
+		(void)mnl_socket_close(t->socket);
+	t->socket = NULL;
 }
 
 static int send_all(struct net_table *t, const struct element *elements, size_t count)
 {
 	_cleanup_free_ char *buffer = calloc(count + 2, ELEMENT_ROOM);
-	struct mnl_socket *s = buffer ? socket_of(t) : NULL;
+	struct mnl_socket *s = buffer ? table_socket(t) : NULL;
 	char *at = buffer;
 	int r;
 
@@ -259,7 +255,7 @@ static int send_all(struct net_table *t, const struct element *elements, size_t 
 	r = mnl_socket_sendto(s, buffer, (size_t)(at - buffer)) < 0 ? -errno : acknowledged(s, count);
 	/* Answers that nobody has read would be taken for those of the next one. */
 	if (r < 0)
-		table_plain_close(t);
+		table_socket_close(t);
 	return r;
 }
 

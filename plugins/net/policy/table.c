@@ -56,7 +56,7 @@ void net_table_close(struct net_table *t)
 	if (!t)
 		return;
 	entries_free(t);
-	table_plain_close(t);
+	table_socket_close(t);
 	(void)pthread_mutex_destroy(&t->mutex);
 	free(t);
 }
@@ -228,7 +228,7 @@ static int texts_put(struct net_table *t, const char *id, struct plug_text *add,
 #define FLOWS_MAX 64 /* ports of a range: each is a look at all connections of the host */
 
 /* Datagrams of before would go on to the host itself: to the kernel they are one connection. */
-static void flows_forget(const struct net_endpoint *e)
+static void flows_forget(struct net_table *t, const struct net_endpoint *e)
 {
 	for (size_t i = 0; i < e->policy_count; i++) {
 		const struct net_policy_port *port = &e->policies[i].port;
@@ -236,9 +236,10 @@ static void flows_forget(const struct net_endpoint *e)
 		if (e->policies[i].kind != NET_POLICY_PORT || port->protocol != IPPROTO_UDP)
 			continue;
 		for (unsigned n = 0; n < port->count && n < FLOWS_MAX; n++) {
-			conntrack_forget_port(AF_INET, IPPROTO_UDP, (uint16_t)(port->external + n));
-			conntrack_forget_port(AF_INET6, IPPROTO_UDP,
-					      (uint16_t)(port->external + n));
+			uint16_t external = (uint16_t)(port->external + n);
+
+			conntrack_forget_port(t, AF_INET, IPPROTO_UDP, external);
+			conntrack_forget_port(t, AF_INET6, IPPROTO_UDP, external);
 		}
 	}
 }
@@ -302,7 +303,7 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 	}
 	r = r < 0 ? plug_error_errno(err, r, "table %s", t->name) : put(t, entry, err);
 	if (r == 0 && !t->noted)
-		flows_forget(e);
+		flows_forget(t, e);
 	return r;
 }
 
@@ -335,7 +336,7 @@ int net_table_remove(struct net_table *t, const char *id, struct plug_error *err
 	if (r < 0 || !old)
 		return r;
 	for (size_t i = 0; i < old->addr_count; i++)
-		conntrack_forget(&old->addrs[i]);
+		conntrack_forget(t, &old->addrs[i]);
 	entry_free(old);
 	return 0;
 }

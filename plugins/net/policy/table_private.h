@@ -26,7 +26,7 @@ struct net_table {
 	char name[64];
 	struct entry *entries[BUCKETS];
 	uint32_t generation; /* of our last transaction: the element that marks it as ours */
-	struct mnl_socket *plain; /* fast.c; NULL: not open yet */
+	struct mnl_socket *socket; /* table_socket(); NULL: not open yet */
 	bool noted; /* between begin and commit */
 	bool made;
 	/* Of the transaction that net_table_lost() is reading about; the loop's alone. */
@@ -43,12 +43,20 @@ int table_run(const struct net_table *t, const char *text, bool json, char **ret
  * mutex held.
  */
 int table_run_plain(struct net_table *t, const char *text);
-void table_plain_close(struct net_table *t);
+/*
+ * To netfilter, or NULL with errno; with the mutex held.  It stays open: as one is closed, the kernel waits
+ * until all that was ever deleted is freed, which takes longer than any transaction.
+ */
+struct mnl_socket *table_socket(struct net_table *t);
+void table_socket_close(struct net_table *t);
 
-/* Connections from and to an address are forgotten: its next owner gets none of them.  Best effort. */
-void conntrack_forget(const struct net_addr *addr);
+/*
+ * Connections from and to an address are forgotten: its next owner gets none of them.  Best effort.  These
+ * take the mutex.
+ */
+void conntrack_forget(struct net_table *t, const struct net_addr *addr);
 /* Those to a port of the host that were there before it was published. */
-void conntrack_forget_port(int family, uint8_t protocol, uint16_t port);
+void conntrack_forget_port(struct net_table *t, int family, uint8_t protocol, uint16_t port);
 
 /* Packets between containers of this bridge pass our rules.  -EOPNOTSUPP: the kernel cannot. */
 int bridge_filter(const char *bridge, struct plug_error *err);

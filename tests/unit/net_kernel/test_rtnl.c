@@ -104,6 +104,39 @@ static void test_bridge_and_veth(void **state)
 	OK(net_link_delete(r, "br0", &err));
 }
 
+static int count_any(void *arg, int index, const struct net_addr *addr)
+{
+	(void)index;
+	(void)addr;
+	++*(int *)arg;
+	return 0;
+}
+
+/* A link has an address of its own once it is up, unless it was told not to. */
+static void test_silent(void **state)
+{
+	(void)state;
+	for (int silent = 0; silent < 2; silent++) {
+		struct net_link pair = { .name = "ve0", .kind = NET_LINK_VETH, .up = true,
+					 .peer = { .name = "eth0", .netns = &inner_fd } };
+		int n = 0, index, later;
+
+		OK(net_link_create(r, &pair, &err));
+		if (silent)
+			OK(net_link_set(inner, "eth0", &(struct net_link_change){ .silent = true }, &err));
+		OK(net_link_set(inner, "eth0", &(struct net_link_change){ .up = 1 }, &err));
+		OK(net_address_list(inner, count_any, &n, &err));
+		assert_int_equal(n, silent ? 0 : 1);
+
+		OK(net_link_index(inner, "eth0", &index, &err));
+		OK(net_link_delete(r, "ve0", &err));
+		OK(net_link_index(inner, "eth0", &later, &err)); /* as it was remembered */
+		assert_int_equal(later, index);
+		net_rtnl_forget(inner);
+		assert_int_equal(net_link_index(inner, "eth0", &later, &err), -ENODEV);
+	}
+}
+
 /* Each kind of link that kernels have; one that this kernel has not says so. */
 static void test_kinds(void **state)
 {
@@ -232,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bridge_and_veth),	     cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_addresses_and_routes), cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_silent),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
