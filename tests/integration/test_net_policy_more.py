@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """More policies: outgoing translation, bandwidth, load balancers, and what is refused; and what outlives a restart."""
+import contextlib
 import json
+import pathlib
 import socket
 import subprocess
 import threading
@@ -9,7 +11,7 @@ import time
 import netbox
 import box
 import cow
-from test_net_policy import TCP, UDP, Peer, reaches
+from test_net_policy import TCP, UDP, Peer, misses, reaches
 from test_net_verbs import words
 
 
@@ -60,34 +62,52 @@ def test_outbound():
                 udp.close()
 
 
-def rate(source, target, address, seconds=1.0):
-    """Bytes per second from a socket made by source() to one made by target(), after what may go at once."""
+def received(device):
+    """When, and how many bytes a device had received until then."""
+    text = pathlib.Path("/proc/thread-self/net/dev").read_text()
+    [line] = [line for line in text.splitlines() if line.strip().startswith(device + ":")]
+    return time.monotonic(), int(line.split(":")[1].split()[0])
+
+
+def rate(source, target, address, device, seconds=0.6):
+    """Bytes per second that a device there receives from a socket that never pauses, after what may go at once."""
     listener = target(lambda: socket.create_server((address, 0)))
     sender = source(lambda: socket.create_connection(listener.getsockname()[:2], 5))
     receiver = listener.accept()[0]
-    stop = []
 
     def send():
-        while not stop:
-            try:
-                sender.send(bytes(16384))
-            except OSError:
-                return
-    thread = threading.Thread(target=send)
-    thread.start()
-    deadline = time.monotonic() + 0.4
-    while time.monotonic() < deadline:
-        receiver.recv(65536)
-    begin, got = time.monotonic(), 0
-    while time.monotonic() < begin + seconds:
-        got += len(receiver.recv(65536))
-    took = time.monotonic() - begin
-    stop.append(True)
-    receiver.close()
-    thread.join()
-    sender.close()
-    listener.close()
-    return got / took
+        with contextlib.suppress(OSError):
+            while sender.send(bytes(65536)):
+                pass
+
+    def drain():
+        with contextlib.suppress(OSError):
+            while receiver.recv(1 << 20):
+                pass
+    threads = [threading.Thread(target=f) for f in (send, drain)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    begin = target(lambda: received(device))
+    time.sleep(seconds)
+    end = target(lambda: received(device))
+    for s in sender, receiver:
+        s.shutdown(socket.SHUT_RDWR)
+    for thread in threads:
+        thread.join()
+    for s in sender, receiver, listener:
+        s.close()
+    return (end[1] - begin[1]) / (end[0] - begin[0])
+
+
+def limited(measure, wanted):
+    """Never more than wanted, and about that: a machine that is busy may give less for a while."""
+    for _ in range(6):
+        real = measure()
+        assert real < wanted * 1.1, (real, wanted)
+        if real > wanted * 0.88:
+            return
+    raise AssertionError((real, wanted))
 
 
 def test_bandwidth():
@@ -101,13 +121,14 @@ def test_bandwidth():
     with words() as w:
         w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
         with Peer(w, "a", "web", policies=[limit(2000000, 4000000)]) as a:
+            [bridge] = [n for n in netbox.links() if n.startswith("cow")]
             for out, into in (2000000, 4000000), (6000000, 1000000):
-                measured = rate(a.call, here, "10.50.0.1"), rate(here, a.call, a.v4)
-                for real, wanted in zip(measured, (out, into)):
-                    assert wanted * 0.85 < real < wanted * 1.1, (measured, out, into)
+                limited(lambda: rate(a.call, here, "10.50.0.1", bridge), out)
+                limited(lambda: rate(here, a.call, a.v4, "eth0"), into)
                 a.modify("Update", limit(6000000, 1000000))
             a.modify("Remove", limit(6000000, 1000000))
-            assert rate(a.call, here, "10.50.0.1", 0.3) > 20000000 and rate(here, a.call, a.v4, 0.3) > 20000000
+            assert rate(a.call, here, "10.50.0.1", bridge, 0.2) > 20000000
+            assert rate(here, a.call, a.v4, "eth0", 0.2) > 20000000
             assert [n for n in netbox.links() if n.startswith("if")] == []
 
 
@@ -134,7 +155,7 @@ def test_balancer():
 
         def answers(address, kind=TCP, count=6):
             return [w.world.ask(address, 9000, b"x", kind).decode() for _ in range(count)]
-        assert not w.world.call(lambda: reaches("10.77.0.1", 9000))
+        assert w.world.call(lambda: misses("10.77.0.1", 9000))
         one, pid = run(0)
         assert "10.61.0.0/16 via 10.50.0.1" in netbox.ip("route", ns=pid)
         assert set(answers("10.77.0.1")) == {ids[0]}
@@ -151,6 +172,55 @@ def test_balancer():
         box.delete(w.s, two)
         w.request("DELETE", "/v2/routes/" + route["ID"])
         w.request("DELETE", "/v2/loadbalancers/" + made["ID"])
+
+
+def test_refused():
+    """What cannot be is told as it is asked for, with its place, and leaves nothing."""
+    def policy(kind, **settings):
+        return {"Type": kind, "Settings": settings}
+    port = policy("PortMapping", Protocol=6, InternalPort=80, ExternalPort=8080)
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        w.ok("network", "create", "-d", "internal", "closed")
+        for network, policies, cause in (
+                ("web", [{**port, "Type": "NAT"}], 'Policies[0]: Type: "NAT" is HNS\'s: "PortMapping" here'),
+                ("web", [policy("Odd")], 'Policies[0]: Type: "Odd" is not known'),
+                ("web", [policy("SetPolicy")], 'Policies[0]: Type: "SetPolicy" is not for endpoints'),
+                ("web", [port, port], "port 8080 of the host is asked for twice"),
+                ("web", [port, policy("PortMapping", InternalPort=81, ExternalPort=8079, Count=3)],
+                 "port 8080 of the host is asked for twice"),
+                ("closed", [port], "network closed: no published ports: nothing leaves it or comes in"),
+                ("web", [policy("VLAN", IsolationId=5)], "network web: VLAN 5 of an endpoint: the network's is 0"),
+                ("web", [policy("L4WFPPROXY", OutboundProxyPort="1", UserSID="S-1-5-32-556")],
+                 "UserSID: S-1-5-32-556 is nobody on Linux"),
+                ("web", [policy("ACL", Action="Block", Direction="In", Protocols="1", LocalPorts="80")],
+                 "Policies[0]: LocalPorts: protocol 1 has no ports")):
+            more = [word for p in policies for word in ("--policy", json.dumps(p))]
+            assert w.refused("endpoint", "create", "--network", network, *more, "x") == "cowherd: " + cause, policies
+        for mac in "01-00-5e-00-00-01", "ff:ff:ff:ff:ff:ff", "00-00-00-00-00-00", "00-15:5d-aa-bb-cc", "0015.5daa.bbcc":
+            assert "is not a MAC address" in w.refused("endpoint", "create", "--network", "web", "--mac-address", mac,
+                                                       code=125), mac
+        assert w.ok("endpoint", "ls", "-q") == ""
+        # Ports of load balancers: each other's, published ones, and those of the host.
+        with Peer(w, "a", "web", "-p", "8081:7") as a, socket.create_server(("127.0.0.1", 8082)):
+            def balance(external, good, *vips):
+                return w.request("POST", "/v2/loadbalancers", {
+                    "HostComputeEndpoints": [a.id], "FrontendVIPs": vips, "PortMappings": [
+                        {"Protocol": 6, "InternalPort": 7, "ExternalPort": external}]}, good=good)
+            assert balance(8081, False)["Error"] == "port 0.0.0.0:8081/tcp: in use by a"
+            assert balance(8082, False)["Error"] == "port 0.0.0.0:8082/tcp: in use by a process of the host"
+            made = [balance(8083, True)["ID"], balance(8083, True, "10.77.0.1")["ID"]]
+            assert balance(8083, False)["Error"].endswith("8083: in use by load balancer " + made[0])
+            assert balance(8083, False, "10.77.0.2", "10.77.0.1")["Error"].endswith("load balancer " + made[1])
+            assert w.world.call(lambda: reaches("192.0.2.1", 8083))
+            try:
+                socket.create_server(("127.0.0.1", 8083)).close()
+                raise AssertionError("it is free")
+            except OSError:
+                pass
+            for number in made:
+                w.request("DELETE", "/v2/loadbalancers/" + number)
+            socket.create_server(("127.0.0.1", 8083)).close()
 
 
 # Answers with its argument, and what it was told.

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/lists.h"
 
+#include "common/util.h"
+#include "policy/policy.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static void endpoints_free(struct net_endpoint **list, size_t count)
@@ -27,12 +31,39 @@ static int ports_hairpin(const struct net_endpoint *const *endpoints, size_t cou
 	return r;
 }
 
+/* One without addresses of its own is at the host's: its ports are held as published ones are. */
+static int ports_hold(struct net_state *s, const struct net_balancer *b, struct plug_error *err)
+{
+	size_t count = b->vip_count ? 0 : b->port_count;
+	_cleanup_free_ struct net_policy *ports = calloc(count + 1, sizeof(*ports));
+	char name[NET_ID_SIZE + 16];
+
+	if (!ports)
+		return plug_error_errno(err, -ENOMEM, "load balancer %s", b->id);
+	for (size_t i = 0; i < count; i++)
+		ports[i] = (struct net_policy){ .kind = NET_POLICY_PORT,
+						.port = { .protocol = b->ports[i].protocol,
+							  .internal = b->ports[i].internal,
+							  .external = b->ports[i].external,
+							  .count = 1 } };
+	(void)snprintf(name, sizeof(name), "load balancer %s", b->id);
+	return net_ports_change(s->ports, b->id, name, ports, count, err);
+}
+
 int net_balancer_put(struct net_state *s, const struct net_balancer *b,
 		     const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err)
 {
-	int r = net_table_put_balancer(s->table, b, endpoints, count, err);
+	int r = ports_hold(s, b, err);
 
+	if (r == 0)
+		r = net_table_put_balancer(s->table, b, endpoints, count, err);
 	return r < 0 ? r : ports_hairpin(endpoints, count, err);
+}
+
+int net_balancer_drop(struct net_state *s, const char *id, struct plug_error *err)
+{
+	net_ports_release(s->ports, id);
+	return net_table_remove(s->table, id, err);
 }
 
 static int balancer_put(struct net_state *s, const struct net_balancer *b, struct plug_error *err)
@@ -56,7 +87,10 @@ static int balancer_put(struct net_state *s, const struct net_balancer *b, struc
 	return r;
 }
 
-/* Those that name this endpoint; NULL: all.  A damaged one is not worth all the others. */
+/*
+ * Those that name this endpoint; NULL: all.  One that is damaged, or cannot be had again, is not worth the
+ * others.
+ */
 static int balancers_refresh(struct net_state *s, const char *endpoint, struct plug_error *err)
 {
 	struct net_entry *entries;
@@ -72,6 +106,7 @@ static int balancers_refresh(struct net_state *s, const char *endpoint, struct p
 			continue;
 		if (!endpoint || net_strv_has(&b->endpoints, endpoint))
 			r = balancer_put(s, b, err);
+		r = endpoint ? r : 0;
 		net_balancer_free(b);
 	}
 	net_entries_free(entries, count);

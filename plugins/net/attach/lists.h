@@ -5,9 +5,11 @@
 
 #include "attach/state.h"
 
-/* The rules of one, for these of its endpoints, which are plugged in. */
+/* The rules and ports of one, for these of its endpoints, which are plugged in. */
 int net_balancer_put(struct net_state *s, const struct net_balancer *b,
 		     const struct net_endpoint *const *endpoints, size_t count, struct plug_error *err);
+/* Its rules and ports go.  Has none: success. */
+int net_balancer_drop(struct net_state *s, const char *id, struct plug_error *err);
 /* The rules of every load balancer, with those of its endpoints that are plugged in; not of damaged ones. */
 int net_balancers_refresh_all(struct net_state *s, struct plug_error *err);
 

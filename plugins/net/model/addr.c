@@ -53,6 +53,7 @@ static int hex_digit(char c)
 
 int net_mac_parse(const char *text, struct net_mac *ret)
 {
+	static const uint8_t zero[6];
 	struct net_mac m = { .set = true };
 	char separator = 0;
 
@@ -71,7 +72,8 @@ int net_mac_parse(const char *text, struct net_mac *ret)
 		m.bytes[i] = (uint8_t)(16 * high + low);
 		text += 2;
 	}
-	if (*text || m.bytes[0] & 1)
+	/* Not of a group, and not none. */
+	if (*text || m.bytes[0] & 1 || !memcmp(m.bytes, zero, sizeof(zero)))
 		return -EINVAL;
 	*ret = m;
 	return 0;

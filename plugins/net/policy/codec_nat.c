@@ -131,10 +131,9 @@ static int route_parse(struct json_object *o, enum net_policy_shape shape, struc
 	struct net_policy_route *route = &p->route;
 	int r = net_member_prefix(o, "DestinationPrefix", &route->destination, err);
 
+	(void)shape;
 	r = r ?: net_member_addr(o, "NextHop", &route->next_hop, err);
-	r = r	  ?:
-		    net_json_bool(o, shape == NET_POLICY_HNS ? "EncapEnabled" : "NeedEncap",
-				  &route->encap, err);
+	r = r ?: net_json_bool(o, "NeedEncap", &route->encap, err);
 	if (r < 0)
 		return r;
 	if (!route->destination.family)
@@ -148,9 +147,10 @@ static int route_parse(struct json_object *o, enum net_policy_shape shape, struc
 static void route_print(struct json_object **o, enum net_policy_shape shape,
 			const struct net_policy *p)
 {
+	(void)shape;
 	net_put_prefix(o, "DestinationPrefix", &p->route.destination);
 	net_put_addr(o, "NextHop", &p->route.next_hop);
-	net_put_bool(o, shape == NET_POLICY_HNS ? "EncapEnabled" : "NeedEncap", p->route.encap);
+	net_put_bool(o, "NeedEncap", p->route.encap);
 }
 
 const struct net_policy_codec net_codec_route = { route_parse, route_print };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "policy/guest.h"
 #include "kernel/netns.h"
+#include "policy/private.h"
 #include "policy/rules_private.h"
 #include "policy/table_private.h"
 
@@ -25,6 +26,19 @@ static int user_parse(const char *sid, unsigned *ret)
 	if (n >= UINT32_MAX)
 		return -EINVAL;
 	*ret = (unsigned)n;
+	return 0;
+}
+
+int net_guest_check(const struct net_policy *policies, size_t count, struct plug_error *err)
+{
+	unsigned user;
+
+	for (size_t i = 0; i < count; i++) {
+		const char *sid = policies[i].kind == NET_POLICY_PROXY ? policies[i].proxy.user : NULL;
+
+		if (sid && *sid && user_parse(sid, &user) < 0)
+			return plug_error_set(err, -EINVAL, "UserSID: %.64s is nobody on Linux", sid);
+	}
 	return 0;
 }
 
@@ -99,14 +113,15 @@ static const struct net_policy_proxy *proxy_find(const struct net_endpoint *e, b
 int net_guest_rules(const struct net_endpoint *e, struct plug_text *ret, struct plug_error *err)
 {
 	const struct net_policy_proxy *out = proxy_find(e, true), *in = proxy_find(e, false);
-	unsigned user;
+	char name[96];
 	int r = 0;
 
 	if (!out && !in)
 		return 0;
-	if (out && out->user && *out->user && user_parse(out->user, &user) < 0)
-		return plug_error_set(err, -EINVAL, "endpoint %s: UserSID: %.64s is nobody on Linux",
-				      e->name ? e->name : e->id, out->user);
+	if (net_guest_check(e->policies, e->policy_count, err) < 0) {
+		(void)snprintf(name, sizeof(name), "endpoint %s", e->name ? e->name : e->id);
+		return net_policy_in(err, -EINVAL, name);
+	}
 	plug_text_add(ret, "add table inet " TABLE "\ndelete table inet " TABLE "\ntable inet " TABLE
 			  " {\n");
 	if (out) {

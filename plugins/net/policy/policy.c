@@ -89,6 +89,23 @@ static const struct kind *kind_find(const char *type, enum net_policy_shape shap
 	return NULL;
 }
 
+/* Says what is wrong with a type; people mix up the two shapes. */
+static int kind_missing(const char *type, enum net_policy_shape shape, enum net_policy_scope scope,
+			bool known, struct plug_error *err)
+{
+	enum net_policy_shape other = shape == NET_POLICY_HNS ? NET_POLICY_HCN : NET_POLICY_HNS;
+	const struct kind *k = known ? NULL : kind_find(type, other, scope, &(bool){ false });
+
+	if (known)
+		return plug_error_set(err, -EINVAL, "Type: \"%.64s\" is not for %s", type,
+				      scope_names[scope]);
+	if (k)
+		return plug_error_set(err, -EINVAL, "Type: \"%.64s\" is %s's: \"%s\" here", type,
+				      other == NET_POLICY_HNS ? "HNS" : "HCN",
+				      other == NET_POLICY_HNS ? k->hcn : k->hns);
+	return plug_error_set(err, -EINVAL, "Type: \"%.64s\" is not known", type);
+}
+
 static int member_parse(const struct kind *k, struct json_object *o, enum net_policy_shape shape,
 			struct net_policy *p, struct plug_error *err)
 {
@@ -185,10 +202,7 @@ static int policy_parse(struct json_object *o, enum net_policy_shape shape,
 		return r;
 	k = kind_find(type, shape, scope, &known);
 	if (!k)
-		return plug_error_set(err, -EINVAL,
-				      known ? "Type: \"%.64s\" is not for %s" :
-					     "Type: \"%.64s\" is not known",
-				      type, scope_names[scope]);
+		return kind_missing(type, shape, scope, known, err);
 	p.kind = k->kind;
 	if (k->kind == NET_POLICY_KEPT)
 		r = kept_parse(k, settings, &p, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Networks, endpoints and load balancers as elements of the table. */
 #include "model/make.h"
+#include "policy/guest.h"
 #include "policy/rules_private.h"
 
 #include <netinet/in.h>
@@ -116,11 +117,37 @@ static int isolation_check(const struct net_network *n, const struct net_policy 
 			      p->kind == NET_POLICY_VLAN ? "VLAN" : "VSID", p->number, whole);
 }
 
+/* Any port that is free is another one. */
+static bool ports_meet(const struct net_policy *a, const struct net_policy *b)
+{
+	const struct net_policy_port *p = &a->port, *q = &b->port;
+
+	if (a->kind != NET_POLICY_PORT || b->kind != NET_POLICY_PORT || p->protocol != q->protocol ||
+	    !p->external || !q->external)
+		return false;
+	if (p->external >= q->external + q->count || q->external >= p->external + p->count)
+		return false;
+	return !p->host.family || !q->host.family || net_addr_same(&p->host, &q->host);
+}
+
+static int ports_distinct(const struct net_policy *policies, size_t count, struct plug_error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (ports_meet(&policies[i], &policies[j]))
+				return plug_error_set(err, -EEXIST, "port %u of the host is asked for twice",
+						      policies[i].port.external > policies[j].port.external ?
+							      policies[i].port.external :
+							      policies[j].port.external);
+	return 0;
+}
+
 int net_rules_check(const struct net_network *n, const struct net_policy *policies, size_t count,
 		    struct plug_error *err)
 {
 	int r = n->bridge[0] || n->type == NET_CNI ? 0 : net_rules_check_bridged(n, policies, count, err);
 
+	r = r ?: ports_distinct(policies, count, err) ?: net_guest_check(policies, count, err);
 	for (size_t i = 0; r == 0 && i < count && n->type != NET_CNI; i++) {
 		const char *why = hindrance(n, policies[i].kind);
 

@@ -60,6 +60,47 @@ static int balancer_apply(const struct net_api *api, const struct net_balancer *
 	return r;
 }
 
+/* The same port of the same address, or of the host. */
+static bool balancers_meet(const struct net_balancer *a, const struct net_balancer *b, uint16_t *ret_port)
+{
+	bool addresses = !a->vip_count && !b->vip_count;
+
+	for (size_t i = 0; i < a->vip_count; i++)
+		for (size_t j = 0; j < b->vip_count; j++)
+			addresses = addresses || net_addr_same(&a->vips[i], &b->vips[j]);
+	for (size_t i = 0; addresses && i < a->port_count; i++)
+		for (size_t j = 0; j < b->port_count; j++) {
+			*ret_port = a->ports[i].external;
+			if (a->ports[i].protocol == b->ports[j].protocol && b->ports[j].external == *ret_port)
+				return true;
+		}
+	return false;
+}
+
+static int balancer_check(const struct net_api *api, const struct net_balancer *b, struct plug_error *err)
+{
+	struct net_entry *entries;
+	size_t count;
+	int r = net_store_list(api->store, NET_BALANCERS, NULL, &entries, &count, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		struct net_balancer *other = NULL;
+		uint16_t port;
+
+		if (net_store_balancer(api->store, entries[i].id, &other, NULL) < 0)
+			continue;
+		if (strcmp(other->id, b->id) != 0 && balancers_meet(b, other, &port))
+			r = plug_error_set(err, -EADDRINUSE,
+					   "load balancer: ExternalPort: %u: in use by load balancer %s",
+					   port, other->id);
+		net_balancer_free(other);
+	}
+	net_entries_free(entries, count);
+	return r;
+}
+
 int net_api_balancer_create(const struct net_api *api, struct net_balancer *b, struct net_balancer **ret,
 			    struct plug_error *err)
 {
@@ -73,11 +114,15 @@ int net_api_balancer_create(const struct net_api *api, struct net_balancer *b, s
 	if (r == 0) {
 		r = endpoints_check(api, &b->endpoints, err);
 		if (r == 0)
+			r = balancer_check(api, b, err);
+		if (r == 0)
 			r = net_store_put_balancer(api->store, b, NET_PUT_NEW, err);
 		if (r == 0) {
 			r = balancer_apply(api, b, err);
-			if (r < 0)
+			if (r < 0) {
+				(void)api->effects->balancer_remove(api->arg, b, NULL);
 				(void)net_store_remove(api->store, NET_BALANCERS, b->id, NULL);
+			}
 		}
 		net_store_unlock(api->store);
 	}

@@ -274,7 +274,7 @@ static int balancer_remove(void *arg, const struct net_balancer *b, struct plug_
 {
 	struct net_state *s = arg;
 
-	return net_table_remove(s->table, b->id, err);
+	return net_balancer_drop(s, b->id, err);
 }
 
 static int route(void *arg, const struct net_endpoint *e, const struct net_namespace *ns,

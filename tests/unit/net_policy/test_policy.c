@@ -92,7 +92,7 @@ static const struct {
 	  HCN("SDNRoute",
 	      "\"DestinationPrefix\":\"10.96.0.0/12\",\"NextHop\":\"10.0.0.1\",\"NeedEncap\":true"),
 	  HNS("ROUTE", ",\"DestinationPrefix\":\"10.96.0.0/"
-		       "12\",\"NextHop\":\"10.0.0.1\",\"EncapEnabled\":true") },
+		       "12\",\"NextHop\":\"10.0.0.1\",\"NeedEncap\":true") },
 	{ NET_POLICY_OF_NETWORK,
 	  HCN("RemoteSubnetRoute", "\"DestinationPrefix\":\"10.1.0.0/16\",\"IsolationId\":4096,"
 				   "\"ProviderAddress\":\"192.0.2.7\","

@@ -282,8 +282,9 @@ static void guests(void **state)
 	OK(net_guest_apply(world.ns[A1], e, &world.err));
 	OK(net_guest_apply(world.ns[A1], e, &world.err));
 	REACHES(A2, "10.1.0.2", 80, web, "10.1.0.3");
-	policies(A1, "[{\"Type\":\"L4WFPPROXY\",\"Settings\":{\"OutboundProxyPort\":\"1\","
-		     "\"UserSID\":\"S-1-5-32-556\"}}]");
+	assert_int_equal(policies_put(A1, "[{\"Type\":\"L4WFPPROXY\",\"Settings\":{"
+					  "\"OutboundProxyPort\":\"1\",\"UserSID\":\"S-1-5-32-556\"}}]"),
+			 -EINVAL);
 	assert_int_equal(net_guest_apply(world.ns[A1], e, &world.err), -EINVAL);
 	assert_non_null(strstr(world.err.text, "UserSID: S-1-5-32-556 is nobody on Linux"));
 	OK(net_table_remove(world.table, e->id, &world.err));

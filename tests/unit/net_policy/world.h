@@ -173,8 +173,8 @@ static struct net_network *network_of(enum who who)
 	return who == B1 ? &world.b : &world.a;
 }
 
-/* The endpoint with these policies (HCN's, JSON) and no others. */
-static void policies(enum who who, const char *text)
+/* The endpoint with these policies (HCN's, JSON) and no others; what the table says of it. */
+static int policies_put(enum who who, const char *text)
 {
 	struct net_endpoint *e = &world.ends[who];
 	struct json_object *list;
@@ -186,7 +186,12 @@ static void policies(enum who who, const char *text)
 	OK(net_policies_parse(list, NET_POLICY_HCN, NET_POLICY_OF_ENDPOINT, &e->policies,
 			      &e->policy_count, &world.err));
 	json_object_put(list);
-	OK(net_table_put_endpoint(world.table, network_of(who), e, &world.err));
+	return net_table_put_endpoint(world.table, network_of(who), e, &world.err);
+}
+
+static void policies(enum who who, const char *text)
+{
+	OK(policies_put(who, text));
 }
 
 static int world_make(void **state)
