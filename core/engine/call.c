@@ -331,7 +331,9 @@ void container_request(struct container *c, struct cowherd_request *ret)
 		.txn = c->txn_id,
 		.bundle = c->def->bundle ? c->def->bundle : c->state_dir,
 		.spec = c->patched ? c->patched : c->def->spec,
-		.options = c->def->request_options ? c->def->request_options : c->def->options,
+		.options = c->joined_options	     ? c->joined_options :
+			   c->def->request_options ? c->def->request_options :
+						     c->def->options,
 		.run_dir = c->run_dir,
 		.state_dir = c->state_dir,
 	};

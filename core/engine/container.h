@@ -196,6 +196,7 @@ struct container {
 	uint64_t start_time;
 	bool made;                       /* the allocators' resources are held */
 	bool started, ended; /* of this compute system: init was let go; its end is proved */
+	char *joined_options;            /* options with "joined" in them: network.c; or NULL */
 	char *patched;                   /* the spec as the phases changed it; NULL: as defined */
 	struct json_object *tree;        /* while it is being changed */
 	bool tree_changed;

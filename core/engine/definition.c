@@ -156,6 +156,18 @@ static void take_spec(struct definition *d, struct json_object *spec)
 		d->rootfs = strdup(json_object_get_string(path));
 }
 
+/* Whose network it joins: as the parameters say, else the spec's Windows section. */
+static const char *network_of(const struct cow_create *create)
+{
+	struct json_object *network = member(member(create->spec, "windows"), "network");
+	struct json_object *name = member(network, "networkSharedContainerName");
+
+	if (!create->network_as_spec || !json_object_is_type(name, json_type_string) ||
+	    !json_object_get_string_len(name))
+		return create->network_of;
+	return json_object_get_string(name);
+}
+
 static void take_create(struct definition *d, struct cow_create *create)
 {
 	d->id = cow_take_ptr(create->id);
@@ -169,7 +181,7 @@ static void take_create(struct definition *d, struct cow_create *create)
 	d->labels = text_of(create->labels);
 	d->from_image = create->from_image;
 	d->network_plugin = create->network_plugin;
-	d->network_of = create->network_of ? strdup(create->network_of) : NULL;
+	d->network_of = network_of(create) ? strdup(network_of(create)) : NULL;
 	d->open_stdin = create->open_stdin;
 	d->keep_on_failure = create->keep_on_failure;
 	d->auto_remove = create->auto_remove;
@@ -185,7 +197,7 @@ static void take_create(struct definition *d, struct cow_create *create)
 static bool is_whole(const struct definition *d, const struct cow_create *create)
 {
 	return d->options && d->spec && d->id && d->name && d->owner &&
-	       (d->network_of || !create->network_of);
+	       (d->network_of || !network_of(create));
 }
 
 int definition_make(struct cow_create *create, struct json_object *params, uint32_t windows_build,

@@ -99,6 +99,7 @@ static void container_free(struct container *c)
 	ending_finish(&c->ending);
 	json_object_put(c->tree);
 	free(c->patched);
+	free(c->joined_options);
 	free(c->backend);
 	free(c->error);
 	free(c->run_dir);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The network of a container: whose namespace it joins, and who has to be there to make one. */
+#include "base/strbuf.h"
 #include "engine/container.h"
 #include "spec/values.h"
 
@@ -42,6 +43,22 @@ static int join(struct json_object *spec, const char *path)
 	return cow_json_append(list, entry);
 }
 
+/* Who shares its files with it, for plugins. */
+static int tell_joined(struct container *c, const struct container *other)
+{
+	const char *options = c->def->request_options ? c->def->request_options : c->def->options;
+	int n = (int)strlen(options) - 1; /* without the brace */
+	struct cow_strbuf b = { 0 };
+
+	cow_strbuf_addf(&b, "%.*s%s\"joined\":{\"id\":\"%s\",\"run_dir\":", n, options, n > 1 ? "," : "",
+			other->def->id);
+	cow_strbuf_json(&b, other->run_dir);
+	cow_strbuf_add(&b, "}}");
+	free(c->joined_options);
+	c->joined_options = cow_strbuf_take(&b);
+	return c->joined_options ? 0 : -ENOMEM;
+}
+
 /* For each compute system anew: the other one may have been started again since. */
 static int join_container(struct container *c, struct cow_error *err)
 {
@@ -61,6 +78,8 @@ static int join_container(struct container *c, struct cow_error *err)
 	r = container_tree(c);
 	if (r == 0)
 		r = join(c->tree, path);
+	if (r == 0)
+		r = tell_joined(c, other);
 	if (r < 0)
 		return cow_error_errno(err, r, "network container:%s", c->def->network_of);
 	c->tree_changed = true;

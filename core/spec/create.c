@@ -473,6 +473,7 @@ int cow_create_parse(const struct cow_json *at, const struct cow_create_defaults
 	c->network_plugin = c->options->network.plugin;
 	if (c->options->network.mode == COW_NETWORK_CONTAINER)
 		c->network_of = c->options->network.of;
+	c->network_as_spec = c->options->network.mode == COW_NETWORK_AS_SPEC;
 	if (!c->from_image) /* an image may have something to say to it yet */
 		cow_health_defaults(&c->health);
 	*ret = c;

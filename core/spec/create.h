@@ -74,6 +74,7 @@ struct cow_create {
 	bool health_off;          /* also what an image says */
 	bool network_plugin; /* asks for a network that a plugin has to make */
 	const char *network_of; /* the container whose network namespace it joins, or NULL */
+	bool network_as_spec; /* the parameters name no network: the spec may */
 	uint64_t log_max_bytes; /* of one file; 0: no bound */
 	uint32_t log_files;     /* kept, the current one included */
 

@@ -21,6 +21,7 @@ struct job {
 	struct net_part part;	    /* of an acquire */
 	char *container;
 	struct json_object *record; /* of a release */
+	struct plug_error warn;	    /* of a release: what was not as its record says */
 	struct job *waiting;	    /* releases, until this acquire has ended */
 };
 
@@ -54,7 +55,7 @@ static int release_work(void *arg)
 {
 	struct job *job = arg;
 
-	return net_give(job->record, &job->part.err);
+	return net_give(job->record, &job->part.err, &job->warn);
 }
 
 static void release_done(void *arg, int result)
@@ -184,6 +185,24 @@ static void files_done(void *arg, int result)
 	acquire_host(arg, result);
 }
 
+static int announce(const struct job *job)
+{
+	_cleanup_json_ struct json_object *record = net_part_record(&job->part);
+
+	return !record ? -ENOMEM :
+			 attach.host->intend(attach.self, job->op, "own",
+					     json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
+}
+
+/* Endpoints that were there stand in the record by their ids now: names may change. */
+static int announce_existing(const struct job *job)
+{
+	for (size_t i = 0; i < job->part.count; i++)
+		if (job->part.plan.wants[i].existing)
+			return announce(job);
+	return 0;
+}
+
 static void acquire_done(void *arg, int result)
 {
 	struct job *job = arg;
@@ -193,6 +212,8 @@ static void acquire_done(void *arg, int result)
 		net_live_watch();
 	else if (result == 0 && job->part.plan.mode == NET_PLAN_NETWORKS)
 		result = net_rootless_guard(attach.host, attach.self, &job->part, &job->part.err);
+	if (result == 0)
+		result = announce_existing(job);
 	if (result == 0 && net_live_add(&job->part, &err) < 0) {
 		/* Names of others are not answered then; those of the world are, by their servers. */
 		attach.host->log(attach.self, COWHERD_LOG_WARN, job->container, "net.resolver", err.text);
@@ -201,15 +222,6 @@ static void acquire_done(void *arg, int result)
 			return;
 	}
 	acquire_host(job, result);
-}
-
-static int announce(const struct job *job)
-{
-	_cleanup_json_ struct json_object *record = net_part_record(&job->part);
-
-	return !record ? -ENOMEM :
-			 attach.host->intend(attach.self, job->op, "own",
-					     json_object_to_json_string_ext(record, JSON_C_TO_STRING_PLAIN));
 }
 
 /* The next one of this network finds its namespace made.  Without root, each makes its own. */

@@ -145,9 +145,43 @@ int net_files_write(const struct net_plan *plan, const struct net_files_of *of, 
 	return r < 0 ? r : write_hosts(plan, of, dir, &gateways, err);
 }
 
+static const char *const names[] = { "resolv.conf", "hosts" };
+
+static int share(int from, int to, const char *name)
+{
+	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return linkat(from, name, to, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int net_files_share(const char *from, const char *dir, struct plug_error *err)
+{
+	_cleanup_free_ char *theirs = NULL;
+	_cleanup_close_ int source = -1, target = -1;
+	int r = 0;
+
+	if (asprintf(&theirs, "%s/net", from) < 0) {
+		theirs = NULL;
+		return plug_error_errno(err, -ENOMEM, "%s", from);
+	}
+	source = open(theirs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (source < 0)
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", theirs);
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
+		return plug_error_errno(err, -errno, "%s", dir);
+	target = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (target < 0)
+		return plug_error_errno(err, -errno, "%s", dir);
+	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(names); i++) {
+		r = share(source, target, names[i]);
+		if (r < 0)
+			(void)plug_error_errno(err, r, "%s/%s", dir, names[i]);
+	}
+	return r;
+}
+
 int net_files_remove(const char *dir, struct plug_error *err)
 {
-	static const char *const names[] = { "resolv.conf", "hosts" };
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0)

@@ -16,6 +16,11 @@ struct net_files_of {
 /* Writes DIR/resolv.conf and DIR/hosts; dir is made.  Blocks. */
 int net_files_write(const struct net_plan *plan, const struct net_files_of *of, const char *dir,
 		    struct plug_error *err);
+/*
+ * The same files as those of the container whose volatile directory is `from`, as far as it has some; they
+ * outlive its own.  Blocks.
+ */
+int net_files_share(const char *from, const char *dir, struct plug_error *err);
 /* Removes them, and dir.  Gone already is success. */
 int net_files_remove(const char *dir, struct plug_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A container's network, given back by its record.  What takes long goes to the trash. */
 #include "attach/files.h"
+#include "attach/join.h"
 #include "attach/lists.h"
 #include "attach/parts.h"
 #include "attach/rootless.h"
@@ -32,8 +33,28 @@ static void links_of(const char *id, char link[NET_LINK_SIZE], char ifb[NET_LINK
 	net_link_name(NET_QOS_LINK_PREFIX, id, ifb);
 }
 
-/* One that was made for the container.  ns (may be NULL) goes with its link. */
-static int give_endpoint(struct net_state *s, const char *id, const char *ns, struct plug_error *err)
+/* Out of a namespace that stays: one of its endpoints, or the container itself. */
+static int leave_namespace(struct net_state *s, const char *ns_id, bool container, const char *id,
+			   struct plug_error *err)
+{
+	struct net_namespace *ns = NULL;
+	int r = net_store_lock(s->store, err);
+
+	if (r < 0)
+		return r;
+	r = net_store_namespace(s->store, ns_id, &ns, err);
+	if (r == -ENOENT)
+		r = plug_error_none(err);
+	else if (r == 0 && net_namespace_drop(ns, container, id) == 0)
+		r = net_store_put_namespace(s->store, ns, NET_PUT_CHANGE, err);
+	net_namespace_free(ns);
+	net_store_unlock(s->store);
+	return r;
+}
+
+/* One that was made for the container.  ns, its own one (or NULL), goes with the first one's link. */
+static int give_endpoint(struct net_state *s, const char *id, const char *ns, bool first,
+			 struct plug_error *err)
 {
 	struct net_endpoint *e = NULL;
 	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
@@ -45,9 +66,12 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 	r = net_store_endpoint(s->store, id, &e, err);
 	if (r == -ENOENT)
 		r = plug_error_none(err);
+	if (r == 0 && e && !ns && *e->namespace_id)
+		r = leave_namespace(s, e->namespace_id, false, id, err);
 	if (r == 0)
 		r = net_trash_add(s, id,
-				  &(struct net_trash){ .link = link, .link2 = ifb, .ns = ns, .endpoint = id,
+				  &(struct net_trash){ .link = link, .link2 = ifb, .endpoint = id,
+						       .ns = first ? ns : NULL,
 						       .network = e ? e->network : NULL },
 				  err);
 	net_endpoint_free(e);
@@ -55,23 +79,41 @@ static int give_endpoint(struct net_state *s, const char *id, const char *ns, st
 	return r < 0 ? r : net_lists_unplugged(s, id, err);
 }
 
+/* Not by the trash: whoever plugs the endpoint in next makes links of the same names. */
+static int unlink_now(const char *link, const char *ifb, struct plug_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	int r = net_rtnl_open(-1, &host, err);
+
+	if (r == 0)
+		r = net_link_delete(host, link, err);
+	return r < 0 ? r : net_link_delete(host, ifb, err);
+}
+
 /* One that was there before: it stays, plugged in nowhere. */
-static int leave_endpoint(struct net_state *s, const char *ref, const char *container, struct plug_error *err)
+static int leave_endpoint(struct net_state *s, const char *ref, const char *container, const char *ns,
+			  struct plug_error *err, struct plug_error *warn)
 {
 	struct net_endpoint *e;
 	char link[NET_LINK_SIZE], ifb[NET_LINK_SIZE];
 	int r = net_store_endpoint(s->store, ref, &e, err);
 	bool ours;
 
+	if (r == -ENOENT) {
+		(void)plug_error_set(warn, r, "endpoint %s: leaving its namespace: it does not exist", ref);
+		return plug_error_none(err);
+	}
 	if (r < 0)
-		return r == -ENOENT ? plug_error_none(err) : r;
+		return r;
 	/* Another container's by now, or never ours. */
 	ours = net_strv_has(&e->containers, container);
 	if (ours) {
 		links_of(e->id, link, ifb);
 		r = unplug(s, e->id, err);
 		if (r == 0)
-			r = net_trash_add(s, e->id, &(struct net_trash){ .link = link, .link2 = ifb }, err);
+			r = unlink_now(link, ifb, err);
+		if (r == 0 && !ns && *e->namespace_id)
+			r = leave_namespace(s, e->namespace_id, false, e->id, err);
 		e->guest_link[0] = e->namespace_id[0] = '\0';
 		net_strv_finish(&e->containers);
 		if (r == 0)
@@ -80,20 +122,6 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 			r = net_lists_unplugged(s, e->id, err);
 	}
 	net_endpoint_free(e);
-	return r;
-}
-
-static int leave_namespace(struct net_state *s, const char *ref, const char *container,
-			   struct plug_error *err)
-{
-	struct net_namespace *ns;
-	int r = net_store_namespace(s->store, ref, &ns, err);
-
-	if (r < 0)
-		return r == -ENOENT ? plug_error_none(err) : r;
-	if (net_namespace_drop(ns, true, container) == 0)
-		r = net_store_put_namespace(s->store, ns, NET_PUT_CHANGE, err);
-	net_namespace_free(ns);
 	return r;
 }
 
@@ -121,16 +149,16 @@ static const char *text_at(struct json_object *list, size_t i)
 }
 
 static int give_endpoints(struct net_state *s, struct json_object *record, const char *container,
-			  const char *ns, struct plug_error *err)
+			  const char *ns, struct plug_error *err, struct plug_error *warn)
 {
 	struct json_object *made = net_json_get(record, "endpoints"),
 			   *existing = net_json_get(record, "existing");
 	int r = 0;
 
 	for (size_t i = plug_json_length(existing); r == 0 && i-- > 0;)
-		r = leave_endpoint(s, text_at(existing, i), container, err);
+		r = leave_endpoint(s, text_at(existing, i), container, ns, err, warn);
 	for (size_t i = plug_json_length(made); r == 0 && i-- > 0;)
-		r = give_endpoint(s, text_at(made, i), i == 0 ? ns : NULL, err);
+		r = give_endpoint(s, text_at(made, i), ns, i == 0, err);
 	/* The namespace is noted with the first one's link. */
 	if (r == 0 && ns)
 		r = give_namespace(s, ns, plug_json_length(made) > 0, err);
@@ -138,17 +166,20 @@ static int give_endpoints(struct net_state *s, struct json_object *record, const
 }
 
 static int give_all(struct net_state *s, struct json_object *record, const char *container, const char *ns,
-		    struct plug_error *err)
+		    struct plug_error *err, struct plug_error *warn)
 {
+	const char *ref = member(record, "ns_ref"), *joined = ref ? net_join_id(s, ref) : NULL;
 	int r = give_cni(s, container, ns, err);
 
-	return r < 0 ? r : give_endpoints(s, record, container, ns, err);
+	if (r == 0)
+		r = give_endpoints(s, record, container, ns, err, warn);
+	return r < 0 || !joined ? r : leave_namespace(s, joined, true, container, err);
 }
 
-int net_give(struct json_object *record, struct plug_error *err)
+int net_give(struct json_object *record, struct plug_error *err, struct plug_error *warn)
 {
 	const char *run_dir = member(record, "run_dir"), *ns = member(record, "ns"),
-		   *ref = member(record, "ns_ref"), *container = member(record, "container");
+		   *container = member(record, "container");
 	_cleanup_free_ char *dir = NULL;
 	struct net_state *s = NULL;
 	bool root = geteuid() == 0;
@@ -157,9 +188,7 @@ int net_give(struct json_object *record, struct plug_error *err)
 	if (r == 0 && (!run_dir || !container))
 		r = plug_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
 	if (r == 0)
-		r = root ? give_all(s, record, container, ns, err) : net_rootless_give(run_dir, err);
-	if (r == 0 && root && ref)
-		r = leave_namespace(s, ref, container, err);
+		r = root ? give_all(s, record, container, ns, err, warn) : net_rootless_give(run_dir, err);
 	if (r < 0)
 		return r;
 	return asprintf(&dir, "%s/net", run_dir) < 0 ? plug_error_errno(err, -ENOMEM, "%s", run_dir) :

@@ -121,17 +121,22 @@ int net_live_add(const struct net_part *part, struct plug_error *err)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < part->count; i++)
-		r = add_endpoint(part->networks[i], part->endpoints[i], &part->plan.dns, err);
+		if (net_part_owns(part, i))
+			r = add_endpoint(part->networks[i], part->endpoints[i], &part->plan.dns, err);
 	return r;
 }
 
 void net_live_drop(struct json_object *record)
 {
-	struct json_object *made = net_json_get(record, "endpoints");
+	static const char *const keys[] = { "endpoints", "existing" };
 
-	for (size_t i = 0; live.resolver && i < plug_json_length(made); i++)
-		net_resolver_unset(live.resolver, NULL,
-				   json_object_get_string(json_object_array_get_idx(made, i)));
+	for (size_t k = 0; live.resolver && k < PLUG_ELEMENTS(keys); k++) {
+		struct json_object *list = net_json_get(record, keys[k]);
+
+		for (size_t i = 0; i < plug_json_length(list); i++)
+			net_resolver_unset(live.resolver, NULL,
+					   json_object_get_string(json_object_array_get_idx(list, i)));
+	}
 }
 
 /* ---- the configuration's networks */

@@ -11,12 +11,19 @@
 
 #include <stdatomic.h>
 
+/* Of a namespace that was joined: all endpoints in it, for resolv.conf and hosts. */
+struct net_shown {
+	struct net_network **networks; /* of each endpoint */
+	struct net_endpoint **endpoints;
+	size_t count;
+};
+
 /* One container's network on its way. */
 struct net_part {
 	struct net_plan plan;
 	char *run_dir;		    /* the container's */
 	char ns[NET_ID_SIZE];	    /* decided in advance, and announced; "": none is made */
-	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" */
+	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" until then */
 	struct net_pooled *pooled;  /* or NULL */
 	struct net_hosted *hosted;  /* in a hosting system; or NULL */
 	atomic_bool stop;
@@ -25,9 +32,12 @@ struct net_part {
 	struct net_network *networks[NET_WANTS_MAX];
 	struct net_endpoint *endpoints[NET_WANTS_MAX];
 	size_t count;
+	struct net_shown shown;
 	struct json_object *patch;
 };
 void net_part_finish(struct net_part *part);
+/* Endpoint i is the container's own: false where it was in the joined namespace before. */
+bool net_part_owns(const struct net_part *part, size_t i);
 
 /* What the ledger gets, before anything is taken.  NULL: out of memory. */
 struct json_object *net_part_record(const struct net_part *part);
@@ -35,8 +45,11 @@ struct json_object *net_part_record(const struct net_part *part);
 int net_take(struct net_part *part);
 /* Once more the files, without our resolver in them. */
 int net_take_files(struct net_part *part, bool resolver);
-/* Gives back what a record names; any process, any number of times. */
-int net_give(struct json_object *record, struct plug_error *err);
+/*
+ * Gives back what a record names; any process, any number of times: where it fails, the next one goes on with
+ * what is left.  warn: what was not as the record says, and is no error; its code is 0 where nothing is.
+ */
+int net_give(struct json_object *record, struct plug_error *err, struct plug_error *warn);
 
 /* take_lease.c: addresses of both families for e, as far as n has subnets of them. */
 int net_take_addresses(struct net_state *s, const struct net_network *n, const struct net_want *w,

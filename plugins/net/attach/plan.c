@@ -147,8 +147,13 @@ static int take_networks(struct net_plan *p, struct json_object *options, bool *
 static int take_existing(struct net_plan *p, const struct net_strv *endpoints, struct plug_error *err)
 {
 	for (size_t i = 0; i < endpoints->count; i++) {
-		struct net_want *w = add_want(p, endpoints->items[i], err);
+		struct net_want *w;
 
+		for (size_t k = 0; k < i; k++)
+			if (strcasecmp(endpoints->items[k], endpoints->items[i]) == 0)
+				return plug_error_set(err, -EINVAL, "endpointList: %s is there twice",
+						      endpoints->items[i]);
+		w = add_want(p, endpoints->items[i], err);
 		if (!w)
 			return err->code;
 		w->existing = true;
@@ -156,30 +161,52 @@ static int take_existing(struct net_plan *p, const struct net_strv *endpoints, s
 	return 0;
 }
 
-static int take_windows(struct net_plan *p, struct json_object *windows, struct plug_error *err)
+/* Where its network namespace is, if the spec says so; "": it is a new one; NULL: it has none of its own. */
+static const char *spec_namespace(struct json_object *spec)
+{
+	struct json_object *list = net_json_get(net_json_get(spec, "linux"), "namespaces");
+
+	for (size_t i = 0; i < plug_json_length(list); i++) {
+		struct json_object *one = json_object_array_get_idx(list, i);
+		struct json_object *type = net_json_get(one, "type"), *path = net_json_get(one, "path");
+
+		if (type && strcmp(json_object_get_string(type), "network") == 0)
+			return path ? json_object_get_string(path) : "";
+	}
+	return NULL;
+}
+
+/* Endpoints by their ids, in a namespace by its id or path, or a new one. */
+static int take_places(struct net_plan *p, struct json_object *windows, struct plug_error *err)
 {
 	__attribute__((cleanup(net_strv_finish))) struct net_strv endpoints = { 0 };
-	struct json_object *unqualified = net_json_get(windows, "allowUnqualifiedDNSQuery");
-	const char *text = NULL, *shared = NULL;
+	const char *ns = NULL, *path = spec_namespace(p->spec);
 	int r = take_strings(windows, "endpointList", &endpoints, err);
 
-	if (r == 0)
-		r = take_strings(windows, "DNSSearchList", &p->search, err);
-	if (r == 0)
-		r = net_json_string(windows, "networkSharedContainerName", &shared, err);
-	if (r == 0)
-		r = net_json_string(windows, "networkNamespace", &text, err);
-	/* The shared container's comes before a namespace by name (hcs-behaviour.md §6.5). */
-	if (r == 0 && !(shared && *shared) && text && *text && take_text(text, &p->namespace_ref) < 0)
-		r = plug_error_errno(err, -ENOMEM, "networkNamespace");
-	if (r < 0)
-		return r;
-	if (unqualified)
-		p->unqualified = json_object_get_boolean(unqualified) ? NET_UNQUALIFIED_ALLOW :
-									NET_UNQUALIFIED_DENY;
-	if (p->namespace_ref)
+	r = r ?: net_json_string(windows, "networkNamespace", &ns, err);
+	if (r == 0 && (!ns || !*ns) && endpoints.count)
+		ns = path;
+	if (r == 0 && ns && *ns) {
 		p->mode = NET_PLAN_NETWORKS;
-	return take_existing(p, &endpoints, err);
+		if (take_text(ns, &p->namespace_ref) < 0)
+			r = plug_error_errno(err, -ENOMEM, "networkNamespace");
+	}
+	return r < 0 ? r : take_existing(p, &endpoints, err);
+}
+
+static int take_windows(struct net_plan *p, struct json_object *windows, struct plug_error *err)
+{
+	bool unqualified = false;
+	int r = net_json_bool(windows, "allowUnqualifiedDNSQuery", &unqualified, err);
+
+	/* With another container's network come its endpoints (docker lists them) and its files. */
+	if (r < 0 || p->joined)
+		return r;
+	if (net_json_get(windows, "allowUnqualifiedDNSQuery"))
+		p->unqualified = unqualified ? NET_UNQUALIFIED_ALLOW : NET_UNQUALIFIED_DENY;
+	r = take_places(p, windows, err);
+	/* Options say it for this container, the spec for all that are made of it. */
+	return r < 0 || p->search.count ? r : take_strings(windows, "DNSSearchList", &p->search, err);
 }
 
 /* ---- ports, names */
@@ -217,8 +244,20 @@ static int take_lists(struct net_plan *p, struct json_object *options, struct pl
 		r = take_strings(options, "dns_option", &p->options, err);
 	if (r == 0)
 		r = take_strings(options, "add_host", &p->hosts, err);
-	p->own_files = p->dns.count || p->search.count || p->options.count || p->hosts.count;
 	return r;
+}
+
+/* Only an endpoint that is made now can have what is asked for. */
+static int refuse(const struct net_plan *p, const char *key, struct plug_error *err)
+{
+	return plug_error_set(err, -EINVAL, "%s: %s", key,
+			      p->mode != NET_PLAN_NETWORKS ? "the container has no network of its own" :
+							     "the endpoints are there already");
+}
+
+static bool makes_endpoints(const struct net_plan *p)
+{
+	return p->want_count && !p->wants[0].existing;
 }
 
 /* ip, ip6, mac_address and network_alias are the first endpoint's. */
@@ -235,12 +274,16 @@ static int take_first(struct net_plan *p, struct json_object *options, struct pl
 		r = net_json_string(options, keys[i][0], &text, err);
 		if (r < 0 || !text)
 			continue;
+		if (!makes_endpoints(p))
+			return refuse(p, keys[i][0], err);
 		word = malloc(strlen(text) + 8);
 		if (!word)
 			return plug_error_errno(err, -ENOMEM, "network");
 		(void)stpcpy(stpcpy(stpcpy(word, keys[i][1]), "="), text);
 		r = take_key(w, word, err);
 	}
+	if (r == 0 && !makes_endpoints(p) && plug_json_length(net_json_get(options, "network_alias")))
+		return refuse(p, "network_alias", err);
 	return r < 0 ? r : take_strings(options, "network_alias", &w->aliases, err);
 }
 
@@ -249,16 +292,9 @@ static int take_first(struct net_plan *p, struct json_object *options, struct pl
 /* A network namespace of its own, that nobody has named. */
 static bool has_own_namespace(struct json_object *spec)
 {
-	struct json_object *list = net_json_get(net_json_get(spec, "linux"), "namespaces");
+	const char *path = spec_namespace(spec);
 
-	for (size_t i = 0; i < plug_json_length(list); i++) {
-		struct json_object *one = json_object_array_get_idx(list, i);
-		struct json_object *type = net_json_get(one, "type"), *path = net_json_get(one, "path");
-
-		if (type && strcmp(json_object_get_string(type), "network") == 0)
-			return !path || !*json_object_get_string(path);
-	}
-	return false;
+	return path && !*path;
 }
 
 static int take_names(struct net_plan *p, const struct cowherd_request *request, struct plug_error *err)
@@ -305,9 +341,36 @@ static int take_default(struct net_plan *p, const struct net_plan_defaults *defa
 	const char *network = p->ports.count && !defaults->network ? defaults->fallback : defaults->network;
 	int r = windows ? take_windows(p, windows, err) : 0;
 
-	if (r < 0 || p->mode != NET_PLAN_NOTHING || !network || !has_own_namespace(p->spec))
+	if (r < 0 || p->mode != NET_PLAN_NOTHING || p->joined || !network || !has_own_namespace(p->spec))
 		return r;
 	return take_network(p, network, err);
+}
+
+/* The host has found the other container, and put its namespace into the spec. */
+static int take_joined(struct net_plan *p, struct json_object *options, struct plug_error *err)
+{
+	const char *dir = NULL;
+	int r = net_json_string(net_json_get(options, "joined"), "run_dir", &dir, err);
+
+	if (r == 0 && dir && take_text(dir, &p->joined) < 0)
+		r = plug_error_errno(err, -ENOMEM, "network");
+	return r;
+}
+
+/* Files of its own, also where there is no network to make. */
+static int take_files(struct net_plan *p, struct plug_error *err)
+{
+	bool own = p->dns.count || p->search.count || p->options.count || p->hosts.count;
+
+	if (p->joined && own)
+		return plug_error_set(err, -EINVAL,
+				      "dns, dns_search, dns_option, add_host: are those of the container "
+				      "whose network is joined");
+	if (p->mode == NET_PLAN_NOTHING && !spec_namespace(p->spec))
+		p->host = true;
+	if (p->mode == NET_PLAN_NOTHING && (p->joined || own || p->unqualified != NET_UNQUALIFIED_UNSET))
+		p->mode = NET_PLAN_FILES;
+	return 0;
 }
 
 static int read_plan(struct net_plan *p, struct json_object *options,
@@ -317,22 +380,22 @@ static int read_plan(struct net_plan *p, struct json_object *options,
 	int r = take_networks(p, options, &said, err);
 
 	if (r == 0)
+		r = take_joined(p, options, err);
+	if (r == 0)
 		r = take_lists(p, options, err);
 	if (r == 0 && !said)
 		r = take_default(p, defaults, err);
-	if (r == 0 && p->want_count && !p->wants[0].existing)
+	if (r == 0)
 		r = take_first(p, options, err);
-	if (r == 0 && p->mode == NET_PLAN_NOTHING && p->own_files)
-		p->mode = NET_PLAN_FILES;
-	if (r == 0 && p->ports.count && p->mode != NET_PLAN_NETWORKS)
-		r = plug_error_set(err, -EINVAL, "ports: the container has no network of its own");
-	return r;
+	if (r == 0 && p->ports.count && !makes_endpoints(p))
+		r = refuse(p, "ports", err);
+	return r < 0 ? r : take_files(p, err);
 }
 
 bool net_plan_may_want(const struct cowherd_request *request, const struct net_plan_defaults *defaults)
 {
 	static const char *const words[] = { "\"network", "\"ports\"", "\"publish_all\"", "\"dns",
-					     "\"add_host\"" };
+					     "\"add_host\"", "\"joined\"", "\"ip", "\"mac_address\"" };
 
 	for (size_t i = 0; i < PLUG_ELEMENTS(words); i++)
 		if (strstr(request->options, words[i]))
@@ -370,6 +433,7 @@ void net_plan_finish(struct net_plan *plan)
 	}
 	free(plan->namespace_ref);
 	free(plan->hosting_system);
+	free(plan->joined);
 	net_strv_finish(&plan->ports);
 	net_strv_finish(&plan->dns);
 	net_strv_finish(&plan->search);

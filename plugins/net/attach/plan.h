@@ -2,7 +2,9 @@
 /*
  * What a container asks of the network, read from its create options and spec.  Pure: looks nothing up.
  * Sources in this order, the first that says something: the options network/networks; the spec's
- * windows.network; ports alone, or the configured default, for a spec with a network namespace of its own.
+ * windows.network, of it networkSharedContainerName (which the host has looked up: option "joined"), then
+ * networkNamespace, then endpointList alone; ports alone, or the configured default, for a spec with a
+ * network namespace of its own.
  */
 #ifndef NET_PLAN_H
 #define NET_PLAN_H
@@ -35,7 +37,8 @@ struct net_plan {
 	enum net_plan_mode mode;
 	struct net_want wants[NET_WANTS_MAX];
 	size_t want_count;
-	char *namespace_ref; /* windows.network: a namespace of the store to use; NULL: a new one */
+	char *namespace_ref; /* windows.network: a namespace's id or path, to be joined; NULL: a new one */
+	char *joined; /* the network of another container is joined: that one's volatile directory */
 	struct net_strv ports;	  /* as people write them */
 	struct net_strv dns, search, options, hosts;
 	char *hosting_system; /* the utility VM it runs in; NULL: none */
@@ -45,7 +48,6 @@ struct net_plan {
 	 */
 	bool sandbox, workload;
 	bool host; /* NET_PLAN_FILES: the host's namespace */
-	bool own_files; /* anything of dns, search, options, hosts is there */
 	enum net_unqualified unqualified;
 	char *container, *name, *hostname, *domainname;
 	struct json_object *spec; /* all of it */

@@ -2,6 +2,7 @@
 /* A container's network, taken: what was announced is made, so that nothing can be forgotten. */
 #include "attach/adapter.h"
 #include "attach/files.h"
+#include "attach/join.h"
 #include "attach/lists.h"
 #include "attach/parts.h"
 #include "attach/plug.h"
@@ -21,11 +22,28 @@ void net_part_finish(struct net_part *part)
 		net_network_free(part->networks[i]);
 		net_endpoint_free(part->endpoints[i]);
 	}
+	for (size_t i = 0; i < part->shown.count; i++) {
+		net_network_free(part->shown.networks[i]);
+		net_endpoint_free(part->shown.endpoints[i]);
+	}
+	free(part->shown.networks);
+	free(part->shown.endpoints);
 	net_plan_finish(&part->plan);
 	net_pooled_free(part->pooled);
 	net_hosted_free(part->hosted);
 	json_object_put(part->patch);
 	free(part->run_dir);
+}
+
+/* After a start there are parts of the store's endpoints, of no container. */
+static bool is_ours(const struct net_part *part, const struct net_endpoint *e)
+{
+	return !part->plan.container || net_strv_has(&e->containers, part->plan.container);
+}
+
+bool net_part_owns(const struct net_part *part, size_t i)
+{
+	return is_ours(part, part->endpoints[i]);
 }
 
 struct json_object *net_part_record(const struct net_part *part)
@@ -36,8 +54,10 @@ struct json_object *net_part_record(const struct net_part *part)
 	for (size_t i = 0; i < part->plan.want_count; i++) {
 		const struct net_want *w = &part->plan.wants[i];
 
+		if (i < part->count && !net_part_owns(part, i))
+			continue;
 		net_json_append(w->existing ? &existing : &made,
-				json_object_new_string(w->existing ? w->network : part->ids[i]));
+				json_object_new_string(*part->ids[i] ? part->ids[i] : w->network));
 	}
 	net_json_add_string(&o, "container", part->plan.container);
 	net_json_add_string(&o, "run_dir", part->run_dir);
@@ -57,6 +77,8 @@ struct taking {
 	bool own_inside;
 	char *path; /* of the namespace */
 	bool routed; /* somebody has the default route already */
+	struct net_joined joined; /* where it is not our own; inside, netns and path are its own then */
+	size_t next_link;
 };
 
 static void taking_finish(struct taking *t)
@@ -66,7 +88,9 @@ static void taking_finish(struct taking *t)
 		net_rtnl_close(t->inside);
 	if (t->own_inside && t->netns >= 0)
 		(void)close(t->netns);
-	free(t->path);
+	if (!t->joined.path)
+		free(t->path);
+	net_joined_finish(&t->joined);
 }
 
 /* ---- the endpoint, as it will be */
@@ -82,62 +106,96 @@ static int name_endpoint(const struct net_part *part, size_t i, struct net_endpo
 	return e->name ? 0 : -ENOMEM;
 }
 
-static int fill_endpoint(const struct net_part *part, size_t i, const struct net_network *n,
-			 struct net_endpoint *e)
+/* Where it is going to be: named in the container, the namespace, and both ends of its link. */
+static int place_endpoint(struct taking *t, struct net_endpoint *e)
 {
+	const struct net_part *part = t->part;
+	int r = net_strv_add(&e->containers, part->plan.container);
+
+	if (r < 0)
+		return plug_error_errno(&t->part->err, r, "endpoint %s", e->id);
+	memcpy(e->namespace_id, t->joined.ns ? t->joined.ns->id : part->ns, sizeof(e->namespace_id));
+	net_link_name("ve", e->id, e->host_link);
+	if (t->joined.path)
+		return net_join_link(&t->joined, &t->next_link, e->guest_link, &t->part->err);
+	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", t->next_link++);
+	return 0;
+}
+
+static int fill_endpoint(struct taking *t, size_t i, const struct net_network *n, struct net_endpoint *e)
+{
+	const struct net_part *part = t->part;
 	const struct net_want *w = &part->plan.wants[i];
-	int r = name_endpoint(part, i, e) ?: net_strv_add(&e->containers, part->plan.container);
+	int r;
 
 	memcpy(e->id, part->ids[i], sizeof(e->id));
 	memcpy(e->network, n->id, sizeof(e->network));
-	memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
-	net_link_name("ve", e->id, e->host_link);
-	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
 	e->mac = w->mac;
+	r = place_endpoint(t, e);
+	r = r ?: name_endpoint(part, i, e);
 	for (size_t k = 0; r == 0 && k < w->aliases.count; k++)
 		r = net_strv_add(&e->aliases, w->aliases.items[k]);
 	return r;
 }
 
-static int take_ports(struct net_state *s, const struct net_part *part, struct net_endpoint *e,
-		      struct plug_error *err)
+static int add_ports(struct net_part *part, struct net_endpoint *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < part->plan.ports.count; i++)
-		r = net_ports_parse(part->plan.ports.items[i], &e->policies, &e->policy_count, err);
-	return r < 0 ? r : net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count, err);
+		r = net_ports_parse(part->plan.ports.items[i], &e->policies, &e->policy_count, &part->err);
+	return r;
 }
 
-static int prepare_existing(struct net_state *s, struct net_part *part, size_t i, struct net_network **n,
-			    struct net_endpoint **ret)
+/* Somebody else's, unless it is where the container comes to: then it stays as it is. */
+static int claim_read(struct taking *t, const char *ref, struct net_endpoint **ret, struct plug_error *err)
 {
-	int r = net_store_endpoint(s->store, part->plan.wants[i].network, ret, &part->err);
-	struct net_endpoint *e = *ret;
-
-	if (r == 0 && *e->guest_link)
-		r = plug_error_set(&part->err, -EBUSY, "endpoint %s: is plugged in already", e->name);
-	if (r == 0)
-		r = net_endpoint_check_here(e, &part->err);
-	if (r == 0)
-		r = net_store_network(s->store, e->network, n, &part->err);
-	if (r < 0)
-		return r;
-	memcpy(e->namespace_id, part->ns, sizeof(e->namespace_id));
-	net_link_name("ve", e->id, e->host_link);
-	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", i);
-	return net_strv_add(&e->containers, part->plan.container);
-}
-
-static int prepare_new(struct net_state *s, struct net_part *part, size_t i, struct net_network **n,
-		       struct net_endpoint **e)
-{
-	int r = net_find_network(s, part->plan.wants[i].network, n, &part->err);
+	struct net_endpoint *e;
+	int r = net_store_endpoint(t->state->store, ref, &e, err);
 
 	if (r < 0)
 		return r;
-	*e = calloc(1, sizeof(**e));
-	return *e ? fill_endpoint(part, i, *n, *e) : -ENOMEM;
+	if (*e->guest_link && (!t->joined.ns || strcmp(e->namespace_id, t->joined.ns->id) != 0))
+		r = plug_error_set(err, -EBUSY, "endpoint %s: is plugged in already, in namespace %s",
+				   e->name, e->namespace_id);
+	else if (!*e->guest_link)
+		r = net_endpoint_check_here(e, err) ?: place_endpoint(t, e) ?:
+			    net_store_put_endpoint(t->state->store, e, NET_PUT_CHANGE, err);
+	if (r < 0)
+		net_endpoint_free(e);
+	else
+		*ret = e;
+	return r;
+}
+
+/* One that was there before, ours from now on: in one piece, as others may want it at the same time. */
+static int claim_endpoint(struct taking *t, const char *ref, struct net_endpoint **ret,
+			  struct net_network **ret_network)
+{
+	struct plug_error *err = &t->part->err;
+	int r = net_store_lock(t->state->store, err);
+
+	if (r < 0)
+		return r;
+	r = claim_read(t, ref, ret, err);
+	net_store_unlock(t->state->store);
+	return r < 0 ? r : net_store_network(t->state->store, (*ret)->network, ret_network, err);
+}
+
+static int make_endpoint(struct taking *t, size_t i, struct net_endpoint **ret,
+			 struct net_network **ret_network)
+{
+	struct net_part *part = t->part;
+	const char *network = part->plan.wants[i].network;
+	int r = net_find_network(t->state, network, ret_network, &part->err);
+
+	if (r < 0)
+		return r;
+	*ret = calloc(1, sizeof(**ret));
+	r = *ret ? fill_endpoint(t, i, *ret_network, *ret) : -ENOMEM;
+	if (r == -ENOMEM)
+		(void)plug_error_errno(&part->err, r, "network %s", network);
+	return r < 0 || i > 0 ? r : add_ports(part, *ret);
 }
 
 /* A want that the network would not hear. */
@@ -160,26 +218,24 @@ static int wants_check(struct net_state *s, const struct net_want *w, const stru
 }
 
 /* The network and the endpoint of a want; ports are found to be free or not before anything is made. */
-static int prepare(struct net_state *s, struct net_part *part, size_t i)
+static int prepare(struct taking *t, size_t i)
 {
+	struct net_part *part = t->part;
 	const struct net_want *w = &part->plan.wants[i];
 	struct net_network *n = NULL;
 	struct net_endpoint *e = NULL;
-	int r = w->existing ? prepare_existing(s, part, i, &n, &e) : prepare_new(s, part, i, &n, &e);
+	int r = w->existing ? claim_endpoint(t, w->network, &e, &n) : make_endpoint(t, i, &e, &n);
 
-	if (r == -ENOMEM)
-		(void)plug_error_errno(&part->err, r, "network %s", w->network);
+	if (r == 0 && is_ours(part, e))
+		r = net_ports_take(t->state->ports, e->id, e->name, e->policies, e->policy_count, &part->err);
 	if (r == 0)
-		r = i == 0 ? take_ports(s, part, e, &part->err) :
-			     net_ports_take(s->ports, e->id, e->name, e->policies, e->policy_count,
-					    &part->err);
-	if (r == 0)
-		r = wants_check(s, w, n, e, &part->err);
+		r = wants_check(t->state, w, n, e, &part->err);
 	if (r < 0) {
 		net_network_free(n);
 		net_endpoint_free(e);
 		return r;
 	}
+	memcpy(part->ids[i], e->id, sizeof(part->ids[i]));
 	part->networks[i] = n;
 	part->endpoints[i] = e;
 	part->count = i + 1;
@@ -207,34 +263,56 @@ static int take_namespace(struct taking *t)
 	return r < 0 ? r : net_rtnl_open(t->netns, &t->inside, &part->err);
 }
 
-/* One of the store's, with the endpoints that are in it. */
-static int join_namespace(struct taking *t)
+/* Opened before anything is taken: its links have names. */
+static int open_joined(struct taking *t)
 {
 	struct net_part *part = t->part;
-	struct net_namespace *ns;
-	int r = net_store_namespace(t->state->store, part->plan.namespace_ref, &ns, &part->err);
+	int r = net_join_open(t->state, part->plan.namespace_ref, &t->joined, &part->err);
 
 	if (r < 0)
 		return r;
-	t->own_inside = true;
-	t->path = ns->path ? strdup(ns->path) : NULL;
-	if (!t->path)
-		r = plug_error_set(&part->err, -ENOENT, "namespace %s: has no network namespace", ns->id);
+	t->path = t->joined.path;
+	t->netns = t->joined.fd;
+	t->inside = t->joined.inside;
+	t->routed = t->joined.routed;
+	return 0;
+}
+
+static int show_one(struct taking *t, const char *id)
+{
+	struct net_shown *shown = &t->part->shown;
+	struct net_endpoint *e = NULL;
+	struct net_network *n = NULL;
+	int r = net_store_endpoint(t->state->store, id, &e, &t->part->err);
+
 	if (r == 0)
-		t->netns = r = net_ns_open(t->path, &part->err);
-	if (r >= 0)
-		r = net_rtnl_open(t->netns, &t->inside, &part->err);
-	if (r == 0) {
-		r = net_namespace_add(ns, true, part->plan.container);
-		for (size_t i = 0; (r == 0 || r == -EEXIST) && i < part->count; i++) {
-			memcpy(part->endpoints[i]->namespace_id, ns->id, sizeof(ns->id));
-			r = net_namespace_add(ns, false, part->endpoints[i]->id);
-		}
-		r = r == 0 || r == -EEXIST ?
-			    net_store_put_namespace(t->state->store, ns, NET_PUT_CHANGE, &part->err) :
-			    plug_error_errno(&part->err, r, "namespace %s", ns->id);
+		r = net_store_network(t->state->store, e->network, &n, &t->part->err);
+	if (r < 0) {
+		net_endpoint_free(e);
+		/* Gone meanwhile, or damaged: not in the files. */
+		return r == -ENOMEM ? r : plug_error_none(&t->part->err);
 	}
-	net_namespace_free(ns);
+	shown->networks[shown->count] = n;
+	shown->endpoints[shown->count++] = e;
+	return 0;
+}
+
+/* A container that joins has the names and servers of all that is in the namespace. */
+static int show_joined(struct taking *t)
+{
+	const struct net_namespace *ns = t->joined.ns;
+	struct net_shown *shown = &t->part->shown;
+	int r = 0;
+
+	if (!ns)
+		return 0;
+	shown->networks = calloc(ns->resource_count + 1, sizeof(*shown->networks));
+	shown->endpoints = calloc(ns->resource_count + 1, sizeof(*shown->endpoints));
+	if (!shown->networks || !shown->endpoints)
+		return plug_error_errno(&t->part->err, -ENOMEM, "namespace %s", ns->id);
+	for (size_t i = 0; r == 0 && i < ns->resource_count; i++)
+		if (!ns->resources[i].container)
+			r = show_one(t, ns->resources[i].id);
 	return r;
 }
 
@@ -347,42 +425,61 @@ static int take_networks(struct taking *t)
 	struct net_part *part = t->part;
 	int r = 0;
 
+	if (part->plan.namespace_ref)
+		r = open_joined(t);
 	for (size_t i = 0; r == 0 && i < part->plan.want_count; i++)
-		r = atomic_load(&part->stop) ? -ECANCELED : prepare(t->state, part, i);
+		r = atomic_load(&part->stop) ? -ECANCELED : prepare(t, i);
 	if (r == 0)
-		r = part->plan.namespace_ref ? join_namespace(t) : take_namespace(t);
+		r = !t->joined.path ? take_namespace(t) :
+				      net_join_enter(t->state, &t->joined, part->plan.container,
+						     part->endpoints, part->count, &part->err);
 	if (r == 0)
 		r = net_rtnl_open(-1, &t->host, &part->err);
 	for (size_t i = 0; r == 0 && i < part->count; i++)
 		r = atomic_load(&part->stop)		    ? -ECANCELED :
+		    !is_ours(part, part->endpoints[i])	? 0 :
 		    part->networks[i]->type == NET_CNI ? plug_in_cni(t, i) :
 							 plug_in(t, i);
-	if (r == 0 && !part->plan.namespace_ref)
-		r = store_namespace(t);
-	return r;
+	return r < 0 ? r : t->joined.path ? show_joined(t) : store_namespace(t);
 }
 
 /* ---- files, and the spec's patch */
 
 int net_take_files(struct net_part *part, bool resolver)
 {
-	const struct net_files_of of = { .networks = (const struct net_network *const *)part->networks,
-					 .endpoints = part->endpoints,
-					 .count = part->count,
+	bool shown = part->shown.count > 0;
+	struct net_network *const *networks = shown ? part->shown.networks : part->networks;
+	const struct net_files_of of = { .networks = (const struct net_network *const *)networks,
+					 .endpoints = shown ? part->shown.endpoints : part->endpoints,
+					 .count = shown ? part->shown.count : part->count,
 					 .resolver = resolver };
 	_cleanup_free_ char *dir = NULL;
 
 	if (asprintf(&dir, "%s/net", part->run_dir) < 0)
 		return plug_error_errno(&part->err, -ENOMEM, "%s", part->run_dir);
-	return net_files_write(&part->plan, &of, dir, &part->err);
+	return part->plan.joined ? net_files_share(part->plan.joined, dir, &part->err) :
+				   net_files_write(&part->plan, &of, dir, &part->err);
+}
+
+/* NULL: it is not there, as another container's may not be.  -ENOMEM. */
+static int file_of(const struct net_part *part, const char *name, char **ret)
+{
+	if (asprintf(ret, "%s/net/%s", part->run_dir, name) < 0) {
+		*ret = NULL;
+		return -ENOMEM;
+	}
+	if (part->plan.joined && access(*ret, F_OK) < 0) {
+		free(*ret);
+		*ret = NULL;
+	}
+	return 0;
 }
 
 static int make_patch(struct net_part *part, const char *path)
 {
 	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
 
-	if (asprintf(&resolv, "%s/net/resolv.conf", part->run_dir) < 0 ||
-	    asprintf(&hosts, "%s/net/hosts", part->run_dir) < 0)
+	if (file_of(part, "resolv.conf", &resolv) < 0 || file_of(part, "hosts", &hosts) < 0)
 		return plug_error_errno(&part->err, -ENOMEM, "spec");
 	part->patch = net_plan_patch(&part->plan, path, resolv, hosts);
 	return part->patch ? 0 : plug_error_errno(&part->err, -ENOMEM, "spec");
@@ -391,14 +488,17 @@ static int make_patch(struct net_part *part, const char *path)
 /* The first network's answers for all of them. */
 static bool has_resolver(const struct net_part *part)
 {
-	const struct net_network *n = part->count ? part->networks[0] : NULL;
+	const struct net_network *n = part->shown.count ? part->shown.networks[0] :
+				      part->count	? part->networks[0] :
+							  NULL;
 
 	return n && net_network_resolves(n);
 }
 
 int net_take(struct net_part *part)
 {
-	__attribute__((cleanup(taking_finish))) struct taking t = { .part = part, .netns = -1 };
+	__attribute__((cleanup(taking_finish))) struct taking t = { .part = part, .netns = -1,
+								   .joined = { .fd = -1 } };
 	int r;
 
 	if (geteuid() != 0 && part->plan.mode == NET_PLAN_NETWORKS)
