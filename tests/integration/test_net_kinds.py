@@ -7,6 +7,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import threading
 
 import netbox
 import box
@@ -410,7 +411,131 @@ def works(s, on_lan, on_bridge, on_overlay, others):
             and reaches(pid_of(s, on_overlay), *others))
 
 
+def test_killed():
+    """SIGKILL while containers come and go on each kind: the next start leaves nothing; what lives on keeps working."""
+    with herd() as s, world_server(s.world, 8):
+        network(s, "lan", "-d", "transparent", "--parent", "up0", *LAN)
+        connect(s.world, "card1", "far1", "198.51.100.2/24")
+        try:
+            network(s, "bridged", "-d", "l2bridge", "--parent", "card1", "--subnet", "198.51.100.0/24",
+                    "--aux-address", "far=198.51.100.2")
+            overlay(s, "over", 4096, 1, "--peer", "192.0.2.2", "--parent", "up0")
+            network(s, "alone", "-d", "private")
+            kinds = "lan", "bridged", "over", "alone"
+            kept = [server(s, 7, network=n) for n in kinds]
+            before = set(netbox.links())
+            for i in range(4):
+                threads = [threading.Thread(target=churn, args=(s, n)) for n in kinds]
+                for thread in threads:
+                    thread.start()
+                threading.Event().wait(0.05 + 0.05 * i)
+                s.connection.close()
+                s.kill()
+                for thread in threads:
+                    thread.join()
+                s.start()
+                s.connection = s.client()
+                for c in s.connection.call("container.list", all=True):
+                    if c["id"] not in kept:
+                        with contextlib.suppress(cow.RpcError):
+                            box.delete(s, c["id"])
+                cow.wait_for(lambda: not {n for n in netbox.links() if not pooled(s, n)} ^ before, "the links of before")
+            pids = [pid_of(s, c) for c in kept]
+            for pid, address in (pids[0], "192.0.2.2"), (pids[1], "198.51.100.2"):
+                assert ask_from(pid, address, port=8).endswith(" hi")
+            for name, container in zip(kinds, kept):
+                c = server(s, 7, network=name)
+                assert reaches(pid_of(s, c), *addresses(s, container)), name
+                box.delete(s, c)
+                box.delete(s, container)
+            remove(s, *kinds)
+        finally:
+            netbox.ip("link", "delete", "card1")
+
+
+def churn(s, name):
+    """Containers on a network, until the supervisor is gone."""
+    with contextlib.suppress(OSError, EOFError, ValueError, cow.RpcError):
+        c = s.client()
+        while True:
+            made = c.call("container.create", spec=box.sh(s, "true"), network=name)["id"]
+            c.call("container.start", container=made)
+            c.call("container.delete", container=made, force=True)
+
+
+def pooled(s, name):
+    """Of a pair that is kept ready."""
+    return name in {"ve" + p.read_text()[:8] for p in (s.root / "net/pool").glob("[!.]*") if p.exists()}
+
+
+def test_values():
+    """Unusual but valid, and what cannot be: each with its reason, and nothing made."""
+    with herd() as s:
+        long = "n" * 255
+        network(s, long, "--subnet", "fd72::/64")
+        assert addresses(s, server(s, 7, network=long)) == ["fd72::2"]
+        network(s, "two", "--subnet", "10.73.0.0/24", "--subnet", "10.74.0.0/24", "--mtu", "1280")
+        a, b = server(s, 7, network="two"), server(s, 7, network="two:ip=10.74.0.9")
+        assert addresses(s, a) == ["10.73.0.2"] and reaches(pid_of(s, a), "10.74.0.9") and reaches(pid_of(s, b), "10.73.0.2")
+        assert netbox.links(ns=pid_of(s, a))["eth0"]["mtu"] == 1280
+        network(s, "few", "--subnet", "10.75.0.0/24", "--gateway", "10.75.0.254", "--ip-range", "10.75.0.128/30",
+                "--aux-address", "printer=10.75.0.128", "--aux-address", "10.75.0.129")
+        found = [addresses(s, server(s, 7, network="few")) for _ in range(2)]
+        assert found == [["10.75.0.130"], ["10.75.0.131"]], found
+        assert "no address of 10.75.0.128/30 is free" in box.refused(s, box.sh(s, "true"), network="few")
+        assert "10.75.0.128: belongs to printer" in box.refused(s, box.sh(s, "true"), network="few:ip=10.75.0.128")
+        shown = json.loads(s.cli("network", "inspect", "few").stdout)
+        shown = shown[0] if isinstance(shown, list) else shown
+        assert shown["Cowherd"]["Reserved"] == {"printer": "10.75.0.128", "10.75.0.129": "10.75.0.129"}, shown
+        # A pool of MAC addresses: each once.
+        asked(s, "POST", "/networks/", {
+            "Name": "pool", "Type": "Private", "Subnets": [{"AddressPrefix": "10.76.0.0/24"}],
+            "MacPools": [{"StartMacAddress": "00-15-5D-52-C0-00", "EndMacAddress": "00-15-5D-52-C0-01"},
+                         {"StartMacAddress": "00-15-5D-52-CF-FF", "EndMacAddress": "00-15-5D-52-CF-FF"}]})
+        macs = {netbox.links(ns=pid_of(s, server(s, 7, network="pool")))["eth0"]["address"] for _ in range(3)}
+        assert macs == {"00:15:5d:52:c0:00", "00:15:5d:52:c0:01", "00:15:5d:52:cf:ff"}, macs
+        assert "no MAC address of its ranges is free" in box.refused(s, box.sh(s, "true"), network="pool")
+        card1 = ["--parent", "up0", "--subnet", "10.77.0.0/24"]
+        for words, cause in (
+                (["-d", "macvlan"], "type Transparent needs an adapter"),
+                (["-d", "macvlan", "--parent", "none0"], "adapter none0: there is no such link on this host"),
+                (["-d", "macvlan", "--parent", "lo"], "adapter lo: is not an Ethernet card"),
+                (["-d", "macvlan", "--parent", ""], "is not an adapter's name"),
+                (["-d", "macvlan", "-o", "macvlan_mode=loud", *card1], "is not bridge, private, vepa or passthru"),
+                (["--parent", "up0"], "is nothing to this kind of network"),
+                (["--vlan", "7"], "VLAN 7: type NAT has no adapter for it"),
+                (["--subnet", "10.77.0.0/24", "--gateway", "10.77.0.255"], "is the subnet's own address"),
+                (["--subnet", "10.77.0.0/24", "--gateway", "none"], "cannot be where this host is the gateway"),
+                (["--subnet", "10.77.0.0/24", "--aux-address", "x=10.78.0.1"], "of one of the subnets"),
+                (["--subnet", "fd77::/64", "--mtu", "1279"], "too small for IPv6"),
+                (["--dhcp"], "there is no DHCP server to get addresses from"),
+                (["-d", "overlay", "--vxlan", "5", "--subnet", "10.77.0.0/24", "--peer", "224.0.0.1"], "not the address of a host")):
+            message = create_fails(s, *words, "wrong")
+            assert cause in message, (words, message)
+        if has_vlans():
+            network(s, "tagged", "-d", "l2bridge", *card1, "--vlan", "7")
+        else:
+            for words in ["--vlan", "7", *card1], ["-o", "parent=up0.7", "--subnet", "10.77.0.0/24"]:
+                message = create_fails(s, "-d", "macvlan", *words, "tagged")
+                assert message == "cowherd: network tagged: VLAN 7 of up0: this kernel has no VLANs (8021q)\n", message
+        assert "wrong" not in s.cli("network", "ls").stdout.decode()
+        for c in s.connection.call("container.list", all=True):
+            box.delete(s, c["id"])
+        removed = s.cli("network", "prune")
+        assert removed.returncode == 0, removed.stderr
+
+
+def has_vlans():
+    """Whether this kernel has VLANs."""
+    try:
+        netbox.ip("link", "add", "link", "up0", "name", "trial0", "type", "vlan", "id", "9")
+    except subprocess.CalledProcessError:
+        return False
+    netbox.ip("link", "delete", "trial0")
+    return True
+
+
 if __name__ == "__main__":
     cow.main([test_transparent, test_bridge_of_others, test_l2bridge_beside_the_host, test_l2bridge,
               test_internal_and_private, test_overlay, test_overlay_by_documents,
-              test_card_that_goes])
+              test_card_that_goes, test_killed, test_values])

@@ -47,6 +47,9 @@ static int find(struct net_rtnl *r, const struct net_network *n, struct card *ca
 		return plug_error_set(err, result,
 				      "network %s: adapter %s: there is no such link on this host", n->name,
 				      n->adapter);
+	if (result == 0 && card->link.flags & (IFF_LOOPBACK | IFF_POINTOPOINT))
+		return plug_error_set(err, -EINVAL, "network %s: adapter %s: is not an Ethernet card",
+				      n->name, n->adapter);
 	if (result == 0 && !(card->link.flags & IFF_UP))
 		return plug_error_set(err, -ENETDOWN, "network %s: adapter %s: is down (ip link set %s up)",
 				      n->name, n->adapter, card->name);

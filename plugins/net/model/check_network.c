@@ -42,7 +42,8 @@ static int adapter_check(const struct net_network *n, struct plug_error *err)
 	if (net_type_has_adapter(n->type) && !n->adapter)
 		return plug_error_set(err, -EINVAL, "network %s: type %s needs an adapter", n->name,
 				      net_type_name(n->type));
-	if (n->adapter && (strlen(n->adapter) >= NET_LINK_SIZE || strpbrk(n->adapter, "/ \t\n")))
+	if (n->adapter &&
+	    (!*n->adapter || strlen(n->adapter) >= NET_LINK_SIZE || strpbrk(n->adapter, "/ \t\n")))
 		return plug_error_set(err, -EINVAL, "network %s: \"%.64s\" is not an adapter's name",
 				      n->name, n->adapter);
 	if (n->type == NET_CNI && !n->conflist)
@@ -53,6 +54,19 @@ static int adapter_check(const struct net_network *n, struct plug_error *err)
 		return plug_error_set(err, -EINVAL,
 				      "network %s: type %s: there is no DHCP server to get addresses from",
 				      n->name, net_type_name(n->type));
+	return 0;
+}
+
+/* RFC 8200: no link of IPv6 is smaller. */
+#define MTU_IPV6 1280
+
+static int mtu_check(const struct net_network *n, struct plug_error *err)
+{
+	for (size_t i = 0; n->mtu && n->mtu < MTU_IPV6 && i < n->subnet_count; i++)
+		if (n->subnets[i].prefix.family == AF_INET6)
+			return plug_error_set(err, -EINVAL,
+					      "network %s: an MTU of %u is too small for IPv6 (%d)", n->name,
+					      n->mtu, MTU_IPV6);
 	return 0;
 }
 
@@ -134,5 +148,5 @@ static int overlay_check(const struct net_network *n, struct plug_error *err)
 
 int net_network_check_kind(const struct net_network *n, struct plug_error *err)
 {
-	return adapter_check(n, err) ?: vlan_check(n, err) ?: overlay_check(n, err);
+	return adapter_check(n, err) ?: mtu_check(n, err) ?: vlan_check(n, err) ?: overlay_check(n, err);
 }

@@ -307,7 +307,9 @@ static int next_find(struct book *b, const struct net_network *n, size_t subnet,
 	if (r == -EADDRNOTAVAIL) {
 		char text[NET_ADDR_TEXT];
 
-		net_addr_format_prefix(&n->subnets[subnet].prefix, text);
+		net_addr_format_prefix(n->subnets[subnet].range.family ? &n->subnets[subnet].range :
+									 &n->subnets[subnet].prefix,
+				       text);
 		return plug_error_set(err, r, "network %s: no address of %s is free",
 				      n->name ? n->name : n->id, text);
 	}

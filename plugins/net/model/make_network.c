@@ -37,6 +37,15 @@ void net_subnet_gateway(struct net_subnet *subnet)
 		(void)net_addr_add(&subnet->gateway, 1);
 }
 
+/* The gateway is the subnet itself, or everybody in it. */
+static bool is_edge(const struct net_subnet *subnet)
+{
+	struct net_addr first = net_addr_network(&subnet->prefix), last = net_addr_last(&subnet->prefix);
+
+	return net_addr_same(&subnet->gateway, &first) ||
+	       (first.family == AF_INET && net_addr_same(&subnet->gateway, &last));
+}
+
 static int subnet_check(const struct net_network *n, const struct net_subnet *subnet,
 			struct plug_error *err)
 {
@@ -49,6 +58,10 @@ static int subnet_check(const struct net_network *n, const struct net_subnet *su
 		return plug_error_set(err, -EINVAL, "network %s: %s cannot be a subnet", n->name, text);
 	if (net_addr_bits(&first) - subnet->prefix.prefix < 2 && net_type_is_routed(n->type))
 		return plug_error_set(err, -EINVAL, "network %s: %s has no room for a gateway and a host",
+				      n->name, text);
+	if (net_addr_bits(&first) - subnet->prefix.prefix > 1 && is_edge(subnet))
+		return plug_error_set(err, -EINVAL,
+				      "network %s: the gateway of %s is the subnet's own address, no host's",
 				      n->name, text);
 	return 0;
 }

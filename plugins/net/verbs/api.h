@@ -19,6 +19,8 @@ struct net_stats {
 struct net_effects {
 	/* Destinations of the host's routes: *ret to be freed. */
 	int (*taken)(void *arg, struct net_addr **ret, size_t *ret_count, struct plug_error *err);
+	/* A new one: what it stands on is there, and this kernel can do it. */
+	int (*network_check)(void *arg, const struct net_network *n, struct plug_error *err);
 	/* Addresses of its subnets that this host has itself are noted in n->aux. */
 	int (*network_known)(void *arg, struct net_network *n, struct plug_error *err);
 	/* Whether the CNI list of a network that is to be made can be run. */

@@ -12,11 +12,18 @@ int net_api_network_create(const struct net_api *api, struct net_network *n, str
 {
 	struct net_addr *taken = NULL;
 	size_t count = 0;
-	int r = api->effects->taken(api->arg, &taken, &count, err);
+	int r = net_network_check(n, err);
 
 	n->configured = false; /* whatever a stranger's JSON says */
-	if (r == 0 && n->type == NET_CNI && n->name && n->conflist)
+	if (r == 0 && n->type == NET_CNI)
 		r = api->effects->conflist_check(api->arg, n, err);
+	/* Its id, by which a VLAN is called, is needed from here on. */
+	if (r == 0 && !*n->id && net_id_make(n->id) < 0)
+		r = plug_error_errno(err, -EIO, "network %s: id", n->name);
+	if (r == 0)
+		r = api->effects->network_check(api->arg, n, err);
+	if (r == 0)
+		r = api->effects->taken(api->arg, &taken, &count, err);
 	if (r == 0)
 		r = net_network_make(api->store, n, taken, count, err);
 	free(taken);

@@ -37,6 +37,25 @@ static int taken(void *arg, struct net_addr **ret, size_t *ret_count, struct plu
 	return r ?: net_route_destinations(host, ret, ret_count, err);
 }
 
+/* A card that is down may be up later; one that is not there is a mistake. */
+static int network_check(void *arg, const struct net_network *n, struct plug_error *err)
+{
+	_cleanup_rtnl_ struct net_rtnl *host = NULL;
+	struct net_link_info card;
+	int r = 0;
+
+	(void)arg;
+	if (!net_type_has_adapter(n->type) || !n->adapter)
+		return 0;
+	r = net_rtnl_open(-1, &host, err);
+	if (r == 0)
+		r = net_adapter_ensure(host, n, NULL, &card, err);
+	if (r == -ENETDOWN)
+		r = plug_error_none(err);
+	/* A VLAN was only a trial. */
+	return r ?: net_adapter_remove(host, n, err);
+}
+
 static int network_known(void *arg, struct net_network *n, struct plug_error *err)
 {
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
@@ -356,6 +375,7 @@ static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret,
 
 const struct net_effects net_effects = {
 	.taken = taken,
+	.network_check = network_check,
 	.network_known = network_known,
 	.conflist_check = conflist_check,
 	.network_remove = network_remove,

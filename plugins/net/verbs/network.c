@@ -19,6 +19,7 @@ static const struct plug_option create_options[] = {
 	{ "ip-range", 0, "PREFIX", "addresses are given from this part of its subnet" },
 	{ "aux-address", 0, "NAME=ADDRESS", "somebody else's: never given to a container" },
 	{ "internal", 0, NULL, "nothing beyond the host can be reached" },
+	{ "attachable", 0, NULL, "means nothing: containers may always join" },
 	{ "ipv6", 0, NULL, "with an IPv6 subnet, made of the network's id where none is given" },
 	{ "parent", 0, "NIC", "the host's card, for transparent, l2bridge, l2tunnel, overlay" },
 	{ "vlan", 0, "N", "1 to 4094" },

@@ -140,6 +140,14 @@ static int route(void *arg, const struct net_endpoint *e, const struct net_names
 	return code;
 }
 
+static int network_check(void *arg, const struct net_network *n, struct plug_error *err)
+{
+	(void)arg;
+	assert_true(*n->id);
+	(void)err;
+	return 0;
+}
+
 static int network_known(void *arg, struct net_network *n, struct plug_error *err)
 {
 	(void)arg;
@@ -171,6 +179,7 @@ static int stats(void *arg, const struct net_endpoint *e, struct net_stats *ret,
 
 static const struct net_effects effects = {
 	.taken = taken,
+	.network_check = network_check,
 	.network_known = network_known,
 	.conflist_check = network,
 	.network_remove = network,
