@@ -192,6 +192,36 @@ def test_live():
             far.close()
 
 
+def test_shapes():
+    """A network's policies are its endpoints', at once; HNS's client puts all of an endpoint's at once."""
+    with words() as w:
+        network = w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        with Peer(w, "a", "web") as a:
+            wall = {"Type": "NetworkACL", "Settings": {"Action": "Block", "Direction": "In", "Protocols": "6"}}
+            for request, check in ("Add", misses), ("Remove", reaches):
+                w.ok("network", "modify", "web", json.dumps({"ResourceType": "Policy", "RequestType": request, "Settings": {
+                    "Policies": [wall]}}))
+                assert check(a.v4, 7) and reaches(a.v4, 7, UDP), request
+            mine = {"Type": "ACL", "Action": "Block", "Direction": "In", "Protocol": 17, "LocalPort": 7, "Priority": 10}
+            for policies, check in ([mine], misses), ([], reaches):
+                w.request("POST", "/endpoints/" + a.id, {"ID": a.id, "VirtualNetwork": network, "Policies": policies})
+                assert check(a.v4, 7, UDP) and reaches(a.v4, 7), policies
+
+
+def test_lent():
+    """An endpoint that was there before its container has its ports, and is free at once after it."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        e = w.ok("endpoint", "create", "--network", "web", "-p", "8001:7", "e")
+        spec = box.py(w.s, netbox.SERVER, "7")
+        spec["windows"] = {"network": {"endpointList": [e]}}
+        assert "the endpoints are there already" in box.refused(w.s, spec, ports=["8002:7"])
+        for _ in range(2):
+            container = box.start(w.s, spec)
+            cow.wait_for(lambda: w.world.call(lambda: reaches("192.0.2.1", 8001, seconds=1)), "a server")
+            box.delete(w.s, container)
+
+
 def test_hosts():
     """Ports at one address of the host, loopback of both families among them, and rows of ports."""
     sysctl = pathlib.Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")

@@ -129,9 +129,15 @@ def test_obstacle():
     nft("table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; }; }")
     with herd() as s:
         server(s, 7, ports=["8007:7"])
-        cow.wait_for(lambda: "chain FORWARD of table ip filter has the policy drop" in (s.dir / "daemon.log").read_text(),
-                     "the warning")
+        def told(count):
+            text = (s.dir / "daemon.log").read_text()
+            return text.count("chain FORWARD of table ip filter has the policy drop") == count
+        cow.wait_for(lambda: told(1), "the warning")
         assert not s.world.call(lambda: netbox.reachable("192.0.2.1", 8007))
+        nft("delete table ip filter")
+        assert s.world.call(lambda: netbox.reachable("192.0.2.1", 8007))
+        nft("table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; }; }")
+        cow.wait_for(lambda: told(2), "the warning once more")
     nft("flush ruleset")
 
 

@@ -227,10 +227,14 @@ static void rebuild_done(void *arg, int result)
 static void watch_readable(void *arg, int fd, uint32_t events)
 {
 	struct net_state *s = net_state_peek();
+	bool lost;
 
 	(void)arg;
 	(void)events;
-	if (!s || !net_table_lost(s->table, fd))
+	lost = s && net_table_lost(s->table, fd);
+	if (s && net_table_hindered(s->table))
+		net_obstacles_look(live.host, live.self, s);
+	if (!lost)
 		return;
 	if (live.rebuilding)
 		live.again = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Said once, when a network is first used: what of others keeps our packets from passing. */
+/* Said when a network is first used, and when it comes later: what of others keeps packets from passing. */
 #include "attach/attach.h"
 
 #include "attach/state.h"

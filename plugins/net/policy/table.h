@@ -50,6 +50,9 @@ int net_table_watch(struct net_table *t, int *ret_fd, struct plug_error *err);
 /* Reads all that is there.  true: somebody else has changed what is ours: net_table_rebuild(). */
 bool net_table_lost(struct net_table *t, int fd);
 
+/* Whether net_table_lost() has seen a new obstacle, as below, since this was asked. */
+bool net_table_hindered(struct net_table *t);
+
 /*
  * What on this host keeps packets from containers although our rules let them through: base chains of
  * others in the forward hook whose policy is drop (Docker's is).  *ret: for people, or NULL where there is

@@ -31,6 +31,7 @@ struct net_table {
 	bool made;
 	/* Of the transaction that net_table_lost() is reading about; the loop's alone. */
 	bool watch_touched, watch_ours;
+	bool watch_obstacle; /* since net_table_hindered() was asked */
 };
 
 /* Runs one transaction of nft's, with its output where ret_output is given; json: as JSON.  -EIO. */

@@ -2,9 +2,11 @@
 /* What others do to our table, and what they have that is in our way. */
 #include "common/text.h"
 #include "common/util.h"
+#include "kernel/rtnl.h"
 #include "model/json.h"
 #include "policy/table_private.h"
 
+#include <arpa/inet.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -72,6 +74,24 @@ static uint16_t table_attribute(unsigned type)
 	}
 }
 
+/* A chain of others that drops what nobody accepts in the forward hook. */
+static bool is_obstacle(const struct nlmsghdr *m)
+{
+	const struct nlattr *a, *b;
+	uint32_t policy = NF_ACCEPT, hook = UINT32_MAX;
+
+	net_attr_each(a, m, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(a) == NFTA_CHAIN_POLICY)
+			policy = ntohl(mnl_attr_get_u32(a));
+		if (mnl_attr_get_type(a) != NFTA_CHAIN_HOOK)
+			continue;
+		net_attr_each_nested(b, a)
+			if (mnl_attr_get_type(b) == NFTA_HOOK_HOOKNUM)
+				hook = ntohl(mnl_attr_get_u32(b));
+	}
+	return policy == NF_DROP && hook == NF_INET_FORWARD;
+}
+
 /* A transaction's messages come in a row; the generation at its end. */
 static bool message_look(struct net_table *t, const struct nlmsghdr *m)
 {
@@ -87,6 +107,8 @@ static bool message_look(struct net_table *t, const struct nlmsghdr *m)
 		t->watch_touched = t->watch_ours = false;
 		return lost;
 	}
+	if (type == NFT_MSG_NEWCHAIN && is_obstacle(m))
+		t->watch_obstacle = true;
 	if (gen->nfgen_family != NFPROTO_INET)
 		return false;
 	if (!table_attribute(type) || strcmp(text_of(m, table_attribute(type)), t->name))
@@ -140,6 +162,14 @@ bool net_table_lost(struct net_table *t, int fd)
 		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
 			lost = message_look(t, m) || lost;
 	}
+}
+
+bool net_table_hindered(struct net_table *t)
+{
+	bool seen = t->watch_obstacle;
+
+	t->watch_obstacle = false;
+	return seen;
 }
 
 static const char *member(struct json_object *o, const char *key)
