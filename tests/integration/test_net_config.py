@@ -146,7 +146,7 @@ def test_check():
             ([{"name": "a", "subnet": "10.0.0.0"}], "/plugins/net/networks/0/subnet: \"10.0.0.0\" is not a prefix"),
             ([{"name": "a", "subnet": ["10.0.0.0/24", "10.0.0.0/8"]}], "/plugins/net/networks/0/subnet: subnet 10.0.0.0/8: over"),
             ([{"name": "a", "subnet": "127.0.0.0/8"}], "127.0.0.0/8 cannot be a subnet"),
-            ([{"name": "a", "subnet": "10.0.0.0/24", "gateway": "10.0.1.1"}], "/networks/0/gateway: \"10.0.1.1\" lies in none"),
+            ([{"name": "a", "subnet": "10.0.0.0/24", "gateway": "10.0.1.1"}], "/networks/0/gateway: \"10.0.1.1\" is not an address of one of the subnets"),
             ([{"name": "a", "driver": "cloud"}], "/networks/0/driver: \"cloud\" is not a type"),
             ([{"name": "a", "driver": "l2bridge"}], "/networks/0: network a: type L2Bridge needs an adapter"),
             ([{"name": "a", "mtu": 7}], "/networks/0/mtu: not from 68 to 65535"),

@@ -411,6 +411,39 @@ def works(s, on_lan, on_bridge, on_overlay, others):
             and reaches(pid_of(s, on_overlay), *others))
 
 
+# Run by udhcpc with what it was given.
+DHCP_CLIENT = r"""
+printf '#!/bin/sh\n[ "$1" = bound ] && ip addr add $ip/$mask dev $interface && ip route add default via $router\nexit 0\n' >/tmp/bound
+chmod +x /tmp/bound
+udhcpc -i eth0 -n -q -t 5 -T 1 -s /tmp/bound 2>&1 && ip -4 addr show eth0 && ip route && exec sleep 1000
+"""
+
+
+def test_dhcp():
+    """A network of addresses that a server on the card's side gives, to a client in the container."""
+    with herd() as s:
+        config = s.dir / "udhcpd.conf"
+        config.write_text("interface world0\nstart 192.0.2.150\nend 192.0.2.150\nlease_file %s/leases\npidfile %s/pid\n"
+                          "option subnet 255.255.255.0\noption router 192.0.2.2\n" % (s.dir, s.dir))
+        process = subprocess.Popen(["nsenter", "-t", str(s.world.pid), "-n", "busybox", "udhcpd", "-f", "-S", str(config)],
+                                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            network(s, "lan", "-d", "macvlan", "--parent", "up0", "--ipam-driver", "dhcp")
+            assert "lies in none of its subnets" in box.refused(s, box.sh(s, "true"), network="lan:ip=192.0.2.9")
+            more = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_NET_BIND_SERVICE"]
+            made = box.sh(s, DHCP_CLIENT, capabilities={k: [*box.CAPS, *more] for k in ("bounding", "effective", "permitted")})
+            container = box.start(s, made, network="lan")
+            pid = pid_of(s, container)
+            with world_server(s.world):
+                cow.wait_for(lambda: "default" in netbox.ip("route", ns=pid), "an address")
+                assert ask_from(pid, "192.0.2.2") == "tcp 192.0.2.150 hi"
+            box.delete(s, container)
+            remove(s, "lan")
+        finally:
+            process.kill()
+            process.wait()
+
+
 def test_killed():
     """SIGKILL while containers come and go on each kind: the next start leaves nothing; what lives on keeps working."""
     with herd() as s, world_server(s.world, 8):
@@ -538,4 +571,4 @@ def has_vlans():
 if __name__ == "__main__":
     cow.main([test_transparent, test_bridge_of_others, test_l2bridge_beside_the_host, test_l2bridge,
               test_internal_and_private, test_overlay, test_overlay_by_documents,
-              test_card_that_goes, test_killed, test_values])
+              test_card_that_goes, test_dhcp, test_killed, test_values])

@@ -95,11 +95,6 @@ static int in_subnets(struct json_object *o, const char *key, struct net_network
 	return r;
 }
 
-static void put_gateway(struct net_subnet *s, const struct net_addr *a)
-{
-	s->gateway = net_addr_host(a);
-}
-
 static void put_range(struct net_subnet *s, const struct net_addr *a)
 {
 	s->range = net_addr_network(a);
@@ -107,7 +102,55 @@ static void put_range(struct net_subnet *s, const struct net_addr *a)
 
 static int gateway(struct json_object *o, const char *key, struct net_network *n, struct plug_error *err)
 {
-	return in_subnets(o, key, n, put_gateway, err);
+	__attribute__((cleanup(net_strv_finish))) struct net_strv list = { 0 };
+	const char *why = NULL;
+	bool none = false;
+	int r = texts(o, key, &list, err);
+
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		why = net_word_gateway(n, list.items[i], &none);
+		if (why)
+			return plug_error_set(err, -EINVAL, "%s: \"%.64s\" %s", key, list.items[i], why);
+	}
+	if (r == 0 && !none)
+		net_word_gateway_usual(n);
+	return r;
+}
+
+static int words(struct json_object *o, const char *key, struct net_network *n,
+		 const char *(*put)(struct net_network *n, const char *text), struct plug_error *err)
+{
+	__attribute__((cleanup(net_strv_finish))) struct net_strv list = { 0 };
+	int r = texts(o, key, &list, err);
+
+	for (size_t i = 0; r == 0 && i < list.count; i++) {
+		const char *why = put(n, list.items[i]);
+
+		if (why)
+			return plug_error_set(err, -EINVAL, "%s: \"%.64s\" %s", key, list.items[i], why);
+	}
+	return r;
+}
+
+static int aux_address(struct json_object *o, const char *key, struct net_network *n, struct plug_error *err)
+{
+	return words(o, key, n, net_word_aux, err);
+}
+
+static int peer(struct json_object *o, const char *key, struct net_network *n, struct plug_error *err)
+{
+	return words(o, key, n, net_word_peer, err);
+}
+
+static int macvlan_mode(struct json_object *o, const char *key, struct net_network *n, struct plug_error *err)
+{
+	const char *text = NULL;
+	int r = net_json_string(o, key, &text, err);
+
+	if (r < 0 || !text || net_macvlan_mode(text, &n->macvlan_mode) == 0)
+		return r;
+	return plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not bridge, private, vepa or passthru", key,
+			      text);
 }
 
 static int ip_range(struct json_object *o, const char *key, struct net_network *n, struct plug_error *err)
@@ -226,10 +269,11 @@ static const struct {
 	{ "name", name },	    { "id", id },	      { "driver", driver },
 	{ "internal", internal },   { "subnet", subnet },     { "gateway", gateway },
 	{ "ip_range", ip_range },   { "parent", parent },     { "bridge", bridge },
+	{ "aux_address", aux_address }, { "macvlan_mode", macvlan_mode },
 	{ "mtu", mtu },		    { "vlan", vlan },	      { "vxlan", vxlan },
 	{ "dhcp", dhcp },	    { "conflist", conflist }, { "domain", domain },
 	{ "dns", dns },		    { "dns_search", dns_search }, { "dns_option", dns_option },
-	{ "labels", labels },	    { "policies", policies },
+	{ "labels", labels },	    { "policies", policies }, { "peer", peer },
 };
 
 static int known(struct json_object *o, struct plug_error *err)

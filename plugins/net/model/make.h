@@ -36,6 +36,21 @@ uint32_t net_network_vsid(const struct net_network *n);
 /* The first address of a host becomes the gateway. */
 void net_subnet_gateway(struct net_subnet *subnet);
 
+/*
+ * words.c: what people say of a network, added to n, whose type and subnets are known.  They return what is
+ * wrong with the word, to stand behind it; NULL: nothing.
+ */
+/* An address, or "none": *none is set. */
+const char *net_word_gateway(struct net_network *n, const char *text, bool *none);
+/* "NAME=ADDRESS", or an address. */
+const char *net_word_aux(struct net_network *n, const char *text);
+/* Another host with the same segment: what HCN calls a RemoteSubnetRoute, to each of the subnets. */
+const char *net_word_peer(struct net_network *n, const char *text);
+/* Whoever names no gateway of a card's network means the first address, as docker does. */
+void net_word_gateway_usual(struct net_network *n);
+/* The subnet that an address or a part lies in, or NULL. */
+struct net_subnet *net_subnet_of(const struct net_network *n, const struct net_addr *a);
+
 /* check_network.c: of net_network_check(), what depends on the type. */
 int net_network_check_kind(const struct net_network *n, struct plug_error *err);
 

@@ -3,7 +3,6 @@
 #include "verbs/network_create.h"
 #include "common/util.h"
 #include "model/shape.h"
-#include "policy/policy.h"
 
 #include <string.h>
 #include <strings.h>
@@ -42,15 +41,6 @@ static int copy(struct plug_run *run, const char *text, char **ret)
 	return *ret ? 0 : missing(run);
 }
 
-/* The subnet that an address or a part lies in. */
-static struct net_subnet *subnet_of(struct net_network *n, const struct net_addr *a)
-{
-	for (size_t i = 0; i < n->subnet_count; i++)
-		if (net_addr_contains(&n->subnets[i].prefix, a))
-			return &n->subnets[i];
-	return NULL;
-}
-
 static int subnet_add(struct plug_run *run, struct net_network *n, const char *text)
 {
 	struct net_subnet *grown = reallocarray(n->subnets, n->subnet_count + 1, sizeof(*grown)), one = { 0 };
@@ -68,47 +58,29 @@ static int subnet_add(struct plug_run *run, struct net_network *n, const char *t
 	return 0;
 }
 
-static int gateway(struct plug_run *run, struct net_network *n, const char *text)
+/* Each value of an option, put into n by a word of the model. */
+static int words(struct plug_run *run, struct net_network *n, const char *option,
+		 const char *(*put)(struct net_network *n, const char *text))
 {
-	struct net_addr a;
-	struct net_subnet *subnet = net_addr_parse(text, &a) == 0 ? subnet_of(n, &a) : NULL;
+	const char *text, *why = NULL;
 
-	if (!strcmp(text, "none") && !net_type_is_routed(n->type))
-		return 0;
-	if (!strcmp(text, "none"))
-		return refuse(run, "gateway", text, "cannot be where this host is the gateway");
-	if (!subnet)
-		return refuse(run, "gateway", text, "is not an address of one of the subnets");
-	if (subnet->gateway.family)
-		return refuse(run, "gateway", text, "is the second one of its subnet");
-	subnet->gateway = a;
+	for (size_t i = 0; !why && (text = plug_run_nth(run, option, i)); i++)
+		why = put(n, text);
+	return why ? refuse(run, option, text, why) : 0;
+}
+
+static int gateways(struct plug_run *run, struct net_network *n)
+{
+	const char *text, *why = NULL;
+	bool none = false;
+
+	for (size_t i = 0; !why && (text = plug_run_nth(run, "gateway", i)); i++)
+		why = net_word_gateway(n, text, &none);
+	if (why)
+		return refuse(run, "gateway", text, why);
+	if (!none)
+		net_word_gateway_usual(n);
 	return 0;
-}
-
-/* Whoever names no gateway of a card's network means the first address, as docker does. */
-static void gateway_usual(struct plug_run *run, struct net_subnet *subnet)
-{
-	const char *text;
-
-	for (size_t i = 0; (text = plug_run_nth(run, "gateway", i)); i++)
-		if (!strcmp(text, "none"))
-			return;
-	if (!subnet->gateway.family && net_addr_bits(&subnet->prefix) - subnet->prefix.prefix > 1)
-		net_subnet_gateway(subnet);
-}
-
-/* "router=192.0.2.3", as docker has them; the name may be left out. */
-static int aux_address(struct plug_run *run, struct net_network *n, const char *text)
-{
-	const char *equal = strchr(text, '='), *address = equal ? equal + 1 : text;
-	struct net_addr a;
-	char name[64];
-
-	(void)snprintf(name, sizeof(name), "%.*s", (int)(address - text), text);
-	name[strcspn(name, "=")] = 0;
-	if (net_addr_parse(address, &a) < 0 || !subnet_of(n, &a))
-		return refuse(run, "aux-address", text, "is not NAME=ADDRESS, of one of the subnets");
-	return net_network_aux(n, *name ? name : address, &a) < 0 ? missing(run) : 0;
 }
 
 static int subnets(struct plug_run *run, struct net_network *n)
@@ -118,15 +90,11 @@ static int subnets(struct plug_run *run, struct net_network *n)
 
 	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "subnet", i)); i++)
 		r = subnet_add(run, n, text);
-	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "gateway", i)); i++)
-		r = gateway(run, n, text);
-	for (size_t i = 0; r == 0 && i < n->subnet_count && net_type_has_adapter(n->type); i++)
-		gateway_usual(run, &n->subnets[i]);
-	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "aux-address", i)); i++)
-		r = aux_address(run, n, text);
+	r = r ?: gateways(run, n) ?: words(run, n, "aux-address", net_word_aux);
 	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "ip-range", i)); i++) {
 		struct net_addr a;
-		struct net_subnet *subnet = net_addr_parse_prefix(text, &a) == 0 ? subnet_of(n, &a) : NULL;
+		struct net_subnet *subnet =
+			net_addr_parse_prefix(text, &a) == 0 ? net_subnet_of(n, &a) : NULL;
 
 		if (!subnet)
 			return refuse(run, "ip-range", text, "is not a part of one of the subnets");
@@ -267,27 +235,6 @@ static int type(struct plug_run *run, struct net_network *n)
 	return 0;
 }
 
-/* Another host with the same segment: what HCN calls a RemoteSubnetRoute, to each of the subnets. */
-static int peer(struct plug_run *run, struct net_network *n, const char *text)
-{
-	struct net_policy p = { .kind = NET_POLICY_ROUTE, .route.remote = true };
-	int r = 0;
-
-	if (n->type != NET_OVERLAY)
-		return refuse(run, "peer", text, "is for overlay only");
-	if (net_addr_parse(text, &p.route.provider) < 0 || net_addr_is_any(&p.route.provider) ||
-	    p.route.provider.bytes[0] >= (p.route.provider.family == AF_INET ? 224 : 0xff))
-		return refuse(run, "peer", text, "is not the address of a host");
-	for (size_t i = 0; r == 0 && i < n->subnet_count; i++) {
-		struct net_policy one = p;
-
-		one.route.destination = n->subnets[i].prefix;
-		one.route.isolation = n->subnets[i].vsid;
-		r = net_policies_add(&n->policies, &n->policy_count, &one);
-	}
-	return r < 0 ? missing(run) : 0;
-}
-
 /* Options that mean something to other kinds only. */
 static int kind_check(struct plug_run *run, const struct net_network *n, uint32_t vxlan)
 {
@@ -326,9 +273,7 @@ static int links(struct plug_run *run, struct net_network *n)
 	r = r ?: kind_check(run, n, vxlan);
 	for (size_t i = 0; i < n->subnet_count; i++)
 		n->subnets[i].vsid = vxlan;
-	for (size_t i = 0; r == 0 && (text = plug_run_nth(run, "peer", i)); i++)
-		r = peer(run, n, text);
-	return r;
+	return r ?: words(run, n, "peer", net_word_peer);
 }
 
 static bool is_file(const char *text)
