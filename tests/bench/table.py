@@ -8,7 +8,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 README = HERE.parents[1] / "README.md"
-FILES = {"results": "<!-- figures -->", "results-storage": "<!-- storage figures -->"}
+FILES = {"results": "<!-- figures -->", "results-storage": "<!-- storage figures -->",
+         "results-net": "<!-- net figures -->"}
 END = "<!-- end of figures -->"
 
 
@@ -24,8 +25,10 @@ def row(figure):
 
 
 def table(results):
-    lines = ["Linux %s, %d cores, medians of %s interleaved rounds; x: times the other's median." % (
-        results["kernel"].split("-")[0], results["cores"], results["rounds"]), "", "| what | measured | target | met |",
+    beside = "; beside %s, TCP's congestion control %s" % (
+        results["peers"], results["congestion_control"]) if "peers" in results else ""
+    lines = ["Linux %s, %d cores, medians of %s interleaved rounds; x: times the other's median%s." % (
+        results["kernel"].split("-")[0], results["cores"], results["rounds"], beside), "", "| what | measured | target | met |",
         "|---|---:|---:|---|"]
     return "\n".join(lines + [row(figure) for figure in results["figures"]])
 
