@@ -223,6 +223,42 @@ def test_refused():
             socket.create_server(("127.0.0.1", 8083)).close()
 
 
+def test_restart():
+    """A container's endpoint is changed like any other; after SIGKILL and a new start all of it is there, and what was
+    connected still is."""
+    def modify(*policies, request="Add"):
+        w.ok("endpoint", "modify", "web", json.dumps({"ResourceType": "Policy", "RequestType": request, "Settings": {
+            "Policies": policies}}))
+    with words() as w:
+        container = box.start(w.s, box.py(w.s, netbox.SERVER, "7"), ports=["8007:7", "7/udp"], name="web")
+        pid = w.s.connection.call("container.inspect", container=container)["pid"]
+        cow.wait_for(lambda: netbox.inside(pid, lambda: netbox.reachable("127.0.0.1", 7)), "the server")
+        chosen = int(w.ok("port", "web", "7/udp").rsplit(":", 1)[1])
+        modify({"Type": "PortMapping", "Settings": {"Protocol": 6, "InternalPort": 7, "ExternalPort": 8008}},
+               {"Type": "QOS", "Settings": {"MaximumOutgoingBandwidthInBytes": 50000000}},
+               {"Type": "ACL", "Settings": {"Action": "Block", "Direction": "In", "Protocols": "17", "LocalPorts": "7",
+                                            "RemoteAddresses": "192.0.2.2"}})
+        assert sorted(w.ok("port", "web").split("\n")) == ["7/tcp -> 0.0.0.0:8007", "7/tcp -> 0.0.0.0:8008",
+                                                           "7/udp -> 0.0.0.0:%d" % chosen]
+        talk = w.world.call(lambda: socket.create_connection(("192.0.2.1", 8008), 10))
+        assert talk.recv(100).startswith(b"tcp 192.0.2.2")
+        w.s.connection.close()
+        w.s.kill()
+        talk.sendall(b"between")
+        assert talk.recv(100) == b"between"
+        w.s.start()
+        w.s.connection = w.s.client()
+        w.ok("network", "ls")
+        talk.sendall(b"after")
+        assert talk.recv(100) == b"after"
+        assert w.world.call(lambda: reaches("192.0.2.1", 8007) and misses("192.0.2.1", chosen, UDP))
+        assert reaches("192.0.2.1", chosen, UDP)
+        assert "8008/tcp: in use by web" in box.refused(w.s, box.sh(w.s, "true"), ports=["8008:1"])
+        assert "if" in {name[:2] for name in netbox.links()}
+        talk.close()
+        box.delete(w.s, container)
+
+
 # Answers with its argument, and what it was told.
 SAYS = r"""
 import socket, sys, threading
