@@ -298,16 +298,6 @@ static uint32_t on_held(void *arg, const char *allocator, struct cow_strbuf *out
 	return all;
 }
 
-const struct cow_host_events engine_host_events = {
-	.intend = on_intend,
-	.forget = on_forget,
-	.patch_spec = on_patch_spec,
-	.progress = on_progress,
-	.exited = on_exited,
-	.notice = on_notice,
-	.held = on_held,
-};
-
 /* ---- what plugins are asked with */
 
 void container_request(struct container *c, struct cowherd_request *ret)
@@ -338,6 +328,29 @@ void container_request(struct container *c, struct cowherd_request *ret)
 		.state_dir = c->state_dir,
 	};
 }
+
+static int on_find(void *arg, const char *ref, struct cowherd_request *ret, int64_t *ret_pid)
+{
+	struct cow_error err = { 0 };
+	struct container *c = container_find(arg, ref, &err);
+
+	if (!c)
+		return err.code;
+	container_request(c, ret);
+	*ret_pid = c->pid;
+	return 0;
+}
+
+const struct cow_host_events engine_host_events = {
+	.intend = on_intend,
+	.forget = on_forget,
+	.patch_spec = on_patch_spec,
+	.progress = on_progress,
+	.exited = on_exited,
+	.notice = on_notice,
+	.held = on_held,
+	.find = on_find,
+};
 
 void container_take_system(struct container *c, uint64_t system, int64_t pid)
 {

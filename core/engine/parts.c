@@ -194,6 +194,7 @@ static int run_start(void *arg, cow_op op, struct cow_error *err)
 	rc = record_write_state(c); /* before it runs: a successor must know that it may have */
 	if (rc < 0)
 		return cow_error_errno(err, rc, "state record");
+	hooks_run(c->engine, COWHERD_HOOK_CONTAINER_START, c->def->id, NULL, NULL);
 	call_enter(c, &p->call, op, backend->table.name, 0);
 	return backend->table.start(backend->arg, op, c->system);
 }

@@ -128,7 +128,7 @@ int calls_register_hook(struct cowherd_self *self, int hook, cowherd_hook_cb cb,
 	struct cow_offer *offer;
 	int rc;
 
-	if (hook < COWHERD_HOOK_CONTAINER_STOPPED || hook > COWHERD_HOOK_SUPERVISOR_SHUTDOWN || !cb)
+	if (hook < COWHERD_HOOK_CONTAINER_STOPPED || hook > COWHERD_HOOK_CONTAINER_START || !cb)
 		return -EINVAL;
 	rc = offer_start(self, OFFER_HOOK, arg, &plugin, &offer);
 	if (rc < 0)
@@ -340,6 +340,32 @@ static void calls_notice(struct cowherd_self *self, uint64_t system, const char 
 					    detail);
 }
 
+static int calls_find_container(struct cowherd_self *self, const char *ref,
+				struct cowherd_request *ret, int64_t *ret_pid)
+{
+	int rc;
+	struct cow_plugin *plugin = calls_enter(self, false, &rc);
+	struct cowherd_request found;
+	int64_t pid = 0;
+	size_t size;
+
+	if (!plugin)
+		return rc;
+	if (!ref || !ret || ret->size < sizeof(ret->size))
+		return -EINVAL;
+	if (!plugin->host->events.find)
+		return -ENOTSUP;
+	rc = plugin->host->events.find(plugin->host->events_arg, ref, &found, &pid);
+	if (rc < 0)
+		return rc;
+	size = ret->size < sizeof(found) ? ret->size : sizeof(found);
+	memcpy(ret, &found, size);
+	ret->size = size;
+	if (ret_pid)
+		*ret_pid = pid;
+	return 0;
+}
+
 void calls_fill(struct cowherd_host *table)
 {
 	*table = (struct cowherd_host){
@@ -368,5 +394,6 @@ void calls_fill(struct cowherd_host *table)
 		.exited = calls_exited,
 		.notice = calls_notice,
 		.register_image_source = calls_register_image_source,
+		.find_container = calls_find_container,
 	};
 }

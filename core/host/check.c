@@ -194,6 +194,7 @@ void check_describe(const struct cow_plugin *plugin, struct cow_strbuf *out)
 		[COWHERD_HOOK_CONTAINER_STOPPED] = "container stopped",
 		[COWHERD_HOOK_CONTAINER_DELETED] = "container deleted",
 		[COWHERD_HOOK_SUPERVISOR_SHUTDOWN] = "supervisor shutdown",
+		[COWHERD_HOOK_CONTAINER_START] = "container start",
 	};
 	const struct cowherd_plugin *t = &plugin->table;
 

@@ -31,6 +31,8 @@ struct cow_host_events {
 		       const char *detail);
 	/* How many ledger entries name this allocator or backend; appends which to out. */
 	uint32_t (*held)(void *arg, const char *allocator, struct cow_strbuf *out);
+	/* A container as clients name it, and its init or 0. */
+	int (*find)(void *arg, const char *ref, struct cowherd_request *ret, int64_t *ret_pid);
 	/* A plugin answers, by return or otherwise, whether anyone waits for that or not. */
 	void (*answers)(void *arg, cow_op op);
 };

@@ -113,6 +113,8 @@ static void call_done(void *arg, int fd, uint32_t events)
 	(void)fd;
 	(void)events;
 	(void)pthread_join(c->thread, NULL);
+	if (c->run.verb->end)
+		c->run.verb->end(&c->run);
 	call_answer(c);
 	call_free(c);
 }
@@ -190,6 +192,8 @@ int plug_call(void *arg, cowherd_op op, const struct cowherd_call *call)
 		r = words_copy(c, as->alias, call->args);
 	if (r == 0) {
 		r = plug_run_parse(&c->run, c->order, c->word_count);
+		if (r == 0 && as->verb->look && !plug_run_flag(&c->run, "help"))
+			r = as->verb->look(&c->run);
 		if (r < 0) {
 			call_answer(c);
 			call_free(c);
@@ -225,6 +229,8 @@ void plug_calls_finish(void)
 
 		call_cancel(c);
 		(void)pthread_join(c->thread, NULL);
+		if (c->run.verb->end)
+			c->run.verb->end(&c->run);
 		call_free(c);
 	}
 }

@@ -42,6 +42,9 @@ struct plug_verb {
 	const struct plug_word *words;  /* the last one has no name */
 	const char *const (*others)[2]; /* what people also say, and what it is called; NULL ends */
 	int (*begin)(struct plug_run *run); /* before each word's run, on its thread; may be NULL */
+	/* Before that, on the loop: what only the host can tell; its error is the answer.  May be NULL. */
+	int (*look)(struct plug_run *run);
+	void (*end)(struct plug_run *run); /* after it, on the loop, before the answer; may be NULL */
 };
 
 /* One call.  Strings live as long as it does. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd plugin ABI 1.1 -- the only public header.
+ * cowherd plugin ABI 1.2 -- the only public header.
  *
  * A plugin is a shared object with one exported function, cowherd_plugin_entry().  Host and plugin
  * talk through two tables of functions: the host's (struct cowherd_host) and the plugin's own.
@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 #define COWHERD_ABI_MAJOR 1
-#define COWHERD_ABI_MINOR 1
+#define COWHERD_ABI_MINOR 2
 
 #if defined(__GNUC__)
 #define COWHERD_EXPORT __attribute__((visibility("default")))
@@ -207,6 +207,7 @@ enum cowherd_hook {
 	COWHERD_HOOK_CONTAINER_STOPPED = 0,
 	COWHERD_HOOK_CONTAINER_DELETED = 1,
 	COWHERD_HOOK_SUPERVISOR_SHUTDOWN = 2,
+	COWHERD_HOOK_CONTAINER_START = 3, /* since 1.2: about to run, at each start and restart */
 };
 
 /* Called with the container's id, or NULL at shutdown.  An operation like any other. */
@@ -357,6 +358,15 @@ struct cowherd_host {
 	/* Since 1.1. */
 	int (*register_image_source)(struct cowherd_self *self,
 				     const struct cowherd_image_source *source, void *arg);
+
+	/*
+	 * Since 1.2.  A container as clients name it: by name, id, or the beginning of an id that no
+	 * other has.  The caller sets ret->size; what ret points to is good until the callback returns.
+	 * *ret_pid (may be NULL): its init, 0 where nothing runs.  -ENOENT, -ENOTUNIQ; -ENOTSUP: there
+	 * are no containers here, in a client without a supervisor.
+	 */
+	int (*find_container)(struct cowherd_self *self, const char *ref, struct cowherd_request *ret,
+			      int64_t *ret_pid);
 };
 
 /* What a plugin is. */

@@ -6,7 +6,9 @@
  */
 #include "attach/attach.h"
 
+#include "attach/changes.h"
 #include "attach/hosting.h"
+#include "attach/names.h"
 #include "attach/rootless.h"
 #include "attach/worker.h"
 #include "common/util.h"
@@ -66,6 +68,7 @@ static void release_done(void *arg, int result)
 
 	job_free(job);
 	net_live_tell();
+	net_names_settle();
 	answer(op, result, &err);
 }
 
@@ -73,7 +76,6 @@ static int release_begin(struct job *job)
 {
 	if (net_hosted_is(job->record))
 		return net_hosting_remove(job->record, release_done, job, &job->part.err);
-	net_live_drop(job->record);
 	if (net_json_get(job->record, "run_dir"))
 		net_rootless_unguard(json_object_get_string(net_json_get(job->record, "run_dir")));
 	return attach.host->offload(attach.self, release_work, release_done, job);
@@ -308,6 +310,8 @@ static int acquire(void *arg, cowherd_op op, const struct cowherd_request *reque
 		return -ENOMEM;
 	job->op = op;
 	r = net_plan_read(request, &defaults, &job->part.plan, &err);
+	if (r == 0)
+		r = net_changes_apply(&job->part.plan, request->state_dir, &err);
 	if (r == 0 && net_config()->tp4_ports)
 		r = net_ports_check_tp4((const char *const *)job->part.plan.ports.items,
 					job->part.plan.ports.count, &err);

@@ -38,7 +38,5 @@ void net_obstacles_look(const struct cowherd_host *host, struct cowherd_self *se
 void net_live_networks(struct net_networks *networks);
 /* What was found out on the pool about them goes to the log. */
 void net_live_tell(void);
-/* Not any more: endpoints of a record. */
-void net_live_drop(struct json_object *record);
 
 #endif

@@ -10,7 +10,7 @@ struct net_files_of {
 	const struct net_network *const *networks; /* of each endpoint */
 	struct net_endpoint *const *endpoints;
 	size_t count;
-	bool resolver; /* the first network's resolver answers on its gateway addresses */
+	bool resolver; /* our resolvers answer on the gateway addresses of those that have one */
 };
 
 /* Writes DIR/resolv.conf and DIR/hosts; dir is made.  Blocks. */
@@ -21,6 +21,12 @@ int net_files_write(const struct net_plan *plan, const struct net_files_of *of, 
  * outlive its own.  Blocks.
  */
 int net_files_share(const char *from, const char *dir, struct plug_error *err);
+/*
+ * The same for a container that runs, whose endpoints were others before.  Lines that are not ours stay.
+ * What is not there is not made.
+ */
+int net_files_change(const struct net_plan *plan, const struct net_files_of *before,
+		     const struct net_files_of *after, const char *dir, struct plug_error *err);
 /* Removes them, and dir.  Gone already is success. */
 int net_files_remove(const char *dir, struct plug_error *err);
 

@@ -3,6 +3,7 @@
 #include "attach/files.h"
 #include "attach/join.h"
 #include "attach/lists.h"
+#include "attach/names.h"
 #include "attach/parts.h"
 #include "attach/rootless.h"
 #include "attach/trash.h"
@@ -20,10 +21,16 @@ static const char *member(struct json_object *o, const char *key)
 	return v ? json_object_get_string(v) : NULL;
 }
 
+static const char *text_at(struct json_object *list, size_t i)
+{
+	return json_object_get_string(json_object_array_get_idx(list, i));
+}
+
 /* Rules and ports at once: the next container may want them. */
 static int unplug(struct net_state *s, const char *id, struct plug_error *err)
 {
 	net_ports_release(s->ports, id);
+	net_names_note_gone(id);
 	return net_table_remove(s->table, id, err);
 }
 
@@ -106,7 +113,7 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 	if (r < 0)
 		return r;
 	/* Another container's by now, or never ours. */
-	ours = net_strv_has(&e->containers, container);
+	ours = net_strv_has(&e->containers, container) || (ns && !strcmp(e->namespace_id, ns));
 	if (ours) {
 		links_of(e->id, link, ifb);
 		r = unplug(s, e->id, err);
@@ -122,6 +129,46 @@ static int leave_endpoint(struct net_state *s, const char *ref, const char *cont
 			r = net_lists_unplugged(s, e->id, err);
 	}
 	net_endpoint_free(e);
+	return r;
+}
+
+/* Its own record has it. */
+static bool is_listed(struct json_object *record, const char *endpoint)
+{
+	struct json_object *made = net_json_get(record, "endpoints");
+
+	for (size_t i = 0; i < plug_json_length(made); i++)
+		if (!strcmp(text_at(made, i), endpoint))
+			return true;
+	return false;
+}
+
+/*
+ * What came into the namespace ref after the container was made.  ns: it goes with the container, and nothing
+ * can stay in it; NULL: those are left that others brought.
+ */
+static int give_later(struct net_state *s, const char *ref, const char *ns, struct json_object *record,
+		      struct plug_error *err, struct plug_error *warn)
+{
+	const char *container = member(record, "container");
+	struct net_namespace *in;
+	int r = net_store_namespace(s->store, ref, &in, err);
+
+	if (r < 0)
+		return r == -ENOENT ? plug_error_none(err) : r;
+	for (size_t i = in->resource_count; r == 0 && i-- > 0;) {
+		struct net_endpoint *e = NULL;
+
+		if (in->resources[i].container || is_listed(record, in->resources[i].id) ||
+		    net_store_endpoint(s->store, in->resources[i].id, &e, NULL) < 0)
+			continue;
+		if (!e->durable && net_strv_has(&e->containers, container))
+			r = give_endpoint(s, e->id, ns, false, err);
+		else if (ns && !strcmp(e->namespace_id, ns))
+			r = leave_endpoint(s, e->id, container, ns, err, warn);
+		net_endpoint_free(e);
+	}
+	net_namespace_free(in);
 	return r;
 }
 
@@ -143,17 +190,12 @@ static int give_cni(struct net_state *s, const char *container, const char *ns, 
 	return net_give_cni(s, container, path && access(path, F_OK) == 0 ? path : NULL, err);
 }
 
-static const char *text_at(struct json_object *list, size_t i)
-{
-	return json_object_get_string(json_object_array_get_idx(list, i));
-}
-
 static int give_endpoints(struct net_state *s, struct json_object *record, const char *container,
 			  const char *ns, struct plug_error *err, struct plug_error *warn)
 {
 	struct json_object *made = net_json_get(record, "endpoints"),
 			   *existing = net_json_get(record, "existing");
-	int r = 0;
+	int r = ns ? give_later(s, ns, ns, record, err, warn) : 0;
 
 	for (size_t i = plug_json_length(existing); r == 0 && i-- > 0;)
 		r = leave_endpoint(s, text_at(existing, i), container, ns, err, warn);
@@ -173,6 +215,8 @@ static int give_all(struct net_state *s, struct json_object *record, const char 
 
 	if (r == 0)
 		r = give_endpoints(s, record, container, ns, err, warn);
+	if (r == 0 && joined)
+		r = give_later(s, joined, NULL, record, err, warn);
 	return r < 0 || !joined ? r : leave_namespace(s, joined, true, container, err);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a container has in its hosting system: cards as guests are told of them, records, claims. */
 #include "attach/hosting.h"
+#include "attach/names.h"
 
 #include "attach/parts.h"
 #include "cni/cni.h"

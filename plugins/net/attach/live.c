@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is alive on the loop: the resolver of each network, and the watch over our rules, which come back when
- * somebody has flushed them.  After a start, members are read from the store again.
+ * What is alive on the loop besides names: the configuration's networks, and the watch over our rules, which
+ * come back when somebody has flushed them.  After a start, who has which name is read from the store again.
  */
 #include "attach/attach.h"
 #include "attach/cards.h"
 
-#include "attach/trash.h"
+#include "attach/names.h"
 #include "attach/worker.h"
 #include "common/util.h"
-#include "dns/resolver.h"
 #include "model/json.h"
 
 #include <stdio.h>
@@ -18,103 +17,10 @@
 static struct {
 	const struct cowherd_host *host;
 	struct cowherd_self *self;
-	struct net_resolver *resolver;
 	int watch_fd;
 	uint64_t watch, begin;
 	bool rebuilding, again;
 } live = { .watch_fd = -1 };
-
-/* ---- the resolver */
-
-/* Addresses as texts with a list that ends with NULL. */
-struct texts {
-	char text[16][NET_ADDR_TEXT];
-	const char *list[17];
-	size_t count;
-};
-
-static void texts_add(struct texts *t, const struct net_addr *a, bool prefix)
-{
-	if (!net_addr_is_set(a) || t->count == PLUG_ELEMENTS(t->text))
-		return;
-	if (prefix)
-		net_addr_format_prefix(a, t->text[t->count]);
-	else
-		net_addr_format(a, t->text[t->count]);
-	t->list[t->count] = t->text[t->count];
-	t->count++;
-}
-
-static const char **list_of(const struct net_strv *v, size_t more)
-{
-	const char **list = calloc(v->count + more + 1, sizeof(*list));
-
-	for (size_t i = 0; list && i < v->count; i++)
-		list[i] = v->items[i];
-	return list;
-}
-
-static int open_network(const struct net_network *n, struct plug_error *err)
-{
-	struct texts listen = { 0 }, subnets = { 0 };
-	_cleanup_free_ const char **servers = list_of(&n->dns.servers, 0);
-	const struct net_resolver_network network = { .id = n->id, .device = n->bridge,
-						      .listen = listen.list, .domain = n->dns.domain,
-						      .subnets = subnets.list, .servers = servers };
-
-	if (!servers)
-		return plug_error_errno(err, -ENOMEM, "resolver");
-	for (size_t i = 0; i < n->subnet_count; i++) {
-		texts_add(&listen, &n->subnets[i].gateway, false);
-		texts_add(&subnets, &n->subnets[i].prefix, true);
-	}
-	return net_resolver_open(live.resolver, &network, err);
-}
-
-static int add_member(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
-		      struct plug_error *err)
-{
-	struct texts addresses = { 0 };
-	_cleanup_free_ const char **names = list_of(&e->aliases, 3), **servers = list_of(dns, 0);
-	const char *container = e->containers.count ? e->containers.items[0] : NULL;
-	char brief[13];
-	size_t k = 0;
-
-	if (!names || !servers)
-		return plug_error_errno(err, -ENOMEM, "resolver");
-	/* The name first: it is what addresses are answered with. */
-	memmove(names + 1, names, e->aliases.count * sizeof(*names));
-	names[k++] = e->name;
-	k += e->aliases.count;
-	if (container) {
-		(void)snprintf(brief, sizeof(brief), "%s", container);
-		names[k++] = container;
-		names[k++] = brief;
-	}
-	for (size_t i = 0; i < e->ip_count; i++)
-		texts_add(&addresses, &e->ips[i], false);
-	return net_resolver_set(live.resolver, n->id,
-				&(struct net_resolver_member){ .owner = e->id, .names = names,
-							       .addresses = addresses.list,
-							       .servers = dns->count ? servers : NULL },
-				err);
-}
-
-static int add_endpoint(const struct net_network *n, const struct net_endpoint *e, const struct net_strv *dns,
-			struct plug_error *err)
-{
-	int r = 0;
-
-	net_cards_note(n);
-	if (!net_network_resolves(n))
-		return 0;
-	if (!live.resolver)
-		r = net_resolver_create(live.host, live.self, NULL, &live.resolver);
-	if (r < 0)
-		return plug_error_errno(err, r, "resolver");
-	r = open_network(n, err);
-	return r < 0 ? r : add_member(n, e, dns, err);
-}
 
 int net_live_add(const struct net_part *part, struct plug_error *err)
 {
@@ -122,21 +28,8 @@ int net_live_add(const struct net_part *part, struct plug_error *err)
 
 	for (size_t i = 0; r == 0 && i < part->count; i++)
 		if (net_part_owns(part, i))
-			r = add_endpoint(part->networks[i], part->endpoints[i], &part->plan.dns, err);
+			r = net_names_add(part->networks[i], part->endpoints[i], &part->plan.dns, err);
 	return r;
-}
-
-void net_live_drop(struct json_object *record)
-{
-	static const char *const keys[] = { "endpoints", "existing" };
-
-	for (size_t k = 0; live.resolver && k < PLUG_ELEMENTS(keys); k++) {
-		struct json_object *list = net_json_get(record, keys[k]);
-
-		for (size_t i = 0; i < plug_json_length(list); i++)
-			net_resolver_unset(live.resolver, NULL,
-					   json_object_get_string(json_object_array_get_idx(list, i)));
-	}
 }
 
 /* ---- the configuration's networks */
@@ -169,6 +62,7 @@ static void networks_done(void *arg, int result)
 		live.host->log(live.self, COWHERD_LOG_ERROR, NULL, "net.network", err->text);
 	free(err);
 	net_live_tell();
+	net_names_settle();
 }
 
 void net_live_networks(struct net_networks *networks)
@@ -310,8 +204,9 @@ static void begin_done(void *arg, int result)
 		struct plug_error err;
 
 		next = b->next;
-		if (result == 0 && b->part.count && *b->part.endpoints[0]->guest_link)
-			(void)net_live_add(&b->part, &err);
+		if (result == 0 && b->part.count && *b->part.endpoints[0]->guest_link &&
+		    net_live_add(&b->part, &err) < 0)
+			live.host->log(live.self, COWHERD_LOG_WARN, NULL, "net.resolver", err.text);
 		net_part_finish(&b->part);
 		free(b);
 	}
@@ -337,11 +232,11 @@ void net_live_start(const struct cowherd_host *host, struct cowherd_self *self)
 {
 	live.host = host;
 	live.self = self;
-	live.resolver = NULL;
 	live.watch_fd = -1;
 	live.watch = 0;
 	live.rebuilding = live.again = false;
 	net_cards_start(host, self);
+	net_names_start(host, self);
 	(void)host->timer_start(self, 0, 0, begin, NULL, &live.begin);
 }
 
@@ -354,8 +249,7 @@ void net_live_finish(void)
 		live.host->unwatch_fd(live.self, live.watch);
 	if (live.watch_fd >= 0)
 		(void)close(live.watch_fd);
-	net_resolver_destroy(live.resolver);
-	live.resolver = NULL;
+	net_names_finish();
 	live.watch_fd = -1;
 	live.watch = live.begin = 0;
 }

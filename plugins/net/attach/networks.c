@@ -3,6 +3,7 @@
 
 #include "attach/attach.h"
 #include "attach/bridge.h"
+#include "attach/names.h"
 #include "common/util.h"
 #include "model/make.h"
 #include "model/shape.h"
@@ -245,6 +246,7 @@ static int change(struct net_state *s, const struct net_network *n, bool used, s
 {
 	int r = net_store_put_network(s->store, n, NET_PUT_CHANGE, err);
 
+	net_names_note_network(n);
 	return r < 0 || !used ? r : net_table_put_network(s->table, n, err);
 }
 

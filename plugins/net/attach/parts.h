@@ -64,9 +64,6 @@ int net_give_cni(struct net_state *s, const char *container, const char *netns, 
 /* take_lease.c: the network by name or id; the default one is made where it is missing. */
 int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct plug_error *err);
 
-/* Whether there is a resolver of ours on the addresses of its gateways. */
-bool net_network_resolves(const struct net_network *n);
-
 #define NET_FALLBACK_NETWORK "nat"
 
 #endif

@@ -115,6 +115,32 @@ static int take_network(struct net_plan *p, const char *text, struct plug_error 
 	return r;
 }
 
+int net_plan_add(struct net_plan *plan, const char *text, struct plug_error *err)
+{
+	return take_network(plan, text, err);
+}
+
+static void want_finish(struct net_want *w)
+{
+	free(w->network);
+	net_strv_finish(&w->aliases);
+	*w = (struct net_want){ 0 };
+}
+
+void net_plan_drop(struct net_plan *plan, const char *network)
+{
+	size_t i = 0;
+
+	while (i < plan->want_count && strcmp(plan->wants[i].network, network) != 0)
+		i++;
+	if (i == plan->want_count)
+		return;
+	want_finish(&plan->wants[i]);
+	plan->want_count--;
+	memmove(&plan->wants[i], &plan->wants[i + 1], (plan->want_count - i) * sizeof(plan->wants[i]));
+	plan->wants[plan->want_count] = (struct net_want){ 0 };
+}
+
 static bool is_own(const char *network)
 {
 	return strcmp(network, "none") != 0 && strcmp(network, "host") != 0 &&
@@ -427,10 +453,8 @@ int net_plan_read(const struct cowherd_request *request, const struct net_plan_d
 
 void net_plan_finish(struct net_plan *plan)
 {
-	for (size_t i = 0; i < plan->want_count; i++) {
-		free(plan->wants[i].network);
-		net_strv_finish(&plan->wants[i].aliases);
-	}
+	for (size_t i = 0; i < plan->want_count; i++)
+		want_finish(&plan->wants[i]);
 	free(plan->namespace_ref);
 	free(plan->hosting_system);
 	free(plan->joined);

@@ -62,6 +62,10 @@ struct net_plan_defaults {
 int net_plan_read(const struct cowherd_request *request, const struct net_plan_defaults *defaults,
 		  struct net_plan *ret, struct plug_error *err);
 void net_plan_finish(struct net_plan *plan);
+/* "NAME[:KEY=VALUE,…]" more.  -EINVAL: also where it is there already. */
+int net_plan_add(struct net_plan *plan, const char *text, struct plug_error *err);
+/* Without the one that asks for this network, or endpoint; none is fine. */
+void net_plan_drop(struct net_plan *plan, const char *network);
 /* Whether net_plan_read() has anything to do at all: cheap. */
 bool net_plan_may_want(const struct cowherd_request *request, const struct net_plan_defaults *defaults);
 

@@ -98,12 +98,15 @@ static int default_route(struct net_rtnl *inside, const struct net_endpoint *e,
 	return net_route_add(inside, &route, err);
 }
 
+int net_plug_default(struct net_rtnl *inside, const struct net_endpoint *e, struct plug_error *err)
+{
+	return default_route(inside, e, &e->gateway, err) ?: default_route(inside, e, &e->gateway6, err);
+}
+
 static int routes(struct net_rtnl *inside, const struct net_endpoint *e, bool first, struct plug_error *err)
 {
-	int r = first ? default_route(inside, e, &e->gateway, err) : 0;
+	int r = first ? net_plug_default(inside, e, err) : 0;
 
-	if (r == 0 && first)
-		r = default_route(inside, e, &e->gateway6, err);
 	for (size_t i = 0; r == 0 && i < e->route_count; i++)
 		r = net_route_add(inside,
 				  &(struct net_kernel_route){ .link = e->guest_link,

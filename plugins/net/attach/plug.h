@@ -13,6 +13,8 @@
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,
 	     const struct net_network *n, const struct net_endpoint *e, bool made, bool first,
 	     struct plug_error *err);
+/* The default routes are by e, which is plugged in, from now on. */
+int net_plug_default(struct net_rtnl *inside, const struct net_endpoint *e, struct plug_error *err);
 /* Only the pair, for the pool: name, MAC and MTU, nothing set up inside.  On failure it is gone. */
 int net_plug_pair(struct net_rtnl *host, struct net_rtnl *inside, int netns,
 		  const struct net_place *place, const struct net_network *n, const struct net_endpoint *e,

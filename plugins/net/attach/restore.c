@@ -9,7 +9,7 @@
 #include "attach/state.h"
 #include "attach/trash.h"
 #include "common/util.h"
-#include "model/ipam.h"
+#include "model/make.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +87,27 @@ static bool plugged(struct net_state *s, struct net_endpoint *e)
 	return false;
 }
 
+/*
+ * Made for a container later than its namespace (network connect), and whoever did it was killed before the
+ * namespace's record named it, or when it did not any more.
+ */
+static bool abandoned(struct net_state *s, const struct net_endpoint *e)
+{
+	struct net_namespace *ns = NULL;
+	bool listed = false;
+
+	if (e->durable)
+		return false;
+	if (!*e->namespace_id)
+		return true;
+	if (net_store_namespace(s->store, e->namespace_id, &ns, NULL) < 0)
+		return false; /* it is being made: the container's ledger knows it */
+	for (size_t i = 0; i < ns->resource_count; i++)
+		listed = listed || (!ns->resources[i].container && !strcmp(ns->resources[i].id, e->id));
+	net_namespace_free(ns);
+	return !listed;
+}
+
 static void take_up_rules(struct net_state *s, struct net_rtnl *r, const struct net_network *n,
 			  const struct net_endpoint *e)
 {
@@ -102,9 +123,12 @@ static void take_up(struct net_state *s, struct net_rtnl *r, const struct net_en
 {
 	struct net_endpoint *e = NULL;
 	struct net_network *n = NULL;
+	int found = net_store_endpoint(s->store, entry->id, &e, NULL);
 
-	if (net_store_endpoint(s->store, entry->id, &e, NULL) == 0 && plugged(s, e) &&
-	    net_store_network(s->store, e->network, &n, NULL) == 0) {
+	if (found == 0 && abandoned(s, e))
+		(void)net_endpoint_unmake(s->store, e, NULL);
+	else if (found == 0 && plugged(s, e) &&
+		 net_store_network(s->store, e->network, &n, NULL) == 0) {
 		(void)net_ports_take(s->ports, e->id, e->name ? e->name : e->id, e->policies,
 				     e->policy_count, NULL);
 		if (n->type == NET_CNI)

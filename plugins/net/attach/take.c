@@ -135,6 +135,9 @@ static int fill_endpoint(struct taking *t, size_t i, const struct net_network *n
 	r = r ?: name_endpoint(part, i, e);
 	for (size_t k = 0; r == 0 && k < w->aliases.count; k++)
 		r = net_strv_add(&e->aliases, w->aliases.items[k]);
+	/* For the resolver of the next supervisor, too. */
+	for (size_t k = 0; r == 0 && k < part->plan.dns.count; k++)
+		r = net_strv_add(&e->dns.servers, part->plan.dns.items[k]);
 	return r;
 }
 
@@ -350,11 +353,6 @@ static int is_made(struct taking *t, size_t i, const struct net_place *place, bo
 	return *ret ? 0 : net_link_delete(t->host, t->part->endpoints[i]->host_link, &t->part->err);
 }
 
-static bool has_way_out(const struct net_network *n)
-{
-	return n->type != NET_PRIVATE && n->type != NET_INTERNAL;
-}
-
 static int plug_in_cni(struct taking *t, size_t i)
 {
 	struct net_part *part = t->part;
@@ -402,7 +400,7 @@ static int plug_in(struct taking *t, size_t i)
 	const struct net_network *n = part->networks[i];
 	struct net_endpoint *e = part->endpoints[i];
 	struct net_place place;
-	bool made, first = !t->routed && has_way_out(n);
+	bool made, first = !t->routed && net_type_leads_out(n->type);
 	int r = choose(t, i);
 
 	if (r == 0)
@@ -485,16 +483,6 @@ static int make_patch(struct net_part *part, const char *path)
 	return part->patch ? 0 : plug_error_errno(&part->err, -ENOMEM, "spec");
 }
 
-/* The first network's answers for all of them. */
-static bool has_resolver(const struct net_part *part)
-{
-	const struct net_network *n = part->shown.count ? part->shown.networks[0] :
-				      part->count	? part->networks[0] :
-							  NULL;
-
-	return n && net_network_resolves(n);
-}
-
 int net_take(struct net_part *part)
 {
 	__attribute__((cleanup(taking_finish))) struct taking t = { .part = part, .netns = -1,
@@ -507,7 +495,7 @@ int net_take(struct net_part *part)
 	if (r == 0 && part->plan.mode == NET_PLAN_NETWORKS)
 		r = take_networks(&t);
 	if (r == 0)
-		r = net_take_files(part, has_resolver(part));
+		r = net_take_files(part, true);
 	if (r == 0 && part->hosted)
 		r = net_hosted_fill(t.state, part, t.path, part->hosted, &part->err);
 	return r < 0 ? r : make_patch(part, t.path);

@@ -132,16 +132,6 @@ static int make_fallback(struct net_state *s, struct net_network **ret, struct p
 		       net_store_network(s->store, NET_FALLBACK_NETWORK, ret, err);
 }
 
-bool net_network_resolves(const struct net_network *n)
-{
-	if (!net_type_is_routed(n->type))
-		return false;
-	for (size_t i = 0; i < n->subnet_count; i++)
-		if (net_addr_is_set(&n->subnets[i].gateway))
-			return true;
-	return false;
-}
-
 int net_find_network(struct net_state *s, const char *ref, struct net_network **ret, struct plug_error *err)
 {
 	int r = net_store_network(s->store, ref, ret, err);

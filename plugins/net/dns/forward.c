@@ -258,11 +258,7 @@ static int pending_try(struct pending *p)
 static int servers_choose(struct pending *p)
 {
 	struct network *n = p->network;
-	uint8_t family = (uint8_t)p->peer.ss_family;
-	const void *bytes = family == AF_INET
-				    ? (const void *)&((struct sockaddr_in *)&p->peer)->sin_addr
-				    : (const void *)&((struct sockaddr_in6 *)&p->peer)->sin6_addr;
-	const struct net_zone_member *m = net_zone_by_address(&n->zone, family, bytes);
+	const struct net_zone_member *m = resolver_asker(n, &p->peer);
 	const struct net_zone_server *servers = m ? m->servers : NULL;
 	size_t count = m ? m->server_count : 0;
 

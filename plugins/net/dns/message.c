@@ -212,6 +212,8 @@ static int addresses_add(ldns_pkt *reply, const struct net_zone *zone, const str
 	int found = 0, r = 0;
 
 	for (const struct net_zone_member *m = zone->members; m; m = m->next) {
+		if (m->hidden)
+			continue;
 		if (!member_named(m, q->name, len) && !(inside && member_named(m, q->name, inside)))
 			continue;
 		found = 1;
@@ -279,7 +281,7 @@ static int pointer_add(ldns_pkt *reply, const struct net_zone *zone, const struc
 	if (!reverse_read(q->name, &a))
 		return 0;
 	m = net_zone_by_address(zone, a.family, a.bytes);
-	if (m && m->names && m->names[0]) {
+	if (m && !m->hidden && m->names && m->names[0]) {
 		if (q->type != LDNS_RR_TYPE_PTR && q->type != LDNS_RR_TYPE_ANY)
 			return 1;
 		(void)snprintf(name, sizeof(name), "%s%s%s.", m->names[0], zone->domain ? "." : "",

@@ -103,6 +103,37 @@ const struct net_zone_server *resolver_servers(struct network *n, size_t *ret_co
 
 /* Questions. */
 
+const struct net_zone_member *resolver_asker(const struct network *n, const struct sockaddr_storage *peer)
+{
+	uint8_t family = (uint8_t)peer->ss_family;
+	const void *bytes = family == AF_INET ? (const void *)&((const struct sockaddr_in *)peer)->sin_addr
+					      : (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr;
+
+	return net_zone_by_address(&n->zone, family, bytes);
+}
+
+/*
+ * What this network knows; else, for a container in several, what the others of its networks do: libc takes
+ * the first server's "no such name" for an answer.
+ */
+static int known_answer(const struct network *n, const struct sockaddr_storage *peer, const uint8_t *data,
+			size_t size, const struct net_question *q, size_t limit, uint8_t **ret,
+			size_t *ret_size)
+{
+	const struct net_zone_member *asker;
+	int r = net_zone_answer(&n->zone, data, size, q, limit, ret, ret_size);
+
+	if (r != -ENOENT)
+		return r;
+	asker = resolver_asker(n, peer);
+	if (!asker || !asker->container)
+		return r;
+	for (const struct network *o = n->resolver->networks; o && r == -ENOENT; o = o->next)
+		if (o != n && net_zone_by_container(&o->zone, asker->container))
+			r = net_zone_answer(&o->zone, data, size, q, limit, ret, ret_size);
+	return r;
+}
+
 int resolver_question(struct network *n, const struct listener *listener, struct conn *conn,
 		      const struct sockaddr_storage *peer, socklen_t peer_len, const uint8_t *data,
 		      size_t size, uint8_t **ret, size_t *ret_size)
@@ -118,7 +149,7 @@ int resolver_question(struct network *n, const struct listener *listener, struct
 		return r;
 	if (q.qclass != LDNS_RR_CLASS_IN || q.type == LDNS_RR_TYPE_AXFR || q.type == LDNS_RR_TYPE_IXFR)
 		return net_message_refuse(data, size, LDNS_RCODE_REFUSED, ret, ret_size);
-	r = net_zone_answer(&n->zone, data, size, &q, conn ? NET_MESSAGE_MAX : q.limit, ret, ret_size);
+	r = known_answer(n, peer, data, size, &q, conn ? NET_MESSAGE_MAX : q.limit, ret, ret_size);
 	if (r != -ENOENT)
 		return r;
 	return forward_begin(n, listener, conn, peer, peer_len, data, size, &q, ret, ret_size);
@@ -429,7 +460,8 @@ int net_resolver_set(struct net_resolver *r, const char *network, const struct n
 	if (!m)
 		return plug_error_errno(err, -ENOMEM, "endpoint %s", member->owner);
 	m->owner = strdup(member->owner);
-	e = m->owner ? member_names(m, member->names) : -ENOMEM;
+	m->container = member->container ? strdup(member->container) : NULL;
+	e = m->owner && (m->container || !member->container) ? member_names(m, member->names) : -ENOMEM;
 	if (e == 0)
 		e = net_zone_addresses_read(member->addresses, &m->addresses, &m->address_count, &bad);
 	if (e == 0)
@@ -449,6 +481,14 @@ void net_resolver_unset(struct net_resolver *r, const char *network, const char 
 	for (struct network *n = r->networks; n; n = n->next)
 		if (!network || strcmp(n->id, network) == 0)
 			net_zone_remove(&n->zone, owner);
+}
+
+void net_resolver_hide(struct net_resolver *r, const char *container, bool hidden)
+{
+	for (struct network *n = r->networks; n; n = n->next)
+		for (struct net_zone_member *m = n->zone.members; m; m = m->next)
+			if (m->container && !strcmp(m->container, container))
+				m->hidden = hidden;
 }
 
 int net_resolver_create(const struct cowherd_host *host, struct cowherd_self *self,

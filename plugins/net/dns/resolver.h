@@ -14,6 +14,7 @@
 #include "common/error.h"
 #include "cowherd/plugin.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct net_resolver_network {
 
 struct net_resolver_member {
 	const char *owner;            /* id of the endpoint */
+	const char *container;        /* whose it is: it may ask each of its networks about all; or NULL */
 	const char *const *names;     /* name, aliases, id, short id; the first is what PTR answers */
 	const char *const *addresses; /* without prefix */
 	const char *const *servers;   /* asked instead of the network's for this one's questions; none: not */
@@ -70,5 +72,7 @@ int net_resolver_set(struct net_resolver *r, const char *network, const struct n
 		     struct plug_error *err);
 /* network NULL: of whichever it is a member.  Not there: nothing happens. */
 void net_resolver_unset(struct net_resolver *r, const char *network, const char *owner);
+/* Its names are not answered, or are again: of a container, on all of its networks. */
+void net_resolver_hide(struct net_resolver *r, const char *container, bool hidden);
 
 #endif

@@ -99,6 +99,8 @@ void watched_close(struct net_resolver *r, struct watched *w);
 /* Runs once, instead of what ran before; 0 ms: never. */
 int resolver_timer(struct net_resolver *r, uint64_t *timer, uint64_t ms, cowherd_timer_cb cb, void *arg);
 bool resolver_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+/* Who asks, where it is a member of the network; or NULL. */
+const struct net_zone_member *resolver_asker(const struct network *n, const struct sockaddr_storage *peer);
 /* The servers of a network, its own or the host's; borrowed until the loop turns. */
 const struct net_zone_server *resolver_servers(struct network *n, size_t *ret_count);
 

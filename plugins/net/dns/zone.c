@@ -112,6 +112,7 @@ void net_zone_member_free(struct net_zone_member *member)
 	if (!member)
 		return;
 	free(member->owner);
+	free(member->container);
 	net_strings_free(member->names);
 	free(member->addresses);
 	free(member->servers);
@@ -164,4 +165,13 @@ const struct net_zone_member *net_zone_by_address(const struct net_zone *zone, u
 		}
 	}
 	return NULL;
+}
+
+struct net_zone_member *net_zone_by_container(const struct net_zone *zone, const char *container)
+{
+	struct net_zone_member *m = zone->members;
+
+	while (m && (!m->container || strcmp(m->container, container) != 0))
+		m = m->next;
+	return m;
 }

@@ -21,7 +21,8 @@ struct net_zone_server {
 
 struct net_zone_member {
 	struct net_zone_member *next;
-	char *owner;
+	char *owner, *container; /* container: or NULL */
+	bool hidden; /* it asks, but is not answered about */
 	char **names; /* lower case */
 	size_t address_count, server_count;
 	struct net_zone_address *addresses;
@@ -53,6 +54,9 @@ void net_zone_remove(struct net_zone *zone, const char *owner);
 /* The member with this address, or NULL. */
 const struct net_zone_member *net_zone_by_address(const struct net_zone *zone, uint8_t family,
 						  const uint8_t *bytes);
+
+/* A member of this container, or NULL. */
+struct net_zone_member *net_zone_by_container(const struct net_zone *zone, const char *container);
 
 /* A question, as it stands in a packet. */
 struct net_question {

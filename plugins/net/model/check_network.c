@@ -16,6 +16,11 @@ bool net_type_is_routed(enum net_type type)
 	return type == NET_NAT || type == NET_ICS || type == NET_INTERNAL || type == NET_OVERLAY;
 }
 
+bool net_type_leads_out(enum net_type type)
+{
+	return type != NET_PRIVATE && type != NET_INTERNAL;
+}
+
 bool net_type_has_adapter(enum net_type type)
 {
 	return type == NET_TRANSPARENT || type == NET_L2BRIDGE || type == NET_L2TUNNEL;

@@ -53,6 +53,8 @@ struct net_subnet *net_subnet_of(const struct net_network *n, const struct net_a
 
 /* check_network.c: of net_network_check(), what depends on the type. */
 int net_network_check_kind(const struct net_network *n, struct plug_error *err);
+/* What is beyond the host is reached by it: its gateway can be a default route. */
+bool net_type_leads_out(enum net_type type);
 
 /*
  * Fills in id, the link's name, MAC, addresses (those of e->ips, else one for each family the network has)

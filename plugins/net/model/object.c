@@ -329,3 +329,12 @@ struct net_mac net_endpoint_mac(const struct net_network *n, const struct net_en
 	m.bytes[0] = 0x02; /* local, one receiver */
 	return m;
 }
+
+char *net_endpoint_called(const struct net_endpoint *e)
+{
+	const char *name = e->name ? e->name : e->id, *dash = strrchr(name, '-');
+	bool further = !e->durable && dash && strncmp(e->guest_link, "eth", 3) == 0 &&
+		       strcmp(e->guest_link, "eth0") != 0 && !strcmp(dash + 1, e->guest_link + 3);
+
+	return strndup(name, further ? (size_t)(dash - name) : strlen(name));
+}

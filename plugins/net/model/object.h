@@ -207,6 +207,11 @@ void net_link_name(const char *prefix, const char *id, char ret[NET_LINK_SIZE]);
 /* [A-Za-z0-9][A-Za-z0-9_.-]*, at most NET_NAME_MAX: as docker takes names. */
 bool net_name_valid(const char *name);
 /*
+ * How a container is called in the endpoint's network: the endpoint's own name; of a container's further
+ * ones, "NAME-1" at eth1, without the number.  To be freed; NULL: out of memory.
+ */
+char *net_endpoint_called(const struct net_endpoint *e);
+/*
  * The endpoint's own address: what it has, else from the network's ranges, else a local one, made of the
  * endpoint's id, so that it is the same each time.
  */

@@ -232,14 +232,26 @@ int net_api_namespace_sync(const struct net_api *api, const char *ref, struct pl
 	return r;
 }
 
-/* "eth0", or the first one after that nobody in there has. */
+static bool leads_out(const struct net_api *api, const struct net_endpoint *e)
+{
+	struct net_network *n = NULL;
+	bool yes = net_store_network(api->store, e->network, &n, NULL) < 0 || net_type_leads_out(n->type);
+
+	net_network_free(n);
+	return yes;
+}
+
+/*
+ * "eth0", or the first one after that nobody in there has.  first: it gets the default route, as the first
+ * one that leads out.
+ */
 static int guest_link_choose(const struct net_api *api, const struct net_namespace *ns,
 			     struct net_endpoint *e, bool *ret_first, struct plug_error *err)
 {
 	bool used[64] = { false };
 	size_t i;
 
-	*ret_first = ns->type != NET_NS_HOST_DEFAULT;
+	*ret_first = ns->type != NET_NS_HOST_DEFAULT && leads_out(api, e);
 	/* The host has links of its own, and a default route. */
 	if (ns->type == NET_NS_HOST_DEFAULT) {
 		net_link_name("vh", e->id, e->guest_link);
@@ -252,7 +264,7 @@ static int guest_link_choose(const struct net_api *api, const struct net_namespa
 		if (ns->resources[i].container || !strcmp(ns->resources[i].id, e->id) ||
 		    net_store_endpoint(api->store, ns->resources[i].id, &other, NULL) < 0)
 			continue;
-		*ret_first = false;
+		*ret_first = *ret_first && !leads_out(api, other);
 		if (sscanf(other->guest_link, "eth%u", &number) == 1 && number < PLUG_ELEMENTS(used))
 			used[number] = true;
 		net_endpoint_free(other);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verbs/command.h"
-#include "attach/state.h"
+#include "attach/attach.h"
+#include "attach/names.h"
 #include "common/util.h"
 #include "verbs/effects.h"
 
@@ -238,4 +239,11 @@ int net_command_modify(struct plug_run *run, enum net_kind kind)
 	if (r == 0)
 		r = net_command_api(run, &api);
 	return r ?: net_api_modify(&api, kind, run->words[0], request, &run->error);
+}
+
+void net_command_end(struct plug_run *run)
+{
+	(void)run;
+	net_live_tell();
+	net_names_settle();
 }

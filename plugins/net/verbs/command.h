@@ -34,6 +34,9 @@ int net_command_rm(struct plug_run *run,
 /* modify NAME REQUEST */
 int net_command_modify(struct plug_run *run, enum net_kind kind);
 
+/* Of each verb: what it did is known to the resolver before its client is answered.  On the loop. */
+void net_command_end(struct plug_run *run);
+
 extern const struct plug_verb net_network_verb, net_endpoint_verb, net_namespace_verb;
 
 #endif

@@ -4,6 +4,7 @@
 #include "attach/cni_use.h"
 #include "attach/hosting.h"
 #include "attach/lists.h"
+#include "attach/names.h"
 #include "attach/overlay.h"
 #include "attach/plug.h"
 #include "attach/policies.h"
@@ -91,6 +92,7 @@ static int network_change(void *arg, const struct net_network *n, struct plug_er
 	size_t count;
 	int r = net_store_list(s->store, NET_ENDPOINTS, n->id, &entries, &count, err);
 
+	net_names_note_network(n);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < count; i++) {
@@ -209,7 +211,11 @@ static int plug(void *arg, const struct net_network *n, struct net_endpoint *e,
 		r = net_bridge_ensure(s, host, n, &place, err);
 	if (r == 0)
 		r = net_plug(host, inside.rtnl, inside.fd, &place, n, e, false, first, err);
-	return r < 0 ? r : net_policies_apply(s, inside.fd, &place, n, e, err);
+	if (r == 0)
+		r = net_policies_apply(s, inside.fd, &place, n, e, err);
+	if (r == 0)
+		net_names_note(s, e->id);
+	return r;
 }
 
 /* A macvlan has no end on the host: it is found where it is. */
@@ -237,6 +243,7 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 	char ifb[NET_LINK_SIZE];
 	int r = net_table_remove(s->table, e->id, err);
 
+	net_names_note_gone(e->id);
 	net_ports_release(s->ports, e->id);
 	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
 	if (r == 0)

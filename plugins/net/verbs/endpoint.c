@@ -295,4 +295,5 @@ static const char *const others[][2] = {
 	{ "list", "ls" }, { "remove", "rm" }, { "show", "inspect" }, { NULL, NULL },
 };
 
-const struct plug_verb net_endpoint_verb = { "endpoint", words, others, NULL };
+const struct plug_verb net_endpoint_verb = { .name = "endpoint", .words = words, .others = others,
+					   .end = net_command_end };

@@ -162,4 +162,5 @@ static const struct plug_word words[] = {
 
 static const char *const others[][2] = { { "list", "ls" }, { "show", "inspect" }, { NULL, NULL } };
 
-const struct plug_verb net_namespace_verb = { "namespace", words, others, NULL };
+const struct plug_verb net_namespace_verb = { .name = "namespace", .words = words, .others = others,
+					   .end = net_command_end };

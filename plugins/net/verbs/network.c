@@ -2,6 +2,7 @@
 /* cowherd network … */
 #include "common/util.h"
 #include "verbs/command.h"
+#include "verbs/connect.h"
 #include "verbs/network_check.h"
 #include "verbs/network_create.h"
 #include "verbs/request.h"
@@ -249,6 +250,10 @@ static const struct plug_word words[] = {
 	  none, 2, 2, network_modify },
 	{ "check", "NETWORK...", "Ask the plugins of CNI networks whether all is as they made it", NULL, none,
 	  1, SIZE_MAX, net_network_ask },
+	{ "connect", "NETWORK CONTAINER", "Plug a container that is there into a network", NULL,
+	  net_connect_options, 2, 2, net_connect },
+	{ "disconnect", "NETWORK CONTAINER", "Unplug a container from a network", NULL,
+	  net_disconnect_options, 2, 2, net_disconnect },
 	{ "rm", "NETWORK...", "Remove networks that nobody uses", NULL, net_rm_options, 1, SIZE_MAX,
 	  network_rm },
 	{ "prune", "", "Remove all networks that nobody uses", NULL, net_rm_options, 0, 0,
@@ -262,4 +267,5 @@ static const char *const others[][2] = {
 	{ "list", "ls" }, { "remove", "rm" }, { "show", "inspect" }, { NULL, NULL },
 };
 
-const struct plug_verb net_network_verb = { "network", words, others, NULL };
+const struct plug_verb net_network_verb = { .name = "network", .words = words, .others = others,
+					   .look = net_connect_look, .end = net_connect_end };

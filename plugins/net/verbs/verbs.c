@@ -9,7 +9,8 @@ static struct plug_text details[3];
 
 static struct cowherd_verb tables[] = {
 	{ .size = sizeof(struct cowherd_verb), .name = "network",
-	  .usage = "network create|ls|inspect|modify|check|rm|prune|request [OPTIONS] [WORDS]",
+	  .usage = "network create|ls|inspect|modify|connect|disconnect|check|rm|prune|request [OPTIONS] "
+		   "[WORDS]",
 	  .help = "Make, list, show, change and remove networks.", .call = plug_call,
 	  .cancel = plug_call_cancel },
 	{ .size = sizeof(struct cowherd_verb), .name = "endpoint",

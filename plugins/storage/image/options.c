@@ -64,4 +64,5 @@ static const char *const others[][2] = {
 	{ "remove", "rm" }, { "prune", "gc" },	  { NULL, NULL },
 };
 
-const struct plug_verb st_image_words = { "image", commands, others, st_image_begin };
+const struct plug_verb st_image_words = { .name = "image", .words = commands, .others = others,
+					    .begin = st_image_begin };

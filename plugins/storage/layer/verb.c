@@ -80,7 +80,7 @@ static const char *const others[][2] = {
 	{ "rm", "remove" }, { "destroy", "remove" }, { "umount", "unmount" }, { NULL, NULL },
 };
 
-static const struct plug_verb words = { "layer", commands, others, NULL };
+static const struct plug_verb words = { .name = "layer", .words = commands, .others = others };
 
 static struct cowherd_verb layer_verb = {
 	.size = sizeof(layer_verb),

@@ -64,7 +64,7 @@ static void test_report(void **state)
 
 	(void)state;
 	assert_int_equal(check("good", out, sizeof(out)), 0);
-	assert_non_null(strstr(out, "plugin good 1 (ABI 1.1) fake\n"));
+	assert_non_null(strstr(out, "plugin good 1 (ABI 1.2) fake\n"));
 	assert_non_null(strstr(out, "     allocator good.file in phase mounts\n     verb good\n"));
 	assert_non_null(strstr(out, "PASS loads, starts, stops and leaves nothing\n"));
 	assert_non_null(strstr(out, "PASS good.file is killed after each host call\n"));

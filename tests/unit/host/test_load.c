@@ -31,7 +31,7 @@ static void fails_to_load(struct world *w, const char *name, int code, const cha
 
 static void test_wrong_major(void **state)
 {
-	fails_to_load(*state, "wrong_major", -ENOEXEC, "built for ABI 2.0, the host speaks 1.1");
+	fails_to_load(*state, "wrong_major", -ENOEXEC, "built for ABI 2.0, the host speaks 1.2");
 }
 
 static void test_no_entry(void **state)
@@ -41,7 +41,7 @@ static void test_no_entry(void **state)
 
 static void test_null_table(void **state)
 {
-	fails_to_load(*state, "null_table", -ENOEXEC, "does not work with host ABI 1.1");
+	fails_to_load(*state, "null_table", -ENOEXEC, "does not work with host ABI 1.2");
 }
 
 static void test_bad_name(void **state)
@@ -54,7 +54,7 @@ static void test_good(void **state)
 	struct world *w = *state;
 
 	world_start(w, "good");
-	listed(w, "\"name\":\"good\",\"version\":\"1\",\"abi\":\"1.1\"");
+	listed(w, "\"name\":\"good\",\"version\":\"1\",\"abi\":\"1.2\"");
 	listed(w, "\"state\":\"active\"");
 	listed(w, "\"verbs\":[\"good\"],\"allocators\":[\"good.file\"],\"backends\":[]");
 	listed(w, "\"services\":[\"good.sum\"],\"sections\":[\"good\"]");

@@ -85,13 +85,13 @@ static void test_plugin(void **state)
 	(void)state;
 	assert_int_equal(table_read_plugin(&copy, &t, NULL), 0);
 	assert_string_equal(copy.version, "");
-	plugin_refused(NULL, -ENOEXEC, "does not work with host ABI 1.1");
+	plugin_refused(NULL, -ENOEXEC, "does not work with host ABI 1.2");
 	t.size = 3;
 	plugin_refused(&t, -ENOEXEC, "no valid size");
 	t = good;
 	t.abi_major = 2;
 	t.abi_minor = 3;
-	plugin_refused(&t, -ENOEXEC, "built for ABI 2.3, the host speaks 1.1");
+	plugin_refused(&t, -ENOEXEC, "built for ABI 2.3, the host speaks 1.2");
 	t = good;
 	t.name = NULL;
 	plugin_refused(&t, -EINVAL, "its name");

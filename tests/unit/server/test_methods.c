@@ -90,7 +90,7 @@ static void test_reads(void **state)
 	put(fd, CALL(1, "shutdown", "{}"));
 	assert_has(get(fd), "ENOSYS");
 	put(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\"}\n");
-	assert_has(get(fd), "\"api\":\"1.0\",\"abi\":\"1.1\",\"owner\":\"tester\"");
+	assert_has(get(fd), "\"api\":\"1.0\",\"abi\":\"1.2\",\"owner\":\"tester\"");
 	hang_up(fd);
 }
 
