@@ -318,6 +318,15 @@ def test_overlay_by_documents():
         box.delete(s, a)
         box.delete(t, b)
 
+        # Who says nothing of its router's address says which it is.
+        network(s, "told", "-d", "overlay", "--vxlan", "4400", "--subnet", "10.92.0.0/16")
+        [there] = [n for n in asked(s, "GET", "/v2/networks") if n["Name"] == "told"]
+        [mac] = [p["Settings"]["Address"] for p in there["Policies"] if p["Type"] == "DrMacAddress"]
+        c = server(s, 7, network="told")
+        assert mac.replace("-", ":").lower() == netbox.links()[there["Cowherd"]["Bridge"]]["address"]
+        box.delete(s, c)
+        remove(s, "told")
+
         for h in s, t:
             network(h, "far", "-d", "overlay", "--vxlan", "4300", "--subnet", "10.91.0.0/16")
         a = server(s, 7, network="far:ip=10.91.0.11,mac=02:00:00:00:00:11")

@@ -5,7 +5,6 @@
 #include "attach/overlay.h"
 #include "common/util.h"
 #include "model/make.h"
-#include "policy/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,25 +37,6 @@ static int forwarding(uint8_t family, struct plug_error *err)
 		return 0;
 	r = sysctl(path, "1");
 	return r < 0 ? plug_error_errno(err, r, "%s", path) : 0;
-}
-
-/*
- * 02 and the first five bytes of the id, so that it does not change as ports come and go; or what other hosts
- * were told of this router.
- */
-static void bridge_mac(const struct net_network *n, uint8_t ret[6])
-{
-	const struct net_policy *p = net_policies_find(n->policies, n->policy_count, NET_POLICY_ROUTER_MAC);
-	unsigned b[5] = { 0 };
-
-	if (p) {
-		memcpy(ret, p->mac.bytes, 6);
-		return;
-	}
-	(void)sscanf(n->id, "%2x%2x%2x%2x-%2x", &b[0], &b[1], &b[2], &b[3], &b[4]);
-	ret[0] = 2;
-	for (int i = 0; i < 5; i++)
-		ret[i + 1] = (uint8_t)b[i];
 }
 
 void net_bridge_alias(const struct net_state *s, const struct net_network *n, char ret[NET_ALIAS_SIZE])
@@ -160,13 +140,12 @@ static int complete(const struct making *m, int index, struct plug_error *err)
 static int bridge_delete(struct net_rtnl *r, const struct net_network *n, struct plug_error *err)
 {
 	struct net_link_info info;
-	uint8_t mac[6];
+	struct net_mac mac = net_network_mac(n);
 	int result = net_link_find(r, n->bridge, &info, err);
 
 	if (result < 0)
 		return result == -ENODEV ? plug_error_none(err) : result;
-	bridge_mac(n, mac);
-	if (strncmp(info.alias, "cowherd ", 8) != 0 && (*info.alias || memcmp(info.mac, mac, 6) != 0))
+	if (strncmp(info.alias, "cowherd ", 8) != 0 && (*info.alias || memcmp(info.mac, mac.bytes, 6) != 0))
 		return 0;
 	return net_link_delete(r, n->bridge, err);
 }
@@ -175,14 +154,12 @@ static int bridge_delete(struct net_rtnl *r, const struct net_network *n, struct
 static int make(const struct making *m, uint32_t mtu, struct net_link_info *ret, struct plug_error *err)
 {
 	const struct net_network *n = m->n;
-	uint8_t mac[6];
-	int result;
+	struct net_mac mac = net_network_mac(n);
+	int result = net_link_create(m->r,
+				     &(struct net_link){ .name = n->bridge, .kind = NET_LINK_BRIDGE,
+							 .mac = mac.bytes, .mtu = mtu, .up = true },
+				     err);
 
-	bridge_mac(n, mac);
-	result = net_link_create(m->r,
-				 &(struct net_link){ .name = n->bridge, .kind = NET_LINK_BRIDGE, .mac = mac,
-						     .mtu = mtu, .up = true },
-				 err);
 	if (result < 0)
 		return result;
 	result = net_link_find(m->r, n->bridge, ret, err);
@@ -207,13 +184,13 @@ static int mend(const struct making *m, const struct net_link_info *bridge, stru
 /* Nobody else's: marked by us, or by its address one that we had not finished. */
 static int check_ours(const struct making *m, const struct net_link_info *bridge, struct plug_error *err)
 {
-	uint8_t mac[6];
+	struct net_mac mac = net_network_mac(m->n);
 
-	bridge_mac(m->n, mac);
 	if (strcmp(bridge->kind, "bridge") != 0)
 		return plug_error_set(err, -EEXIST, "network %s: link %s is not a bridge", m->n->name,
 				      m->n->bridge);
-	if (strcmp(bridge->alias, m->alias) != 0 && (*bridge->alias || memcmp(bridge->mac, mac, 6) != 0))
+	if (strcmp(bridge->alias, m->alias) != 0 &&
+	    (*bridge->alias || memcmp(bridge->mac, mac.bytes, 6) != 0))
 		return plug_error_set(err, -EEXIST, "network %s: the bridge %s is somebody else's",
 				      m->n->name, m->n->bridge);
 	return 0;

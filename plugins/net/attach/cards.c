@@ -147,6 +147,8 @@ void net_cards_note(const struct net_network *n)
 	if (!card)
 		return;
 	(void)snprintf(card->name, sizeof(card->name), "%s", n->adapter);
+	/* Not there as the supervisor began: it is news when it comes. */
+	card->gone = !if_nametoindex(card->name);
 	card->next = live.cards;
 	live.cards = card;
 	if (live.fd < 0)

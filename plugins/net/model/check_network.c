@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What a network may say of itself. */
+#include "common/util.h"
 #include "model/make.h"
 #include "policy/policy.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 bool net_type_has_bridge(enum net_type type)
@@ -40,6 +42,20 @@ uint32_t net_network_vsid(const struct net_network *n)
 		if (n->subnets[i].vsid)
 			return n->subnets[i].vsid;
 	return 0;
+}
+
+struct net_mac net_network_mac(const struct net_network *n)
+{
+	const struct net_policy *p = net_policies_find(n->policies, n->policy_count, NET_POLICY_ROUTER_MAC);
+	struct net_mac mac = { .set = true, .bytes = { 2 } };
+	unsigned b[5] = { 0 };
+
+	if (p)
+		return p->mac;
+	(void)sscanf(n->id, "%2x%2x%2x%2x-%2x", &b[0], &b[1], &b[2], &b[3], &b[4]);
+	for (size_t i = 0; i < PLUG_ELEMENTS(b); i++)
+		mac.bytes[i + 1] = (uint8_t)b[i];
+	return mac;
 }
 
 static int adapter_check(const struct net_network *n, struct plug_error *err)

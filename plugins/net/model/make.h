@@ -33,6 +33,12 @@ bool net_type_has_adapter(enum net_type type);
 uint32_t net_network_vlan(const struct net_network *n);
 uint32_t net_network_vsid(const struct net_network *n);
 
+/*
+ * The host's own address on its bridge: DrMacAddress, or 02 and the first five bytes of the id, so that it
+ * does not change as ports come and go.
+ */
+struct net_mac net_network_mac(const struct net_network *n);
+
 /* The first address of a host becomes the gateway. */
 void net_subnet_gateway(struct net_subnet *subnet);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "model/make.h"
 #include "common/util.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +154,19 @@ static int others_check(struct net_store *s, const struct net_network *n, struct
 	return r;
 }
 
+/* An overlay says by which address other hosts reach its router here, as HNS does: they have to be told. */
+static int router_fill(struct net_network *n, struct plug_error *err)
+{
+	struct net_policy p = { .kind = NET_POLICY_ROUTER_MAC, .mac = net_network_mac(n) };
+
+	if (n->type != NET_OVERLAY || n->configured ||
+	    net_policies_find(n->policies, n->policy_count, NET_POLICY_ROUTER_MAC))
+		return 0;
+	return net_policies_add(&n->policies, &n->policy_count, &p) < 0 ?
+		       plug_error_errno(err, -ENOMEM, "network %s", n->name) :
+		       0;
+}
+
 int net_network_make(struct net_store *s, struct net_network *n, const struct net_addr *taken,
 		     size_t taken_count, struct plug_error *err)
 {
@@ -160,6 +174,8 @@ int net_network_make(struct net_store *s, struct net_network *n, const struct ne
 
 	if (r == 0 && !*n->id && net_id_make(n->id) < 0)
 		r = plug_error_errno(err, -EIO, "network %s: id", n->name);
+	if (r == 0)
+		r = router_fill(n, err);
 	if (r < 0)
 		return r;
 	if (!*n->bridge && net_type_has_bridge(n->type))
