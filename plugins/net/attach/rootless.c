@@ -113,6 +113,16 @@ static void request_finish(struct request *q)
 	free(q->dir);
 }
 
+static int put_text(struct json_object *o, const char *key, const char *text)
+{
+	struct json_object *value = json_object_new_string(text);
+
+	if (value && json_object_object_add(o, key, value) == 0)
+		return 0;
+	json_object_put(value);
+	return -ENOMEM;
+}
+
 /* The container joins the holder's user namespace, whose maps are not its own to write. */
 static int patch_user(struct json_object *patch, const char *path)
 {
@@ -131,10 +141,10 @@ static int patch_user(struct json_object *patch, const char *path)
 			json_object_put(user);
 			return -ENOMEM;
 		}
-		if (json_object_object_add(user, "type", json_object_new_string("user")) < 0)
+		if (put_text(user, "type", "user") < 0)
 			return -ENOMEM;
 	}
-	return json_object_object_add(user, "path", json_object_new_string(path)) < 0 ||
+	return put_text(user, "path", path) < 0 ||
 			       json_object_object_add(linux_, "uidMappings", NULL) < 0 ||
 			       json_object_object_add(linux_, "gidMappings", NULL) < 0
 		       ? -ENOMEM

@@ -50,8 +50,10 @@ static int plugin_conf(const struct work *w, struct json_object *plugin, struct 
 	if (r < 0)
 		return r;
 	json_object_object_foreach(plugin, key, value) {
-		if (json_object_object_add(conf, key, json_object_get(value)) < 0)
+		if (json_object_object_add(conf, key, json_object_get(value)) < 0) {
+			json_object_put(value);
 			return -ENOMEM;
+		}
 	}
 	r = cni_put(conf, "name", json_object_new_string(w->list->name))
 		    ?: cni_put(conf, "cniVersion", json_object_new_string(w->list->version));

@@ -190,6 +190,8 @@ static int list_wrap(struct json_object **json)
 	if (!list || cni_put(list, "plugins", plugins) < 0)
 		return -ENOMEM;
 	r = json_object_array_add(plugins, json_object_get(*json));
+	if (r < 0)
+		json_object_put(*json);
 	if (r == 0 && json_object_object_get_ex(*json, "name", &o))
 		r = cni_put(list, "name", json_object_get(o));
 	if (r == 0 && json_object_object_get_ex(*json, "cniVersion", &o))

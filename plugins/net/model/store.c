@@ -393,7 +393,9 @@ static int put_locked(struct net_store *s, enum net_kind kind, struct net_entry 
 	    errno != ENOENT)
 		r = -errno;
 	if (r == 0) {
-		r = index_put(&s->index[kind], entry);
+		/* It is written: an index without memory for it is read again, when there is some. */
+		if (index_put(&s->index[kind], entry) < 0)
+			s->index[kind].read = false;
 		entry->name = NULL;
 	}
 	if (r < 0) {

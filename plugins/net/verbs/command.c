@@ -203,8 +203,10 @@ int net_command_inspect(struct plug_run *run, enum net_kind kind)
 
 		if (net_api_get(&api, kind, run->words[i], plug_run_flag(run, "hns"), &o, &err) < 0)
 			one_failed(run, &err);
-		else if (json_object_array_add(all, o) < 0)
+		else if (json_object_array_add(all, o) < 0) {
+			json_object_put(o);
 			r = -ENOMEM;
+		}
 	}
 	return r ?: inspect_print(run, all);
 }

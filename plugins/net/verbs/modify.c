@@ -75,8 +75,10 @@ static int policies_change(struct json_object *list, struct json_object *wanted,
 			(void)json_object_array_del_idx(list, at, 1);
 		else if (there)
 			return plug_error_set(err, -EEXIST, "Policies[%zu]: is there already", i);
-		else if (json_object_array_add(list, json_object_get(policy)) < 0)
+		else if (json_object_array_add(list, json_object_get(policy)) < 0) {
+			json_object_put(policy);
 			return plug_error_errno(err, -ENOMEM, "Policies");
+		}
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a container asks of the network: options and specs against the plan as one line of text, or the error. */
+/* What a container asks of the network: options and specs against the plan in one line, or the error. */
 #include "attach/plan.h"
 #include "common/text.h"
 #include "tests/alloc_fail_json.h"
@@ -84,9 +84,11 @@ static const struct {
 	{ "{\"network\":\"web\"}", OWN "}", "networks web", "nat" },
 	{ "{\"network\":\"web:ip=10.0.0.9,ip6=fd00::9,mac=02-00-00-00-00-01,alias=a,alias=b\"}", OWN "}",
 	  "networks web:ip=10.0.0.9:ip6=fd00::9:mac=02:00:00:00:00:01:alias=a,b", NULL },
-	{ "{\"networks\":[\"web\",\"db:ip=10.1.0.9\"],\"ip\":\"10.0.0.9\",\"ip6\":\"fd00::9\",\"mac_address\":"
+	{ "{\"networks\":[\"web\",\"db:ip=10.1.0.9\"],\"ip\":\"10.0.0.9\",\"ip6\":\"fd00::9\","
+	  "\"mac_address\":"
 	  "\"02:00:00:00:00:02\",\"network_alias\":[\"w\"]}",
-	  OWN "}", "networks web:ip=10.0.0.9:ip6=fd00::9:mac=02:00:00:00:00:02:alias=w db:ip=10.1.0.9", NULL },
+	  OWN "}", "networks web:ip=10.0.0.9:ip6=fd00::9:mac=02:00:00:00:00:02:alias=w db:ip=10.1.0.9",
+	  NULL },
 	{ "{\"networks\":[]}", OWN "}", "networks nat", "nat" },
 	{ "{\"network\":\"web:\"}", OWN "}", "! network: \"\" is not KEY=VALUE", NULL },
 	{ "{\"network\":\"web:ip\"}", OWN "}", "! network: \"ip\" is not KEY=VALUE", NULL },
@@ -102,28 +104,34 @@ static const struct {
 	{ "{\"ports\":[\"80:80\"]}", OWN "}", "networks nat ports 80:80", NULL },
 	{ "{\"ports\":[\"80:80\"]}", OWN "}", "networks web ports 80:80", "web" },
 	{ "{\"ports\":[\"80:80\"]}", AT("/x") "}", "! ports: the container has no network of its own", NULL },
-	{ "{\"network\":\"host\",\"ports\":[\"80\"]}", "{}", "! ports: the container has no network of its own", NULL },
-	{ "{\"publish_all\":true,\"resolved\":{\"config\":{\"config\":{\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{}}}"
+	{ "{\"network\":\"host\",\"ports\":[\"80\"]}", "{}", "! ports:"
+	  " the container has no network of its own", NULL },
+	{ "{\"publish_all\":true,\"resolved\":{\"config\":{\"config\":{\"ExposedPorts\":{"
+	  "\"80/tcp\":{},\"53/udp\":{}}}"
 	  "}}}",
 	  OWN "}", "networks nat ports 80/tcp,53/udp", NULL },
 	{ "{\"publish_all\":true}", OWN "}", "nothing", NULL },
 	{ "{\"ip\":\"10.0.0.9\"}", OWN "}", "! ip: the container has no network of its own", NULL },
-	{ "{\"network_alias\":[\"x\"]}", OWN "}", "! network_alias: the container has no network of its own", NULL },
+	{ "{\"network_alias\":[\"x\"]}", OWN "}", "! network_alias:"
+	  " the container has no network of its own", NULL },
 	{ "{\"ip\":\"10.0.0.9\"}", OWN "}", "networks nat:ip=10.0.0.9", "nat" },
 	/* names */
-	{ "{\"dns\":[\"192.0.2.1\"],\"dns_search\":[\"a\"],\"dns_option\":[\"x\"],\"add_host\":[\"h:1.2.3.4\"]}", OWN "}",
+	{ "{\"dns\":[\"192.0.2.1\"],\"dns_search\":[\"a\"],\"dns_option\":[\"x\"],\"add_host\":["
+	  "\"h:1.2.3.4\"]}", OWN "}",
 	  "files dns 192.0.2.1 search a options x hosts h:1.2.3.4", NULL },
 	{ "{\"dns\":[7]}", OWN "}", "! dns[0]: not a string", NULL },
 	/* windows.network */
 	{ "{}", OWN WINDOWS("\"endpointList\":[\"a\",\"b\"]"), "networks @a @b", "nat" },
 	{ "{}", AT("/x") WINDOWS("\"endpointList\":[\"a\"]"), "networks @a in /x", NULL },
-	{ "{}", AT("/x") WINDOWS("\"endpointList\":[\"a\"],\"networkNamespace\":\"n\""), "networks @a in n", NULL },
+	{ "{}", AT("/x") WINDOWS("\"endpointList\":[\"a\"],\"networkNamespace\":\"n\""),
+	  "networks @a in n", NULL },
 	{ "{}", OWN WINDOWS("\"networkNamespace\":\"/run/n\""), "networks in /run/n", "nat" },
 	{ "{}", OWN WINDOWS("\"networkNamespace\":\"\""), "networks nat", "nat" },
 	{ "{}", OWN WINDOWS("\"endpointList\":[]"), "nothing", NULL },
 	{ "{}", OWN WINDOWS("\"endpointList\":null,\"networkNamespace\":null"), "nothing", NULL },
 	{ "{}", OWN WINDOWS("\"EndpointList\":[\"a\"]"), "networks @a", NULL },
-	{ "{\"network\":\"web\"}", OWN WINDOWS("\"endpointList\":[\"a\"],\"networkNamespace\":\"n\""), "networks web",
+	{ "{\"network\":\"web\"}", OWN WINDOWS("\"endpointList\":[\"a\"],\"networkNamespace\":\"n\""),
+	  "networks web",
 	  NULL },
 	{ "{\"network\":\"none\"}", OWN WINDOWS("\"endpointList\":[\"a\"]"), "nothing", NULL },
 	{ "{\"joined\":{\"id\":\"c\",\"run_dir\":\"/run/c\"}}",
@@ -133,7 +141,8 @@ static const struct {
 	{ "{\"network\":\"container:c\",\"joined\":{\"run_dir\":\"/run/c\"}}", AT("/proc/1/ns/net") "}",
 	  "files with /run/c", "nat" },
 	{ "{\"joined\":{\"run_dir\":\"/run/c\"},\"dns\":[\"192.0.2.1\"]}", AT("/x") "}",
-	  "! dns, dns_search, dns_option, add_host: are those of the container whose network is joined", NULL },
+	  "! dns, dns_search, dns_option, add_host:"
+	  " are those of the container whose network is joined", NULL },
 	{ "{}", OWN WINDOWS("\"DNSSearchList\":[\"a\",\"b\"],\"allowUnqualifiedDNSQuery\":true"),
 	  "files search a,b allow", NULL },
 	{ "{}", OWN WINDOWS("\"DNSSearchList\":[\"a\"],\"allowUnqualifiedDNSQuery\":false"),
@@ -143,19 +152,23 @@ static const struct {
 	{ "{}", OWN WINDOWS("\"endpointList\":[\"a\",\"A\"]"), "! endpointList: A is there twice", NULL },
 	{ "{}", OWN WINDOWS("\"endpointList\":{}"), "! endpointList: not a list", NULL },
 	{ "{}", OWN WINDOWS("\"networkNamespace\":7"), "! networkNamespace: not a string", NULL },
-	{ "{\"ports\":[\"1:1\"]}", OWN WINDOWS("\"endpointList\":[\"a\"]"), "! ports: the endpoints are there already",
+	{ "{\"ports\":[\"1:1\"]}", OWN WINDOWS("\"endpointList\":[\"a\"]"), "! ports:"
+	  " the endpoints are there already",
 	  NULL },
-	{ "{\"ip\":\"10.0.0.9\"}", OWN WINDOWS("\"networkNamespace\":\"n\""), "! ip: the endpoints are there already",
+	{ "{\"ip\":\"10.0.0.9\"}", OWN WINDOWS("\"networkNamespace\":\"n\""), "! ip:"
+	  " the endpoints are there already",
 	  NULL },
 	/* hosting systems */
 	{ "{\"network\":\"web\",\"hosting_system\":\"vm\"}", OWN "}", "networks web vm vm", NULL },
 	{ "{\"network\":\"web\"}", OWN ",\"annotations\":{\"cowherd.hosting-system\":\"noted\"}}",
 	  "networks web vm noted", NULL },
 	{ "{\"network\":\"web\",\"hosting_system\":\"vm\"}",
-	  OWN ",\"annotations\":{\"cowherd.hosting-system\":\"noted\",\"io.kubernetes.cri.container-type\":\"sandbox\"}}",
+	  OWN ",\"annotations\":{\"cowherd.hosting-system\":\"noted\","
+	  "\"io.kubernetes.cri.container-type\":\"sandbox\"}}",
 	  "networks web vm vm sandbox", NULL },
 	{ "{\"hosting_system\":\"vm\"}",
-	  OWN ",\"annotations\":{\"io.kubernetes.cri.container-type\":\"container\"}" WINDOWS("\"networkNamespace\":\"n\""),
+	  OWN ",\"annotations\":{\"io.kubernetes.cri.container-type\":"
+	  "\"container\"}" WINDOWS("\"networkNamespace\":\"n\""),
 	  "networks in n vm vm workload", NULL },
 	/* what is no JSON, or not the one expected */
 	{ "[]", OWN "}", "nothing", NULL },
@@ -163,7 +176,8 @@ static const struct {
 	{ "{}", "{", "!", NULL },
 	{ "{\"network\":\"web\"}", "[]", "networks web", NULL },
 	{ "{}", "{\"linux\":7,\"windows\":\"x\",\"annotations\":[]}", "nothing host", "nat" },
-	{ "{}", "{\"linux\":{\"namespaces\":{\"type\":\"network\"}},\"windows\":{\"network\":7}}", "nothing host", "nat" },
+	{ "{}", "{\"linux\":{\"namespaces\":{\"type\":\"network\"}},\"windows\":{\"network\":7}}",
+	  "nothing host", "nat" },
 };
 
 static int read_row(size_t i, struct net_plan *plan, struct plug_error *err)
@@ -241,7 +255,8 @@ static void patches(void **state)
 {
 	const struct cowherd_request request = {
 		.size = sizeof(request), .container = "c", .options = "{\"network\":\"nat\"}",
-		.spec = "{\"mounts\":[{\"destination\":\"/etc/hosts\",\"source\":\"/mine\"}],\"linux\":{\"namespaces\":["
+		.spec = "{\"mounts\":[{\"destination\":\"/etc/hosts\",\"source\":\"/mine\"}],"
+		"\"linux\":{\"namespaces\":["
 			"{\"type\":\"pid\"},{\"type\":\"network\",\"path\":\"/old\"}]}}"
 	};
 	const struct net_plan_defaults defaults = { .fallback = "nat" };
