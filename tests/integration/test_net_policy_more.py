@@ -201,6 +201,12 @@ def test_refused():
             assert "is not a MAC address" in w.refused("endpoint", "create", "--network", "web", "--mac-address", mac,
                                                        code=125), mac
         assert w.ok("endpoint", "ls", "-q") == ""
+        # What means nothing here is kept as it came, and told.
+        iov = policy("Iov", IovOffloadWeight=100, Odd=[1])
+        done = w.run("endpoint", "create", "--network", "web", "--policy", json.dumps(iov), "x")
+        assert (done.returncode, done.stderr) == (0, b"cowherd: policy Iov: is kept, without effect on Linux\n"), done
+        assert w.inspect("endpoint", "x")["Policies"] == [iov]
+        w.ok("endpoint", "rm", "x")
         # Ports of load balancers: each other's, published ones, and those of the host.
         with Peer(w, "a", "web", "-p", "8081:7") as a, socket.create_server(("127.0.0.1", 8082)):
             def balance(external, good, *vips):

@@ -232,6 +232,28 @@ int net_command_rm(struct plug_run *run,
 	return r;
 }
 
+void net_command_kept(struct plug_run *run, const struct net_policy *policies, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (policies[i].kind == NET_POLICY_KEPT)
+			plug_text_add(&run->notes, "cowherd: policy %s: is kept, without effect on Linux\n",
+				      policies[i].type);
+}
+
+/* What the object has by now. */
+static void kept_after(struct plug_run *run, const struct net_api *api, enum net_kind kind)
+{
+	struct net_endpoint *e = NULL;
+	struct net_network *n = NULL;
+
+	if (kind == NET_ENDPOINTS && net_store_endpoint(api->store, run->words[0], &e, NULL) == 0)
+		net_command_kept(run, e->policies, e->policy_count);
+	if (kind == NET_NETWORKS && net_store_network(api->store, run->words[0], &n, NULL) == 0)
+		net_command_kept(run, n->policies, n->policy_count);
+	net_endpoint_free(e);
+	net_network_free(n);
+}
+
 int net_command_modify(struct plug_run *run, enum net_kind kind)
 {
 	_cleanup_json_ struct json_object *request = NULL;
@@ -240,7 +262,10 @@ int net_command_modify(struct plug_run *run, enum net_kind kind)
 
 	if (r == 0)
 		r = net_command_api(run, &api);
-	return r ?: net_api_modify(&api, kind, run->words[0], request, &run->error);
+	r = r ?: net_api_modify(&api, kind, run->words[0], request, &run->error);
+	if (r == 0)
+		kept_after(run, &api, kind);
+	return r;
 }
 
 void net_command_end(struct plug_run *run)

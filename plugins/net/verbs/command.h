@@ -31,6 +31,8 @@ int net_command_inspect(struct plug_run *run, enum net_kind kind);
 /* rm: each, as far as it goes. */
 int net_command_rm(struct plug_run *run,
 		   int (*remove)(const struct net_api *api, const char *ref, struct plug_error *err));
+/* Tells of policies that mean nothing here, on standard error. */
+void net_command_kept(struct plug_run *run, const struct net_policy *policies, size_t count);
 /* modify NAME REQUEST */
 int net_command_modify(struct plug_run *run, enum net_kind kind);
 

@@ -154,6 +154,7 @@ static int endpoint_create(struct plug_run *run)
 	if (r < 0)
 		return r;
 	plug_text_add(&run->text, "%s\n", e->id);
+	net_command_kept(run, e->policies, e->policy_count);
 	net_endpoint_free(e);
 	return 0;
 }

@@ -372,6 +372,7 @@ int net_network_create(struct plug_run *run)
 	if (r < 0)
 		return r;
 	plug_text_add(&run->text, "%s\n", n->id);
+	net_command_kept(run, n->policies, n->policy_count);
 	net_network_free(n);
 	return 0;
 }
