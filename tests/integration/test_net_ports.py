@@ -94,6 +94,18 @@ def test_flushed():
         talk.close()
 
 
+def test_two():
+    """Two supervisors on one host: each has its rules, and ports that the other has are in use."""
+    with herd() as a, box.supervisor() as b:
+        server(a, 7, ports=["8001:7"])
+        theirs = server(b, 7, ports=["8002:7"])
+        for port in 8001, 8002:
+            assert a.world.ask("192.0.2.1", port, b"x").endswith(b" x"), port
+        assert "8001/tcp: in use by a process of the host" in box.refused(b, box.sh(b, "true"), ports=["8001:7"])
+        box.delete(b, theirs)
+        assert a.world.ask("192.0.2.1", 8001, b"x").endswith(b" x")
+
+
 FOREIGN = """
 table ip filter {
 	chain FORWARD {
@@ -207,4 +219,4 @@ def test_podman():
 
 
 if __name__ == "__main__":
-    cow.main([test_verb, test_itself, test_tp4, test_flushed, test_others, test_obstacle, test_podman])
+    cow.main([test_verb, test_itself, test_tp4, test_flushed, test_two, test_others, test_obstacle, test_podman])

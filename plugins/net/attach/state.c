@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* The usual place of the only supervisor of most machines. */
+#define RUN_DIR "/run/cowherd"
 #define TABLE "cowherd"
 
 static pthread_mutex_t opening = PTHREAD_MUTEX_INITIALIZER;
@@ -60,6 +62,16 @@ static void state_free(struct net_state *s)
 	free(s);
 }
 
+/* Each supervisor has a table of its own: it is replaced as a whole. */
+static int table_open(struct net_state *s, struct plug_error *err)
+{
+	char name[32] = TABLE;
+
+	if (strcmp(s->run_dir, RUN_DIR) != 0)
+		(void)snprintf(name, sizeof(name), TABLE "-%08x", plug_hash(s->run_dir));
+	return net_table_open(name, &s->table, err);
+}
+
 static int state_open(struct net_state **ret, struct plug_error *err)
 {
 	struct net_state *s = calloc(1, sizeof(*s));
@@ -77,7 +89,7 @@ static int state_open(struct net_state **ret, struct plug_error *err)
 	if (r == 0)
 		net_store_foreign(s->store, &foreign);
 	if (r == 0)
-		r = net_table_open(TABLE, &s->table, err);
+		r = table_open(s, err);
 	if (r == 0 && net_ports_create(&s->ports) < 0)
 		r = plug_error_errno(err, -ENOMEM, "ports");
 	if (r == 0)
