@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The documentation shows what the programs do: the tours of README.md and of docs/errors.md, images.md, layers.md and
-network-objects.md are run word for word, in a directory, /run and /var/lib of their own, and their output compared; what
+"""The documentation shows what the programs do: the tours of README.md and of docs/errors.md, images.md, layers.md,
+network.md and network-objects.md are run word for word, in a directory, /run and /var/lib of their own, and their output compared; what
 docs/HACKING.md names must exist."""
 import os
 import pathlib
@@ -127,6 +127,10 @@ def test_network_objects():
     run_page("docs/network-objects.md", "--net")
 
 
+def test_network():
+    run_page("docs/network.md", "--net")
+
+
 def function_exists(name, sources):
     return any(re.search(r"\b%s\(" % re.escape(name), text) for text in sources)
 
@@ -166,7 +170,8 @@ if __name__ == "__main__":
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
         if os.path.isdir("/etc/cni"):  # networks of whoever has this machine
             subprocess.run(["mount", "-t", "tmpfs", "none", "/etc/cni"], check=True)
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         compare(*sys.argv[1:])
     else:
         cow.main([test_names, test_links, test_readme, test_errors, test_images, test_layers,
-                  test_network_objects])
+                  test_network, test_network_objects])
