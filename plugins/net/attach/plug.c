@@ -149,14 +149,17 @@ static int set_up(struct net_rtnl *inside, const struct net_network *n, const st
 		  bool made, bool first, struct plug_error *err)
 {
 	struct net_mac mac = net_endpoint_mac(n, e);
+	bool other = made && (e->mac.set || n->mac_count), up = made && !other;
 	int r = 0;
 
+	if (other) /* than the pool's: its own IPv6 address is made of it */
+		r = net_link_set(inside, e->guest_link,
+				 &(struct net_link_change){ .up = -1, .mac = mac.bytes }, err);
 	/* Before it is up: the addresses are there as the first packet comes. */
 	for (size_t i = 0; r == 0 && i < e->ip_count; i++)
 		r = net_address_add(inside, e->guest_link, &e->ips[i], err);
-	if (r == 0)
-		r = net_link_set(inside, e->guest_link,
-				 &(struct net_link_change){ .up = 1, .mac = made ? mac.bytes : NULL }, err);
+	if (r == 0 && !up)
+		r = net_link_set(inside, e->guest_link, &(struct net_link_change){ .up = 1 }, err);
 	r = r < 0 ? r : routes(inside, e, first, err);
 	return r < 0 ? r : policy_routes(inside, e, NULL, true, err);
 }
@@ -216,9 +219,11 @@ int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const st
 	}
 	if (r < 0)
 		return r;
-	r = set_up(inside, n, e, made, first, err);
-	if (r == 0 && veth && (hairpin(e) || e->disable_icc))
+	/* Before it is up: after that the kernel tells everybody, with the lock of all links. */
+	if (veth && (hairpin(e) || e->disable_icc))
 		r = port_set(host, e, err);
+	if (r == 0)
+		r = set_up(inside, n, e, made, first, err);
 	if (r < 0)
 		(void)net_link_delete(veth ? host : inside, veth ? e->host_link : e->guest_link, NULL);
 	return r;

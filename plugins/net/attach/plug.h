@@ -7,7 +7,7 @@
 
 /*
  * Makes the link of e in the namespace (a descriptor) of `inside` and sets it up: addresses, routes, MTU.
- * made: the pair is there already, from the pool.  first: it has the default route of its families.
+ * made: the pair is there already, from the pool, and up.  first: it has the default route of its families.
  * On failure the link is gone.
  */
 int net_plug(struct net_rtnl *host, struct net_rtnl *inside, int netns, const struct net_place *place,

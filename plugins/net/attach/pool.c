@@ -165,7 +165,8 @@ static int make_pair(struct net_state *s, struct net_pooled *p, const struct net
 	}
 	memcpy(e.id, p->endpoint, sizeof(e.id));
 	links_of(e.id, e.host_link);
-	return net_plug_pair(host, p->inside, p->fd, &place, n, &e, err);
+	r = net_plug_pair(host, p->inside, p->fd, &place, n, &e, err);
+	return r < 0 ? r : net_link_set(p->inside, e.guest_link, &(struct net_link_change){ .up = 1 }, err);
 }
 
 static int make(struct net_state *s, const struct net_network *n, struct net_pooled **ret,

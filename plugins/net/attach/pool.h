@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Namespaces made in advance, each with a veth pair that is plugged into the network that was asked for last:
+ * Namespaces made in advance, each with a veth pair, up and plugged into the network that was asked for last:
  * what is left to do for a container are its addresses.  A file in RUN_DIR/net/pool names each, until its
  * taker has announced it in a ledger; what is still named there at a start is thrown away.
  */

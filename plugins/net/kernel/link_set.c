@@ -60,25 +60,23 @@ int net_link_set(struct net_rtnl *r, const char *name, const struct net_link_cha
 	return result == -EAFNOSUPPORT && change->silent ? plug_error_none(err) : result;
 }
 
+/* By its name, as what belongs to its bridge: nothing has to be looked up. */
 int net_link_port(struct net_rtnl *r, const char *name, const struct net_port *port, struct plug_error *err)
 {
 	char buffer[NET_RTNL_MESSAGE];
-	struct nlmsghdr *m;
-	struct ifinfomsg *info;
-	struct nlattr *nest;
-	int index, result = net_link_index(r, name, &index, err);
+	struct nlmsghdr *m = net_rtnl_begin(buffer, RTM_NEWLINK, 0);
+	struct nlattr *info, *data;
 
-	if (result < 0)
-		return result;
-	m = net_rtnl_begin(buffer, RTM_SETLINK, 0);
-	info = mnl_nlmsg_put_extra_header(m, sizeof(*info));
-	info->ifi_family = PF_BRIDGE;
-	info->ifi_index = index;
-	nest = mnl_attr_nest_start(m, IFLA_PROTINFO);
+	(void)mnl_nlmsg_put_extra_header(m, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(m, IFLA_IFNAME, name);
+	info = mnl_attr_nest_start(m, IFLA_LINKINFO);
+	mnl_attr_put_strz(m, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = mnl_attr_nest_start(m, IFLA_INFO_SLAVE_DATA);
 	mnl_attr_put_u8(m, IFLA_BRPORT_MODE, port->hairpin);
 	mnl_attr_put_u8(m, IFLA_BRPORT_ISOLATED, port->isolated);
 	mnl_attr_put_u8(m, IFLA_BRPORT_NEIGH_SUPPRESS, port->suppress);
-	mnl_attr_nest_end(m, nest);
+	mnl_attr_nest_end(m, data);
+	mnl_attr_nest_end(m, info);
 	return net_rtnl_call(r, m, NULL, NULL, err, "bridge port %s", name);
 }
 
