@@ -88,7 +88,8 @@ class Herd:
         process = "process %d:" % self.supervisor.process.pid
         found = [d for d in self.picture.differences(self.dir) if not d.startswith(process)]
         for root in self.supervisor.root, self.supervisor.state:
-            found += [str(p) for p in (self.hosts_view / root.relative_to("/") / "containers").glob("*")]
+            containers = self.hosts_view / root.relative_to("/") / "containers"
+            found += [str(p) for p in containers.glob("*") if not p.name.startswith(".spare")]
         found += [c["id"] for c in self.client.call("container.list", all=True)]
         if self.open_fds() > self.fds:
             found.append("%d descriptors, not %d" % (self.open_fds(), self.fds))

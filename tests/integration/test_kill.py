@@ -93,7 +93,7 @@ class Herd:
                      if not d.startswith("process %d:" % self.supervisor.process.pid) and "strace" not in d and
                      not (d.startswith("process") and "daemon --foreground-log" in d)]
             containers = [p for root in (self.supervisor.root, self.supervisor.state)
-                          for p in (root / "containers").glob("*")]
+                          for p in (root / "containers").glob("*") if not p.name.startswith(".spare")]
             return not found and not containers or [found, containers]
         try:
             cow.wait_for(lambda: left() is True, "a clean machine", 10)
