@@ -324,6 +324,7 @@ static int acquire(void *arg, cowherd_op op, const struct cowherd_request *reque
 	if (r == 0) {
 		job->container = strdup(request->container);
 		job->part.run_dir = strdup(request->run_dir);
+		job->part.rootless = net_config()->rootless;
 		r = job->container && job->part.run_dir ? acquire_begin(job) : -ENOMEM;
 	}
 	if (r == 0)

@@ -4,6 +4,7 @@
 #include "attach/cni_use.h"
 
 #include "attach/networks.h"
+#include "attach/rootless.h"
 #include "common/util.h"
 #include "model/json.h"
 
@@ -62,18 +63,30 @@ static int read_networks(struct json_object *o, struct net_networks *ret, char *
 static const char *const kinds[] = { [NET_ROOTLESS_ANY] = "any", [NET_ROOTLESS_PASTA] = "pasta",
 				     [NET_ROOTLESS_SLIRP] = "slirp4netns" };
 
+const char *net_rootless_kind_name(enum net_rootless_kind kind)
+{
+	return kinds[kind];
+}
+
+int net_rootless_kind_parse(const char *name, enum net_rootless_kind *ret)
+{
+	for (size_t i = 0; i < PLUG_ELEMENTS(kinds); i++) {
+		if (strcmp(name, kinds[i]) != 0)
+			continue;
+		*ret = (enum net_rootless_kind)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
 static int read_rootless(struct json_object *o, enum net_rootless_kind *ret, struct plug_error *err)
 {
 	const char *text = kinds[NET_ROOTLESS_ANY];
 	int r = net_json_string(o, "rootless", &text, err);
 
-	for (size_t i = 0; r == 0 && i < PLUG_ELEMENTS(kinds); i++) {
-		if (!strcmp(text, kinds[i])) {
-			*ret = (enum net_rootless_kind)i;
-			return 0;
-		}
-	}
-	return r < 0 ? r : plug_error_set(err, -EINVAL, "\"%.64s\" is not any, pasta or slirp4netns", text);
+	if (r < 0 || net_rootless_kind_parse(text, ret) == 0)
+		return r;
+	return plug_error_set(err, -EINVAL, "\"%.64s\" is not any, pasta or slirp4netns", text);
 }
 
 static int read_section(const char *json, struct net_config *ret, struct net_networks *ret_networks,

@@ -79,6 +79,17 @@ static int gateways_of(const struct net_files_of *of, struct addresses *ret)
 	return r;
 }
 
+/* Nobody has named a server, and those of the host are on its loopback, or there are none. */
+static int needs_forwarder(const struct net_plan *plan, const char *host, bool *ret)
+{
+	char **servers = NULL;
+	int r = plan->dns.count ? 0 : net_resolv_servers(host ? host : "", false, &servers);
+
+	*ret = servers && !*servers;
+	net_strings_free(servers);
+	return r;
+}
+
 /* Of those networks that have a resolver of ours. */
 static int resolvers_of(const struct net_files_of *of, struct addresses *ret)
 {
@@ -129,14 +140,18 @@ static int compose_resolv(const struct net_plan *plan, const struct net_files_of
 		.net_domain = domain_of(of),
 		.unqualified = plan->unqualified, .shares_host = plan->host,
 	};
+	const char *const forwarder[] = { of->forwarder, NULL };
+	bool needed = false;
 	int r = resolvers_of(of, &resolvers);
 
 	if (r == 0)
 		r = net_resolv_read(NULL, NULL, plan->host, &host);
+	if (r == 0 && of->forwarder)
+		r = needs_forwarder(plan, host.data, &needed);
 	if (r < 0)
 		(void)plug_error_errno(err, r, "/etc/resolv.conf");
 	request.host = host.data;
-	request.resolver = resolvers.count ? resolvers.list : NULL;
+	request.resolver = resolvers.count ? resolvers.list : needed ? forwarder : NULL;
 	if (r == 0)
 		r = net_resolv_compose(&request, ret, err);
 	for (size_t i = 0; i < PLUG_ELEMENTS(lists); i++)

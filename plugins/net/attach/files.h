@@ -10,6 +10,7 @@ struct net_files_of {
 	const struct net_network *const *networks; /* of each endpoint */
 	struct net_endpoint *const *endpoints;
 	size_t count;
+	const char *forwarder; /* who asks the host's servers, where none can be reached; or NULL */
 	bool resolver; /* our resolvers answer on the gateway addresses of those that have one */
 };
 

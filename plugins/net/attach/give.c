@@ -232,7 +232,8 @@ int net_give(struct json_object *record, struct plug_error *err, struct plug_err
 	if (r == 0 && (!run_dir || !container))
 		r = plug_error_set(err, -EBADMSG, "network record: run_dir or container is missing");
 	if (r == 0)
-		r = root ? give_all(s, record, container, ns, err, warn) : net_rootless_give(run_dir, err);
+		r = root ? give_all(s, record, container, ns, err, warn) :
+			   net_rootless_give(container, run_dir, err);
 	if (r < 0)
 		return r;
 	return asprintf(&dir, "%s/net", run_dir) < 0 ? plug_error_errno(err, -ENOMEM, "%s", run_dir) :

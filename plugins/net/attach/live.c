@@ -4,6 +4,7 @@
  * come back when somebody has flushed them.  After a start, who has which name is read from the store again.
  */
 #include "attach/attach.h"
+#include "attach/rootless.h"
 #include "attach/cards.h"
 
 #include "attach/names.h"
@@ -223,6 +224,10 @@ static void begin(void *arg)
 	live.begin = 0;
 	if (asprintf(&dir, "%s/net", live.host->run_dir) < 0 || access(dir, F_OK) < 0)
 		return;
+	if (geteuid() != 0) {
+		net_rootless_begin(live.host, live.self);
+		return;
+	}
 	list = calloc(1, sizeof(*list));
 	if (!list || live.host->offload(live.self, begin_work, begin_done, list) < 0)
 		free(list);

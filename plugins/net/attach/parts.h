@@ -8,6 +8,7 @@
 #include "attach/pool.h"
 #include "attach/state.h"
 #include "model/json.h"
+#include "rootless/rootless.h"
 
 #include <stdatomic.h>
 
@@ -24,6 +25,7 @@ struct net_part {
 	char *run_dir;		    /* the container's */
 	char ns[NET_ID_SIZE];	    /* decided in advance, and announced; "": none is made */
 	char ids[NET_WANTS_MAX][NET_ID_SIZE]; /* likewise, of its endpoints; of existing ones "" until then */
+	enum net_rootless_kind rootless; /* who carries packets, where we are not root */
 	struct net_pooled *pooled;  /* or NULL */
 	struct net_hosted *hosted;  /* in a hosting system; or NULL */
 	atomic_bool stop;

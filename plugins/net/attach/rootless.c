@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "attach/rootless.h"
+#include "common/files.h"
 #include "common/util.h"
 #include "model/json.h"
 #include "policy/ports.h"
-#include "rootless/rootless.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define PORTS_MAX 16
-#define RESTARTS_MAX 5
-
-/* What the program is started with; and the texts of it. */
-struct request {
-	struct net_rootless q;
-	struct net_rootless_port ports[PORTS_MAX];
-	char hosts[PORTS_MAX][NET_ADDR_TEXT];
-	char *dir, userns[48], netns[48];
-};
-
-static int port_add(struct request *r, const struct net_policy_port *p, const char *text,
+static int port_add(struct net_rootless_request *r, const struct net_policy_port *p, const char *text,
 		    struct plug_error *err)
 {
 	if (p->protocol != IPPROTO_TCP && p->protocol != IPPROTO_UDP)
@@ -34,9 +22,9 @@ static int port_add(struct request *r, const struct net_policy_port *p, const ch
 	for (uint16_t i = 0; i < p->count; i++) {
 		size_t n = r->q.port_count;
 
-		if (n == PORTS_MAX)
+		if (n == NET_ROOTLESS_PORTS_MAX)
 			return plug_error_set(err, -E2BIG, "port %s: without root there are at most %d", text,
-					      PORTS_MAX);
+					      NET_ROOTLESS_PORTS_MAX);
 		if (net_addr_is_set(&p->host))
 			net_addr_format(&p->host, r->hosts[n]);
 		r->ports[n] = (struct net_rootless_port){
@@ -50,18 +38,17 @@ static int port_add(struct request *r, const struct net_policy_port *p, const ch
 	return 0;
 }
 
-static int ports_add(struct request *q, const struct net_part *part, struct plug_error *err)
+static int ports_add(struct net_rootless_request *q, const struct net_strv *texts, struct plug_error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < part->plan.ports.count; i++) {
-		const char *text = part->plan.ports.items[i];
+	for (size_t i = 0; r == 0 && i < texts->count; i++) {
 		struct net_policy *policies = NULL;
 		size_t count = 0;
 
-		r = net_ports_parse(text, &policies, &count, err);
+		r = net_ports_parse(texts->items[i], &policies, &count, err);
 		for (size_t k = 0; r == 0 && k < count; k++)
-			r = port_add(q, &policies[k].port, text, err);
+			r = port_add(q, &policies[k].port, texts->items[i], err);
 		net_policies_free(policies, count);
 	}
 	return r;
@@ -81,19 +68,20 @@ static int wants_check(const struct net_part *part, struct plug_error *err)
 	return 0;
 }
 
-static int request_make(struct request *q, const struct net_part *part, struct plug_error *err)
+int net_rootless_request_make(struct net_rootless_request *q, enum net_rootless_kind kind,
+			      const char *run_dir, const struct net_strv *ports, struct plug_error *err)
 {
-	int r = wants_check(part, err);
+	int r;
 
-	*q = (struct request){ 0 };
-	if (r == 0)
-		r = ports_add(q, part, err);
+	*q = (struct net_rootless_request){ 0 };
+	r = ports_add(q, ports, err);
 	if (r < 0)
 		return r;
-	if (asprintf(&q->dir, "%s/rootless", part->run_dir) < 0) {
+	if (asprintf(&q->dir, "%s/rootless", run_dir) < 0) {
 		q->dir = NULL;
 		return plug_error_errno(err, -ENOMEM, "network");
 	}
+	q->q.kind = kind;
 	q->q.dir = q->dir;
 	q->q.userns = q->userns;
 	q->q.netns = q->netns;
@@ -102,16 +90,66 @@ static int request_make(struct request *q, const struct net_part *part, struct p
 	return 0;
 }
 
-static void request_holder(struct request *q, pid_t holder)
+void net_rootless_request_holder(struct net_rootless_request *q, pid_t holder)
 {
 	(void)snprintf(q->userns, sizeof(q->userns), "/proc/%d/ns/user", holder);
 	(void)snprintf(q->netns, sizeof(q->netns), "/proc/%d/ns/net", holder);
 }
 
-static void request_finish(struct request *q)
+void net_rootless_request_finish(struct net_rootless_request *q)
 {
 	free(q->dir);
+	q->dir = NULL;
 }
+
+/* ---- noted for the next supervisor: RUN_DIR/net/rootless/CONTAINER */
+
+static int notes_open(struct plug_error *err)
+{
+	_cleanup_free_ char *path = net_rootless_notes();
+	int r = path ? net_state_make_dir(path, err) : plug_error_errno(err, -ENOMEM, "network"), fd;
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? plug_error_errno(err, -errno, "%s", path) : fd;
+}
+
+static int note(const struct net_part *part, struct plug_error *err)
+{
+	struct json_object *o = json_object_new_object(), *ports = json_object_new_array();
+	_cleanup_close_ int dir = notes_open(err);
+	_cleanup_free_ char *making = NULL, *text = NULL;
+	int r = dir < 0 ? dir : 0;
+
+	for (size_t i = 0; i < part->plan.ports.count; i++)
+		net_json_append(&ports, json_object_new_string(part->plan.ports.items[i]));
+	net_json_add_string(&o, "run_dir", part->run_dir);
+	net_json_add_string(&o, "kind", net_rootless_kind_name(part->rootless));
+	net_json_add(&o, "ports", ports);
+	text = o ? plug_json_print(o) : NULL;
+	json_object_put(o);
+	if (asprintf(&making, ".%s", part->plan.container) < 0)
+		making = NULL;
+	if (r == 0)
+		r = text && making ? 0 : -ENOMEM;
+	if (r == 0)
+		r = plug_file_write(dir, part->plan.container, making, text, PLUG_FILE_REPLACE);
+	return r < 0 && dir >= 0 ? plug_error_errno(err, r, "net/rootless/%s", part->plan.container) : r;
+}
+
+static int forget(const char *container, struct plug_error *err)
+{
+	_cleanup_close_ int dir = notes_open(err);
+
+	if (dir < 0)
+		return dir;
+	return unlinkat(dir, container, 0) < 0 && errno != ENOENT
+		       ? plug_error_errno(err, -errno, "net/rootless/%s", container)
+		       : 0;
+}
+
+/* ---- taking and giving */
 
 static int put_text(struct json_object *o, const char *key, const char *text)
 {
@@ -151,194 +189,58 @@ static int patch_user(struct json_object *patch, const char *path)
 		       : 0;
 }
 
-static int patch_make(struct net_part *part, const struct request *q)
+static int patch_make(struct net_part *part, const struct net_rootless_request *q)
 {
-	_cleanup_free_ char *resolv = NULL, *hosts = NULL;
+	_cleanup_free_ char *resolv = NULL, *hosts = NULL, *userns = NULL, *netns = NULL;
 
+	if (asprintf(&userns, "%s/" NET_ROOTLESS_USERNS, q->dir) < 0)
+		userns = NULL;
+	if (asprintf(&netns, "%s/" NET_ROOTLESS_NETNS, q->dir) < 0)
+		netns = NULL;
 	if (asprintf(&resolv, "%s/net/resolv.conf", part->run_dir) < 0)
 		resolv = NULL;
 	if (asprintf(&hosts, "%s/net/hosts", part->run_dir) < 0)
 		hosts = NULL;
-	if (resolv && hosts)
-		part->patch = net_plan_patch(&part->plan, q->netns, resolv, hosts);
-	if (!part->patch || patch_user(part->patch, q->userns) < 0)
+	if (resolv && hosts && userns && netns)
+		part->patch = net_plan_patch(&part->plan, netns, resolv, hosts);
+	if (!part->patch || patch_user(part->patch, userns) < 0)
 		return plug_error_errno(&part->err, -ENOMEM, "spec");
 	return 0;
 }
 
 int net_rootless_take(struct net_part *part)
 {
-	__attribute__((cleanup(request_finish))) struct request q;
+	__attribute__((cleanup(net_rootless_request_finish))) struct net_rootless_request q = { 0 };
 	pid_t holder, program;
-	int r = request_make(&q, part, &part->err);
+	int r = wants_check(part, &part->err);
 
+	if (r == 0)
+		r = net_rootless_choose(part->rootless, &part->rootless, &part->err);
+	if (r == 0)
+		r = net_rootless_request_make(&q, part->rootless, part->run_dir, &part->plan.ports,
+					      &part->err);
+	if (r == 0)
+		r = note(part, &part->err);
 	if (r == 0)
 		r = net_rootless_hold(q.dir, &holder, &part->err);
 	if (r < 0)
 		return r;
-	request_holder(&q, holder);
+	net_rootless_request_holder(&q, holder);
 	r = net_rootless_start(&q.q, &program, &part->err);
 	if (r == 0)
 		r = net_take_files(part, false);
 	return r < 0 ? r : patch_make(part, &q);
 }
 
-int net_rootless_give(const char *run_dir, struct plug_error *err)
+int net_rootless_give(const char *container, const char *run_dir, struct plug_error *err)
 {
 	_cleanup_free_ char *dir = NULL;
+	int r;
 
 	if (asprintf(&dir, "%s/rootless", run_dir) < 0) {
 		dir = NULL;
 		return plug_error_errno(err, -ENOMEM, "%s", run_dir);
 	}
-	return net_rootless_stop(dir, err);
-}
-
-/* ---- on the loop */
-
-struct guard {
-	struct guard *next;
-	const struct cowherd_host *host;
-	struct cowherd_self *self;
-	char *container, *run_dir;
-	struct request q;
-	struct plug_error err;
-	int pidfd;
-	uint64_t watch;
-	unsigned restarts;
-	bool working, gone;
-};
-
-static struct guard *guards;
-
-static void guard_free(struct guard *g)
-{
-	if (g->watch)
-		g->host->unwatch_fd(g->self, g->watch);
-	plug_closep(&g->pidfd);
-	request_finish(&g->q);
-	free(g->container);
-	free(g->run_dir);
-	free(g);
-}
-
-static void guard_watch(struct guard *g, pid_t pid);
-
-static int guard_work(void *arg)
-{
-	struct guard *g = arg;
-	pid_t pid;
-
-	return net_rootless_start(&g->q.q, &pid, &g->err) ?: pid;
-}
-
-/* The release came while it was being started again, and may not have seen it. */
-static int guard_end_work(void *arg)
-{
-	struct guard *g = arg;
-
-	return net_rootless_stop(g->q.dir, NULL);
-}
-
-static void guard_end_done(void *arg, int result)
-{
-	(void)result;
-	guard_free(arg);
-}
-
-static void guard_done(void *arg, int result)
-{
-	struct guard *g = arg;
-
-	g->working = false;
-	if (g->gone) {
-		if (g->host->offload(g->self, guard_end_work, guard_end_done, g) < 0)
-			guard_free(g);
-		return;
-	}
-	if (result < 0)
-		g->host->log(g->self, COWHERD_LOG_ERROR, g->container, "net.rootless", g->err.text);
-	else
-		g->host->log(g->self, COWHERD_LOG_WARN, g->container, "net.rootless",
-			     "the program that carries its packets had ended: started again");
-	if (result > 0)
-		guard_watch(g, result);
-}
-
-static void guard_cb(void *arg, int fd, uint32_t events)
-{
-	struct guard *g = arg;
-	siginfo_t info;
-
-	(void)events;
-	g->host->unwatch_fd(g->self, g->watch);
-	g->watch = 0;
-	(void)waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-	plug_closep(&g->pidfd);
-	g->pidfd = -1;
-	if (g->restarts++ < RESTARTS_MAX && g->host->offload(g->self, guard_work, guard_done, g) == 0)
-		g->working = true;
-	else
-		g->host->log(g->self, COWHERD_LOG_ERROR, g->container, "net.rootless",
-			     "the program that carries its packets has ended, and not for the first time");
-}
-
-static void guard_watch(struct guard *g, pid_t pid)
-{
-	g->pidfd = (int)syscall(SYS_pidfd_open, pid, 0u);
-	if (g->pidfd >= 0)
-		(void)g->host->watch_fd(g->self, g->pidfd, COWHERD_FD_READ, guard_cb, g, &g->watch);
-}
-
-int net_rootless_guard(const struct cowherd_host *host, struct cowherd_self *self,
-		       const struct net_part *part, struct plug_error *err)
-{
-	struct guard *g = calloc(1, sizeof(*g));
-	pid_t holder, pid;
-	int r = g ? 0 : -ENOMEM;
-
-	if (r < 0)
-		return plug_error_errno(err, r, "network");
-	*g = (struct guard){ .host = host, .self = self, .pidfd = -1 };
-	g->container = strdup(part->plan.container);
-	g->run_dir = strdup(part->run_dir);
-	r = g->container && g->run_dir ? request_make(&g->q, part, err)
-				       : plug_error_errno(err, -ENOMEM, "network");
-	if (r == 0)
-		r = net_rootless_find(g->q.dir, &pid);
-	if (r == 0)
-		r = net_rootless_holder(g->q.dir, &holder);
-	if (r < 0) {
-		guard_free(g);
-		return r;
-	}
-	request_holder(&g->q, holder);
-	g->next = guards;
-	guards = g;
-	guard_watch(g, pid);
-	return 0;
-}
-
-static void guard_leave(struct guard *g)
-{
-	g->gone = true;
-	if (!g->working)
-		guard_free(g);
-}
-
-void net_rootless_unguard(const char *run_dir)
-{
-	for (struct guard **p = &guards, *g; (g = *p); p = &g->next) {
-		if (strcmp(g->run_dir, run_dir) != 0)
-			continue;
-		*p = g->next;
-		guard_leave(g);
-		return;
-	}
-}
-
-void net_rootless_unguard_all(void)
-{
-	while (guards)
-		net_rootless_unguard(guards->run_dir);
+	r = net_rootless_stop(dir, err);
+	return r < 0 ? r : forget(container, err);
 }

@@ -29,6 +29,11 @@ int net_state_set_up(const char *state_path, const char *run_path)
 	return state_dir && run_dir ? 0 : -ENOMEM;
 }
 
+const char *net_state_run_dir(void)
+{
+	return run_dir;
+}
+
 int net_state_make_dir(const char *path, struct plug_error *err)
 {
 	_cleanup_free_ char *copy = strdup(path);

@@ -25,6 +25,8 @@ struct net_state {
 int net_state_get(struct net_state **ret, struct plug_error *err);
 /* The state if somebody has asked for it, else NULL; does not block. */
 struct net_state *net_state_peek(void);
+/* The host's directory of what does not outlive a reboot; as long as the plugin is there. */
+const char *net_state_run_dir(void);
 /* On the loop, before and after everything else: directories from the host's, and the end. */
 int net_state_set_up(const char *state_dir, const char *run_dir);
 /*

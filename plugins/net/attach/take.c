@@ -443,6 +443,14 @@ static int take_networks(struct taking *t)
 
 /* ---- files, and the spec's patch */
 
+/* The program's own, where it is one of the user's that carries packets. */
+static const char *forwarder(const struct net_part *part)
+{
+	if (geteuid() == 0 || part->plan.mode != NET_PLAN_NETWORKS)
+		return NULL;
+	return part->rootless == NET_ROOTLESS_SLIRP ? NET_ROOTLESS_SLIRP_DNS : NET_ROOTLESS_PASTA_DNS;
+}
+
 int net_take_files(struct net_part *part, bool resolver)
 {
 	bool shown = part->shown.count > 0;
@@ -450,7 +458,8 @@ int net_take_files(struct net_part *part, bool resolver)
 	const struct net_files_of of = { .networks = (const struct net_network *const *)networks,
 					 .endpoints = shown ? part->shown.endpoints : part->endpoints,
 					 .count = shown ? part->shown.count : part->count,
-					 .resolver = resolver };
+					 .resolver = resolver,
+					 .forwarder = forwarder(part) };
 	_cleanup_free_ char *dir = NULL;
 
 	if (asprintf(&dir, "%s/net", part->run_dir) < 0)

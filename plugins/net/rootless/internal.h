@@ -24,6 +24,14 @@ int rootless_slirp_ports(const struct net_rootless *q, struct plug_error *err);
 /* DIR/NAME, with a process's number and start time.  -ESRCH: it does not live. */
 int rootless_pid_write(const char *dir, const char *name, pid_t pid);
 int rootless_pid_read(const char *dir, const char *name, pid_t *ret);
+/* The same in an open directory; allocates nothing. */
+int rootless_pid_at(int dir, const char *name, pid_t *ret);
+/*
+ * The rest of a holder's life, with the directory: while the process of its file "keeper" lives, nothing;
+ * when it does not, and nobody but the program is in the namespaces any more, it ends the program and itself.
+ * Nothing here allocates: it is the child of a process with many threads.
+ */
+__attribute__((noreturn)) void rootless_keep(int dir);
 /* Ends it, waits for that, and removes the file. */
 int rootless_end(const char *dir, const char *name, struct plug_error *err);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes known by a file: a number alone may be another's by now, so its start time stands beside it. */
 #include "rootless/internal.h"
+#include "common/files.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,21 +13,27 @@
 
 #define END_MS 5000
 
+/* All of a small file of the kernel's or ours; without allocating: the holder reads, too.  < 0: -errno. */
+static ssize_t text_read(int dir, const char *name, char *text, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -errno : read(fd, text, size - 1);
+
+	if (fd >= 0 && n < 0)
+		n = -errno;
+	text[n > 0 ? n : 0] = 0;
+	return n;
+}
+
 /* Field 22 of /proc/PID/stat; 0: there is no such process, or it has ended. */
 static unsigned long long start_time(pid_t pid)
 {
 	char path[40], text[512], *at, *save;
 	char state = 'Z';
-	FILE *f;
-	size_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f)
+	if (text_read(AT_FDCWD, path, text, sizeof(text)) <= 0)
 		return 0;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	(void)fclose(f);
-	text[n] = 0;
 	at = strrchr(text, ')'); /* a process's name may have any before */
 	at = at ? strtok_r(at + 1, " ", &save) : NULL;
 	if (at)
@@ -37,52 +45,41 @@ static unsigned long long start_time(pid_t pid)
 
 int rootless_pid_write(const char *dir, const char *name, pid_t pid)
 {
-	_cleanup_free_ char *path = NULL, *tmp = NULL;
+	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	unsigned long long start = start_time(pid);
-	FILE *f;
-	int r;
+	char text[64], making[40];
 
+	if (at < 0)
+		return -errno;
 	if (!start)
 		return -ESRCH;
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	if (asprintf(&tmp, "%s.tmp", path) < 0) {
-		tmp = NULL;
-		return -ENOMEM;
-	}
-	f = fopen(tmp, "we");
-	if (!f)
-		return -errno;
-	r = fprintf(f, "%d %llu\n", pid, start) < 0 ? -EIO : 0;
-	if (fclose(f) != 0 || r < 0 || rename(tmp, path) < 0) {
-		r = r < 0 ? r : -errno;
-		(void)unlink(tmp);
-	}
-	return r;
+	(void)snprintf(text, sizeof(text), "%d %llu\n", pid, start);
+	(void)snprintf(making, sizeof(making), "%s.tmp", name);
+	return plug_file_write(at, name, making, text, PLUG_FILE_REPLACE);
+}
+
+int rootless_pid_at(int dir, const char *name, pid_t *ret)
+{
+	unsigned long long start = 0;
+	char text[64];
+	int pid = 0;
+	ssize_t n = text_read(dir, name, text, sizeof(text));
+
+	if (n < 0)
+		return n == -ENOENT || n == -ENOTDIR ? -ESRCH : (int)n;
+	if (sscanf(text, "%d %llu", &pid, &start) != 2 || pid <= 1 || start_time(pid) != start)
+		return -ESRCH;
+	*ret = pid;
+	return 0;
 }
 
 int rootless_pid_read(const char *dir, const char *name, pid_t *ret)
 {
-	_cleanup_free_ char *path = NULL;
-	unsigned long long start = 0;
-	int pid = 0, n;
-	FILE *f;
+	_cleanup_close_ int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (asprintf(&path, "%s/%s", dir, name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	f = fopen(path, "re");
-	if (!f)
+	if (at < 0)
 		return errno == ENOENT || errno == ENOTDIR ? -ESRCH : -errno;
-	n = fscanf(f, "%d %llu", &pid, &start);
-	(void)fclose(f);
-	if (n != 2 || pid <= 1 || start_time(pid) != start)
-		return -ESRCH;
-	*ret = pid;
-	return 0;
+	return rootless_pid_at(at, name, ret);
 }
 
 int rootless_end(const char *dir, const char *name, struct plug_error *err)

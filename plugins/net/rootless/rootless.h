@@ -5,8 +5,10 @@
  * /dev/net/tun that the user may open.
  *
  * The program outlives the supervisor, as the container does; it is found again, and ended, by a directory of
- * its own, with the files pid, holder, pasta, and slirp4netns' socket api.  Everything blocks: in pool jobs
- * only, any thread.
+ * its own, with the files pid, holder, keeper (the supervisor), userns and netns (links to the holder's),
+ * pasta, and slirp4netns' socket api.  Where no supervisor comes back, program and holder end soon after the
+ * container.
+ * Everything blocks: in pool jobs only, any thread.
  */
 #ifndef NET_ROOTLESS_H
 #define NET_ROOTLESS_H
@@ -46,6 +48,15 @@ struct net_rootless {
  * net_rootless_stop().  -EPERM, -ENOSPC: user namespaces are not for us here.
  */
 int net_rootless_hold(const char *dir, pid_t *ret, struct plug_error *err);
+#define NET_ROOTLESS_USERNS "userns" /* in dir: the container's way to them */
+#define NET_ROOTLESS_NETNS "netns"
+/* This process looks after it from now on, as the one that made it did. */
+int net_rootless_adopt(const char *dir);
+/* What DNS servers on loopback of the host are called inside. */
+#define NET_ROOTLESS_PASTA_DNS "169.254.1.1"
+#define NET_ROOTLESS_SLIRP_DNS "10.0.2.3"
+/* The one of the program that a request is for; -ENOENT: it is not installed, with its package in err. */
+int net_rootless_choose(enum net_rootless_kind wanted, enum net_rootless_kind *ret, struct plug_error *err);
 
 /*
  * Starts the program; back when the namespace has its address and the ports are open.  *ret: its pid, for a

@@ -15,6 +15,7 @@
 #define READY_MS 10000
 #define READY_FD 3
 #define LOOK_MS 20
+#define NOISE "bytes to syslog " /* pasta, where there is none */
 
 static const char *const places[] = { "/usr/bin", "/usr/local/bin" };
 
@@ -68,6 +69,7 @@ static int verdict(const char *program, int words, struct plug_error *err)
 	char text[301] = "";
 	off_t len = lseek(words, 0, SEEK_END);
 	ssize_t n = pread(words, text, 300, len > 300 ? len - 300 : 0);
+	const char *said;
 
 	while (n > 0 && (unsigned char)text[n - 1] <= ' ')
 		text[--n] = 0;
@@ -75,8 +77,10 @@ static int verdict(const char *program, int words, struct plug_error *err)
 		if ((unsigned char)*p < ' ')
 			*p = ' ';
 	}
-	return plug_error_set(err, strstr(text, "in use") ? -EADDRINUSE : -EIO, "%s: %s", program,
-			      *text ? text : "it ended at once");
+	said = strstr(text, NOISE);
+	said = said ? said + strlen(NOISE) : text;
+	return plug_error_set(err, strstr(said, "in use") ? -EADDRINUSE : -EIO, "%s: %s", program,
+			      *said ? said : "it ended at once");
 }
 
 /* pasta writes its file when all is set up; slirp4netns, a byte. */
@@ -162,12 +166,9 @@ static int start_slirp(const struct net_rootless *q, const char *path, pid_t *re
 	return r < 0 ? r : rootless_slirp_ports(q, err);
 }
 
-/* What belongs to a program that has ended. */
-static int leftovers_remove(const char *dir)
+static int names_remove(const char *dir, const char *const *names, size_t count)
 {
-	static const char *const names[] = { "pasta", "api", "pid.tmp", "holder.tmp" };
-
-	for (size_t i = 0; i < PLUG_ELEMENTS(names); i++) {
+	for (size_t i = 0; i < count; i++) {
 		_cleanup_free_ char *path = NULL;
 
 		if (asprintf(&path, "%s/%s", dir, names[i]) < 0) {
@@ -180,23 +181,59 @@ static int leftovers_remove(const char *dir)
 	return 0;
 }
 
+/* What belongs to a program that has ended. */
+static int leftovers_remove(const char *dir)
+{
+	static const char *const names[] = { "pasta", "api", "pid.tmp", "holder.tmp", "keeper.tmp" };
+
+	return names_remove(dir, names, PLUG_ELEMENTS(names));
+}
+
+int net_rootless_choose(enum net_rootless_kind wanted, enum net_rootless_kind *ret, struct plug_error *err)
+{
+	static const struct {
+		enum net_rootless_kind kind;
+		const char *name;
+	} programs[] = { { NET_ROOTLESS_PASTA, "pasta" }, { NET_ROOTLESS_SLIRP, "slirp4netns" } };
+	static const char *const missing[] = {
+		[NET_ROOTLESS_ANY] = "pasta (package passt), and no slirp4netns",
+		[NET_ROOTLESS_PASTA] = "pasta (package passt)",
+		[NET_ROOTLESS_SLIRP] = "slirp4netns (package slirp4netns)",
+	};
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < PLUG_ELEMENTS(programs) && r == -ENOENT; i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (wanted != NET_ROOTLESS_ANY && wanted != programs[i].kind)
+			continue;
+		r = program_find(programs[i].name, &path);
+		if (r == 0)
+			*ret = programs[i].kind;
+	}
+	if (r == -ENOENT)
+		return plug_error_set(err, r, "network without root: there is no %s", missing[wanted]);
+	return r < 0 ? plug_error_errno(err, r, "network") : 0;
+}
+
 int net_rootless_start(const struct net_rootless *q, pid_t *ret, struct plug_error *err)
 {
-	_cleanup_free_ char *pasta = NULL, *slirp = NULL;
+	_cleanup_free_ char *path = NULL;
+	enum net_rootless_kind kind;
 	pid_t pid = 0;
-	int r = q->kind == NET_ROOTLESS_SLIRP ? -ENOENT : program_find("pasta", &pasta);
+	int r = net_rootless_choose(q->kind, &kind, err);
 
-	if (r == -ENOENT && q->kind != NET_ROOTLESS_PASTA)
-		r = program_find("slirp4netns", &slirp);
 	if (r < 0)
-		return plug_error_set(err, r, "network without root: there is no pasta (package passt), "
-					     "and no slirp4netns");
+		return r;
+	r = program_find(kind == NET_ROOTLESS_PASTA ? "pasta" : "slirp4netns", &path);
+	if (r < 0)
+		return plug_error_errno(err, r, "network");
 	if (mkdir(q->dir, 0700) < 0 && errno != EEXIST)
 		return plug_error_errno(err, -errno, "%s", q->dir);
 	r = leftovers_remove(q->dir);
 	if (r < 0)
 		return plug_error_errno(err, r, "%s", q->dir);
-	r = pasta ? start_pasta(q, pasta, &pid, err) : start_slirp(q, slirp, &pid, err);
+	r = kind == NET_ROOTLESS_PASTA ? start_pasta(q, path, &pid, err) : start_slirp(q, path, &pid, err);
 	if (r < 0) {
 		(void)rootless_end(q->dir, "pid", NULL);
 		(void)leftovers_remove(q->dir);
@@ -216,6 +253,13 @@ int net_rootless_holder(const char *dir, pid_t *ret)
 	return rootless_pid_read(dir, "holder", ret);
 }
 
+static int places_remove(const char *dir)
+{
+	static const char *const names[] = { NET_ROOTLESS_USERNS, NET_ROOTLESS_NETNS, "keeper" };
+
+	return names_remove(dir, names, PLUG_ELEMENTS(names));
+}
+
 int net_rootless_stop(const char *dir, struct plug_error *err)
 {
 	int r = rootless_end(dir, "pid", err) ?: rootless_end(dir, "holder", err);
@@ -223,6 +267,8 @@ int net_rootless_stop(const char *dir, struct plug_error *err)
 	if (r < 0)
 		return r;
 	r = leftovers_remove(dir);
+	if (r == 0)
+		r = places_remove(dir);
 	if (r == 0 && rmdir(dir) < 0 && errno != ENOENT)
 		r = -errno;
 	return r < 0 ? plug_error_errno(err, r, "%s", dir) : 0;

@@ -66,6 +66,8 @@ int rootless_pasta_words(const struct net_rootless *q, const char *path, struct 
 		words_add(w, "%s", options[i]);
 	words_add(w, "-I");
 	words_add(w, "%s", q->ifname);
+	words_add(w, "--dns-forward");
+	words_add(w, NET_ROOTLESS_PASTA_DNS);
 	words_add(w, "-P");
 	words_add(w, "%s/pasta", q->dir);
 	pasta_ports(q, false, w);
@@ -83,6 +85,7 @@ int rootless_slirp_words(const struct net_rootless *q, const char *path, int rea
 	words_add(w, "--configure");
 	words_add(w, "--mtu=65520");
 	words_add(w, "--disable-host-loopback");
+	words_add(w, "--enable-ipv6");
 	words_add(w, "--ready-fd=%d", ready_fd);
 	words_add(w, "--api-socket=%s/api", q->dir);
 	words_add(w, "--userns-path=%s", q->userns);
