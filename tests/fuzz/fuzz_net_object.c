@@ -53,6 +53,10 @@ static void networks(struct json_object *o, bool hns)
 	(void)net_hcn_network_check(o, NULL);
 	if ((hns ? net_hns_network_parse : net_hcn_network_parse)(o, &n, NULL) == 0)
 		round_net_network(n);
+	/* The configuration takes these shapes and one more. */
+	n = NULL;
+	if (net_configured_network_parse(o, &n, NULL) == 0)
+		round_net_network(n);
 }
 
 static void endpoints(struct json_object *o, bool hns)

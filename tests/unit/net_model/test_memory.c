@@ -40,6 +40,8 @@ CYCLE(network_hcn, net_network, net_hcn_network_parse, net_network_free, net_hcn
       net_hns_network_print(object))
 CYCLE(network_hns, net_network, net_hns_network_parse, net_network_free, net_hcn_network_print(object),
       net_hns_network_print(object))
+CYCLE(network_configured, net_network, net_configured_network_parse, net_network_free,
+      net_hcn_network_print(object), net_hns_network_print(object))
 CYCLE(endpoint_hcn, net_endpoint, net_hcn_endpoint_parse, net_endpoint_free, net_hcn_endpoint_print(object),
       net_hns_endpoint_print(object, "web"))
 CYCLE(endpoint_hns, net_endpoint, net_hns_endpoint_parse, net_endpoint_free, net_hcn_endpoint_print(object),
@@ -69,8 +71,8 @@ static int list(struct json_object *o, bool *whole, struct plug_error *err)
 }
 
 static int (*const cycles[])(struct json_object *o, bool *whole, struct plug_error *err) = {
-	network_hcn, network_hns, endpoint_hcn, endpoint_hns, namespace_hcn, namespace_hns, balancer,
-	route, list,
+	network_hcn,   network_hns,   network_configured, endpoint_hcn, endpoint_hns,
+	namespace_hcn, namespace_hns, balancer,		  route,	list,
 };
 
 static struct json_object *document(const char *name)
