@@ -476,11 +476,12 @@ int net_disconnect(struct plug_run *run)
 	const struct connecting *c = run->data;
 	struct net_network *n = NULL;
 	struct net_api api;
-	int r = net_command_api(run, &api) ?: network_find(run, &api, &n);
+	int r = net_command_api(run, &api);
 
 	if (r == 0)
+		r = net_store_network(api.store, run->words[0], &n, &run->error);
+	if (r == 0)
 		r = net_store_lock(api.store, &run->error);
-
 	if (r == 0) {
 		r = disconnect_locked(run, &api, n);
 		if (r == -ENOTCONN && plug_run_flag(run, "force"))
