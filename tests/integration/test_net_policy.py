@@ -115,6 +115,21 @@ def test_acl():
                 acl_hold(w, a, address)
 
 
+def test_acl_neighbours():
+    """Who lets nobody in still finds its neighbours, in both families, and hears their answers."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24", "--ipv6")
+        wall = acl("Block", "In", Priority=10)
+        with Peer(w, "a", "web", policies=[wall]) as a, Peer(w, "b", "web") as b:
+            for mine, theirs in (a.v4, b.v4), (a.v6, b.v6):
+                for kind in TCP, UDP:
+                    assert a.reaches(theirs, 7, kind), (theirs, kind)
+                    assert b.misses(mine, 7, kind), (mine, kind)
+            a.modify("Update", acl("Block", "Out", Priority=10))
+            for mine, theirs in (a.v4, b.v4), (a.v6, b.v6):
+                assert a.misses(theirs, 7) and b.reaches(mine, 7), theirs
+
+
 def test_acl_open():
     """Connections that are there when a list comes are judged by it, too, by who began them."""
     with words() as w:

@@ -289,6 +289,9 @@ static int held_take(struct net_ports *p, struct owner *o, struct held h, uint16
 		r = held_bind(&h, true);
 	if (r == -EADDRINUSE)
 		return plug_error_set(err, r, "%s: in use by a process of the host", text);
+	if (no_protocol(&h, r))
+		return plug_error_set(err, r,
+				      "ports: the kernel has no SCTP and chooses none: one has to be said");
 	if (r == -EINVAL && h.host.family == AF_INET6)
 		return plug_error_set(err, r, "%s: an address of a link alone is none of the host", text);
 	if (r == -EADDRNOTAVAIL)

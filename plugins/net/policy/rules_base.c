@@ -6,8 +6,9 @@
  *		ports that are asked for on the host itself.
  * prerouting	what an endpoint with a proxy connects to goes to the proxy; ports of load balancers and
  *		published ones go to the container.  output: the same for what the host itself asks for.
- * forward	access lists of the sender; then networks are kept apart: within a network, to published
- *		ports and to the outside there is a way; then access lists of the receiver.
+ * forward	neighbours find each other, as by ARP; access lists of the sender; then networks are kept
+ *		apart: within a network, to published ports and to the outside there is a way; then access
+ *		lists of the receiver.
  * input, filter	the same between the host and a container.
  * postrouting	whoever reaches a neighbour by a published port, or by the host's loopback, has the bridge's
  *		address, or answers would not come back this way; what leaves for the outside has the host's.
@@ -139,6 +140,7 @@ static const char hooks[] =
 	"	chain forward {\n"
 	"		type filter hook forward priority filter; policy accept;\n"
 	"		ct state established,related goto known\n"
+	"		iifname . oifname @within meta l4proto 58 icmpv6 type { 135, 136 } accept\n"
 	"		iifname @bridges jump sending\n"
 	"		iifname . oifname @within goto neighbours\n"
 	"		iifname @closed drop\n"

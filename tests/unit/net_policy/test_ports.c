@@ -284,6 +284,7 @@ static void chosen(void **state)
 {
 	struct net_ports *p;
 	uint16_t first;
+	int fd;
 
 	(void)state;
 	assert_int_equal(net_ports_create(&p), 0);
@@ -299,6 +300,16 @@ static void chosen(void **state)
 	/* A kernel without SCTP has nobody on that port. */
 	assert_int_equal(take(p, "s", "7000:80/sctp"), 0);
 	assert_int_equal(take(p, "t", "7000:80/sctp"), -EADDRINUSE);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
+	if (fd < 0 && errno == EPROTONOSUPPORT) {
+		assert_int_equal(take(p, "t", "80/sctp"), -EPROTONOSUPPORT);
+		assert_non_null(strstr(err.text, "the kernel has no SCTP"));
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	assert_int_equal(take(p, "l", "[fe80::1]:80:80"), -EINVAL);
+	assert_string_equal(err.text,
+			    "port [fe80::1]:80/tcp: an address of a link alone is none of the host");
 	net_ports_destroy(p);
 }
 
