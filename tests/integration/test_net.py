@@ -4,7 +4,9 @@ import contextlib
 import errno
 import json
 import os
+import pathlib
 import socket
+import subprocess
 import threading
 
 import netbox
@@ -254,6 +256,26 @@ def test_killed_at_any_time():
                 cow.wait_for(lambda: not kept(s), "what was killed to be gone")
             except AssertionError:
                 raise AssertionError("left behind: %s" % kept(s)) from None
+
+
+def test_the_loop_is_free():
+    """Namespaces and links are made and taken apart by other threads than the one that answers."""
+    with box.supervisor({"plugins": {"net": {"pool": 2}}}) as s:
+        log = s.dir / "strace"
+        tracer = subprocess.Popen([*cow.STRACE, "-f", "-qq", "-o", str(log), "-e", "signal=none", "-e",
+                                   "trace=unshare,setns,mount,umount2,sendto", "-p", str(s.process.pid)])
+        cow.wait_for(lambda: "TracerPid:\t0" not in (pathlib.Path("/proc/%d/status" % s.process.pid)).read_text(),
+                     "the tracer")
+        for i in range(3):
+            box.delete(s, box.start(s, box.sh(s, "sleep 1000"), network="nat", ports=["%d:7" % (8000 + i)]))
+        cow.wait_for(lambda: not list((s.root / "net/trash").glob("[!.]*")), "an empty trash")
+        tracer.terminate()
+        tracer.wait()
+        calls = [line.split(None, 1) for line in log.read_text().splitlines()]
+        loop = [call for thread, call in calls if int(thread) == s.process.pid]
+        assert not loop, loop
+        for name in "unshare(CLONE_NEWNET)", "umount2(", "sendto(":
+            assert [call for _, call in calls if call.startswith(name)], (name, calls[:20])
 
 
 def kept(s):
