@@ -132,6 +132,22 @@ def test_results():
         assert "MTU:1400" in says and "10.96.0.1" in says, says
 
 
+def test_names():
+    """Containers of one network know each other by their hosts files, as long as they are there."""
+    with herd() as s:
+        a, pid = serve(s, "podman", name="one", network_alias=["first"])
+        b = box.start(s, box.sh(s, "sleep 1000"), network="containerd-net", name="elsewhere")
+
+        def names(container):
+            return box.execute(s, container, "cat", "/etc/hosts")[1]
+        alone = names(a)
+        c = box.start(s, box.sh(s, "sleep 1000"), network="podman", name="two")
+        assert "\tone first " in names(c) and "\ttwo " in names(a), (names(a), names(c))
+        assert "elsewhere" not in names(c) and "two" not in names(b), (names(b), names(c))
+        box.delete(s, c)
+        assert names(a) == alone, (alone, names(a))
+
+
 def test_asked_in_vain():
     with herd() as s:
         for network, more, cause in (
@@ -212,4 +228,4 @@ def test_configured():
 
 
 if __name__ == "__main__":
-    cow.main([test_directory, test_results, test_asked_in_vain, test_made, test_plugins_fail, test_configured])
+    cow.main([test_directory, test_results, test_names, test_asked_in_vain, test_made, test_plugins_fail, test_configured])

@@ -4,6 +4,7 @@
 #include "attach/join.h"
 #include "attach/lists.h"
 #include "attach/names.h"
+#include "attach/neighbours.h"
 #include "attach/parts.h"
 #include "attach/rootless.h"
 #include "attach/trash.h"
@@ -199,8 +200,10 @@ static int give_endpoints(struct net_state *s, struct json_object *record, const
 
 	for (size_t i = plug_json_length(existing); r == 0 && i-- > 0;)
 		r = leave_endpoint(s, text_at(existing, i), container, ns, err, warn);
-	for (size_t i = plug_json_length(made); r == 0 && i-- > 0;)
+	for (size_t i = plug_json_length(made); r == 0 && i-- > 0;) {
+		net_neighbours_leave(s, text_at(made, i), member(record, "run_dir"));
 		r = give_endpoint(s, text_at(made, i), ns, i == 0, err);
+	}
 	/* The namespace is noted with the first one's link. */
 	if (r == 0 && ns)
 		r = give_namespace(s, ns, plug_json_length(made) > 0, err);

@@ -4,6 +4,7 @@
 #include "attach/files.h"
 #include "attach/join.h"
 #include "attach/lists.h"
+#include "attach/neighbours.h"
 #include "attach/parts.h"
 #include "attach/plug.h"
 #include "attach/policies.h"
@@ -505,6 +506,9 @@ int net_take(struct net_part *part)
 		r = take_networks(&t);
 	if (r == 0)
 		r = net_take_files(part, true);
+	for (size_t i = 0; r == 0 && i < part->count; i++)
+		if (part->networks[i]->type == NET_CNI)
+			net_neighbours_join(t.state, part->endpoints[i], part->run_dir);
 	if (r == 0 && part->hosted)
 		r = net_hosted_fill(t.state, part, t.path, part->hosted, &part->err);
 	return r < 0 ? r : make_patch(part, t.path);
