@@ -89,6 +89,19 @@ def test_endpoints():
         words(s, "endpoint", "rm", "p")
 
 
+def test_removed_meanwhile():
+    """A user takes it away while a container has it: the container's end is warned of that, and no more."""
+    with endpoints() as s:
+        c = serve(s, endpointList=["a"])
+        pid = s.connection.call("container.inspect", container=c)["pid"]
+        words(s, "endpoint", "rm", "a")
+        cow.wait_for(lambda: set(netbox.links(ns=pid)) == {"lo"}, "its link to go")
+        box.delete(s, c)
+        log = (s.dir / "daemon.log").read_text()
+        assert "net.release %s: endpoint %s: leaving its namespace: it does not exist" % (c, s.ids[0]) in log
+        words(s, "endpoint", "create", "--network", "web", "a")
+
+
 def test_one_of_many_gets_it():
     with endpoints() as s:
         got, lost = [], []
@@ -257,5 +270,5 @@ def test_names():
 
 
 if __name__ == "__main__":
-    cow.main([test_endpoints, test_one_of_many_gets_it, test_namespaces, test_wrong_namespaces, test_shared,
+    cow.main([test_endpoints, test_removed_meanwhile, test_one_of_many_gets_it, test_namespaces, test_wrong_namespaces, test_shared,
               test_owner_goes_first, test_names])

@@ -66,6 +66,9 @@ static void release_done(void *arg, int result)
 	cowherd_op op = job->op;
 	struct plug_error err = job->part.err;
 
+	if (job->warn.code < 0)
+		attach.host->log(attach.self, COWHERD_LOG_WARN, job->container, "net.release",
+				 job->warn.text);
 	job_free(job);
 	net_live_tell();
 	net_names_settle();
