@@ -178,9 +178,7 @@ static int give_namespace(struct net_state *s, const char *ns, bool noted, struc
 	int r = noted ? 0 : net_trash_add(s, ns, &(struct net_trash){ .ns = ns }, err);
 
 	/* From the pool, and the taker did not get that far. */
-	if (r == 0)
-		r = net_pool_announced(s, ns, err);
-	return r < 0 ? r : net_store_remove(s->store, NET_NAMESPACES, ns, err);
+	return r < 0 ? r : net_pool_announced(s, ns, err);
 }
 
 /* While the namespace is there, the plugins can take back what is in it. */
@@ -191,12 +189,25 @@ static int give_cni(struct net_state *s, const char *container, const char *ns, 
 	return net_give_cni(s, container, path && access(path, F_OK) == 0 ? path : NULL, err);
 }
 
+/* In one piece: whoever wants to plug something in meanwhile has done so, or finds the namespace gone. */
+static int close_namespace(struct net_state *s, const char *ns, struct json_object *record,
+			   struct plug_error *err, struct plug_error *warn)
+{
+	int r = net_store_lock(s->store, err);
+
+	if (r < 0)
+		return r;
+	r = give_later(s, ns, ns, record, err, warn) ?: net_store_remove(s->store, NET_NAMESPACES, ns, err);
+	net_store_unlock(s->store);
+	return r;
+}
+
 static int give_endpoints(struct net_state *s, struct json_object *record, const char *container,
 			  const char *ns, struct plug_error *err, struct plug_error *warn)
 {
 	struct json_object *made = net_json_get(record, "endpoints"),
 			   *existing = net_json_get(record, "existing");
-	int r = ns ? give_later(s, ns, ns, record, err, warn) : 0;
+	int r = ns ? close_namespace(s, ns, record, err, warn) : 0;
 
 	for (size_t i = plug_json_length(existing); r == 0 && i-- > 0;)
 		r = leave_endpoint(s, text_at(existing, i), container, ns, err, warn);
