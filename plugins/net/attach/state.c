@@ -139,17 +139,30 @@ static bool none_used(void *arg, const char *network)
 	return false;
 }
 
+/* Whether an endpoint is in some namespace; one that cannot be read may be. */
+static bool any_plugged(struct net_state *s)
+{
+	struct net_entry *endpoints = NULL;
+	size_t count = 0;
+	bool found = net_store_list(s->store, NET_ENDPOINTS, NULL, &endpoints, &count, NULL) < 0;
+
+	for (size_t i = 0; !found && i < count; i++) {
+		struct net_endpoint *e = NULL;
+		int r = net_store_endpoint(s->store, endpoints[i].id, &e, NULL);
+
+		found = r < 0 ? r != -ENOENT : *e->guest_link;
+		net_endpoint_free(e);
+	}
+	net_entries_free(endpoints, count);
+	return found;
+}
+
 /* Only bridges in which nothing is: containers may live on without a supervisor. */
 static void let_go(struct net_state *s)
 {
-	struct net_entry *endpoints = NULL;
 	_cleanup_rtnl_ struct net_rtnl *r = NULL;
-	size_t count = 0;
 
-	if (net_store_list(s->store, NET_ENDPOINTS, NULL, &endpoints, &count, NULL) < 0)
-		return;
-	net_entries_free(endpoints, count);
-	if (count)
+	if (any_plugged(s))
 		return;
 	(void)net_table_drop(s->table, NULL);
 	if (net_rtnl_open(-1, &r, NULL) == 0)

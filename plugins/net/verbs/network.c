@@ -231,6 +231,20 @@ static int network_request(struct plug_run *run)
 	return 0;
 }
 
+static const char create_details[] =
+	"  nat, ics             a bridge; out with the host's address; published ports\n"
+	"  internal             a bridge; the host, and nothing beyond\n"
+	"  private              a bridge; containers among themselves\n"
+	"  transparent          hosts of the card's own network, as macvlans; not this host\n"
+	"  l2bridge, l2tunnel   the same by a bridge that the card is a port of; macvlans, where the host\n"
+	"                       has addresses on the card\n"
+	"  overlay              a bridge and a VXLAN tunnel: one network on several hosts\n"
+	"  cni                  what CNI plugins do\n\n"
+	"  cowherd network create lan -d macvlan -o parent=eth0 --subnet 192.168.32.0/24 \\\n"
+	"    --ip-range 192.168.32.128/25 --aux-address printer=192.168.32.129\n"
+	"  cowherd network create mesh -d overlay --vxlan 4096 --subnet 10.80.0.0/16 \\\n"
+	"    --ip-range 10.80.1.0/24 --peer 192.0.2.2\n";
+
 static const char request_details[] =
 	"  As HNS takes them: GET, POST, DELETE of /networks/[ID], /endpoints/[ID], /endpoints/ID/attach\n"
 	"  and /detach, /endpointstats/ID, /namespaces/[ID], /namespaces/ID/addresource, /policylists/[ID],\n"
@@ -240,7 +254,7 @@ static const char request_details[] =
 	"  cowherd network request POST /endpoints/ '{\"VirtualNetworkName\":\"web\"}'\n";
 
 static const struct plug_word words[] = {
-	{ "create", "NAME", "Make a network", NULL, create_options, 0, 1, net_network_create },
+	{ "create", "NAME", "Make a network", create_details, create_options, 0, 1, net_network_create },
 	{ "ls", "", "List networks", NULL, ls_options, 0, 0, network_ls },
 	{ "inspect", "NETWORK...", "Show all about networks, as JSON", NULL, net_inspect_options, 1,
 	  SIZE_MAX, network_inspect },
