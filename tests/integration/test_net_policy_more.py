@@ -306,5 +306,29 @@ def test_udp():
         client.close()
 
 
+def test_udp_kept():
+    """Datagrams of a published port are one connection still after other policies of its endpoint have changed."""
+    with words() as w:
+        w.ok("network", "create", "web", "--subnet", "10.50.0.0/24")
+        with Peer(w, "a", "web", "-p", "8007:7/udp") as a:
+            client = w.world.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            client.settimeout(10)
+            client.connect(("192.0.2.1", 8007))
+
+            def known():
+                text = pathlib.Path("/proc/thread-self/net/nf_conntrack").read_text()
+                return [line for line in text.splitlines() if "dport=8007" in line and "[UNREPLIED]" not in line]
+            client.send(b"x")
+            client.recv(100)
+            assert known()
+            a.modify("Add", {"Type": "QOS", "Settings": {"MaximumOutgoingBandwidthInBytes": 50000000}},
+                     {"Type": "PortMapping", "Settings": {"Protocol": 17, "InternalPort": 8, "ExternalPort": 8008}})
+            assert known()
+            a.modify("Remove", {"Type": "PortMapping", "Settings": {"Protocol": 17, "InternalPort": 7, "ExternalPort": 8007}})
+            a.modify("Add", {"Type": "PortMapping", "Settings": {"Protocol": 17, "InternalPort": 9, "ExternalPort": 8007}})
+            assert not known()
+            client.close()
+
+
 if __name__ == "__main__":
     cow.main([f for name, f in list(globals().items()) if name.startswith("test_") and f.__module__ == "__main__"])

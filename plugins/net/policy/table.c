@@ -227,13 +227,37 @@ static int texts_put(struct net_table *t, const char *id, struct plug_text *add,
 
 #define FLOWS_MAX 64 /* ports of a range: each is a look at all connections of the host */
 
-/* Datagrams of before would go on to the host itself: to the kernel they are one connection. */
-static void flows_forget(struct net_table *t, const struct net_endpoint *e)
+/* Where rules say what becomes of a port, or the row that begins with it. */
+static const char *mapping(const char *rules, const struct net_policy_port *port)
+{
+	char key[32];
+	const char *at;
+
+	(void)snprintf(key, sizeof(key), " %u . %u : ", port->protocol, port->external);
+	at = rules ? strstr(rules, key) : NULL;
+	(void)snprintf(key, sizeof(key), " %u . %u-", port->protocol, port->external);
+	return at || !rules ? at : strstr(rules, key);
+}
+
+static bool mapped_alike(const char *before, const char *after, const struct net_policy_port *port)
+{
+	const char *a = mapping(before, port), *b = mapping(after, port);
+
+	return a && b && strcspn(a, "\n") == strcspn(b, "\n") && !strncmp(a, b, strcspn(a, "\n"));
+}
+
+/*
+ * Datagrams would go on to where they went before, the host itself or another port: to the kernel they are
+ * one connection.  before, after: the endpoint's rules, or NULL.
+ */
+static void flows_forget(struct net_table *t, const struct net_endpoint *e, const char *before,
+			 const char *after)
 {
 	for (size_t i = 0; i < e->policy_count; i++) {
 		const struct net_policy_port *port = &e->policies[i].port;
 
-		if (e->policies[i].kind != NET_POLICY_PORT || port->protocol != IPPROTO_UDP)
+		if (e->policies[i].kind != NET_POLICY_PORT || port->protocol != IPPROTO_UDP ||
+		    mapped_alike(before, after, port))
 			continue;
 		for (unsigned n = 0; n < port->count && n < FLOWS_MAX; n++) {
 			uint16_t external = (uint16_t)(port->external + n);
@@ -250,6 +274,19 @@ int net_table_put_network(struct net_table *t, const struct net_network *n, stru
 	int r = net_rules_network(t->name, n, &add, &remove, err);
 
 	return r < 0 ? r : texts_put(t, n->id, &add, &remove, err);
+}
+
+/* What is in the kernel for an entry: a copy, or NULL. */
+static char *rules_of(struct net_table *t, const char *id)
+{
+	struct entry **at;
+	char *copy;
+
+	(void)pthread_mutex_lock(&t->mutex);
+	at = entry_find(t, id);
+	copy = *at && t->made ? strdup((*at)->add) : NULL;
+	(void)pthread_mutex_unlock(&t->mutex);
+	return copy;
 }
 
 /* What is about neighbours, too, as they reach each other without passing the host. */
@@ -281,6 +318,7 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 			   const struct net_endpoint *e, struct plug_error *err)
 {
 	_cleanup_text_ struct plug_text add = { 0 }, remove = { 0 };
+	_cleanup_free_ char *before = rules_of(t, e->id), *after = NULL;
 	struct entry *entry;
 	int r = net_rules_endpoint(t->name, n, e, &add, &remove, err);
 
@@ -302,8 +340,10 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 			entry_free(entry);
 	}
 	r = r < 0 ? plug_error_errno(err, r, "table %s", t->name) : put(t, entry, err);
-	if (r == 0 && !t->noted)
-		flows_forget(t, e);
+	if (r < 0 || t->noted)
+		return r;
+	after = rules_of(t, e->id);
+	flows_forget(t, e, before, after);
 	return r;
 }
 
