@@ -178,7 +178,9 @@ static void reload(void *arg, cow_engine_cb done, void *done_arg)
 		cow_reconcile_apply(s->reconcile, config, false, done, done_arg);
 	} else {
 		cow_config_destroy(config);
-		(void)cow_error_set(&err, -EINVAL, "nothing is changed: %s",
+		/* Without the end of the last line. */
+		(void)cow_error_set(&err, -EINVAL, "nothing is changed: %.*s",
+				    errors.text.data ? (int)strlen(errors.text.data) - 1 : 13,
 				    errors.text.data ? errors.text.data : "out of memory");
 		done(done_arg, &err, NULL);
 	}

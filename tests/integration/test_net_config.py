@@ -90,10 +90,16 @@ def test_made_compared_and_gone():
         reload(s, {"name": "web", "subnet": "10.75.0.0/24"})
         box.delete(s, a)
         cow.wait_for(lambda: listed(s) == ["web NAT 10.75.0.0/24"], "the change")
+        # A mistake changes nothing.
+        write(s, {"name": "web", "subnet": "10.76.0.0/24"}, {"name": "x", "color": "red"})
+        refused = s.cli("reload", text=True)
+        assert refused.returncode and refused.stderr.endswith("/plugins/net/networks/1/color: unknown key\n"), refused
+        assert listed(s) == ["web NAT 10.75.0.0/24"]
         # SIGHUP is the same.
         write(s)
         s.process.send_signal(signal.SIGHUP)
         cow.wait_for(lambda: not listed(s), "no network")
+        cow.wait_for(lambda: not [n for n in netbox.links() if n.startswith("ve")], "nothing in advance for it")
 
 
 def test_after_sigkill():

@@ -2,8 +2,7 @@
 #include "attach/networks.h"
 
 #include "attach/attach.h"
-#include "attach/bridge.h"
-#include "attach/names.h"
+#include "attach/network.h"
 #include "common/util.h"
 #include "model/make.h"
 #include "model/shape.h"
@@ -151,14 +150,7 @@ static int used_by(struct net_state *s, const struct net_network *n, size_t *ret
 
 static int take_away(struct net_state *s, const struct net_network *n, struct plug_error *err)
 {
-	_cleanup_rtnl_ struct net_rtnl *host = NULL;
-	int r = net_rtnl_open(-1, &host, err);
-
-	if (r == 0)
-		r = net_bridge_remove(host, n, err);
-	if (r == 0)
-		r = net_table_remove(s->table, n->id, err);
-	return r ?: net_network_unmake(s->store, n, err);
+	return net_network_take_down(s, n, err) ?: net_network_unmake(s->store, n, err);
 }
 
 /* The network of exactly this name, or NULL. */
@@ -242,14 +234,6 @@ static int make(struct net_state *s, struct net_network *n, struct plug_error *e
 	return r ?: net_network_make(s->store, n, taken, count, err);
 }
 
-static int change(struct net_state *s, const struct net_network *n, bool used, struct plug_error *err)
-{
-	int r = net_store_put_network(s->store, n, NET_PUT_CHANGE, err);
-
-	net_names_note_network(n);
-	return r < 0 || !used ? r : net_table_put_network(s->table, n, err);
-}
-
 /* n is wanted, and one of its name is there. */
 static int compare(struct net_state *s, struct net_network *n, struct net_network *there,
 		   struct plug_error *err)
@@ -267,7 +251,7 @@ static int compare(struct net_state *s, struct net_network *n, struct net_networ
 	if (same(n, before)) {
 		r = 0;
 	} else if (same_wiring(n, before)) {
-		r = change(s, n, users, err);
+		r = net_store_put_network(s->store, n, NET_PUT_CHANGE, err) ?: net_network_changed(s, n, err);
 	} else if (!users) {
 		r = take_away(s, before, err) ?: make(s, n, err);
 	} else {
