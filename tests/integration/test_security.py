@@ -114,7 +114,7 @@ def program(pid):
     try:
         return os.readlink('/proc/%s/exe' % pid)
     except OSError:
-        return '/bin/busybox'  # it has ended, as only its program does
+        return '/bin/sleep'  # it has ended, as only its program does
 while not os.path.exists('/tmp/stop'):
     for pid in os.listdir('/proc'):
         if not pid.isdigit() or int(pid) in (1, os.getpid()):
@@ -123,7 +123,7 @@ while not os.path.exists('/tmp/stop'):
             for fd in os.listdir('/proc/%s/fd' % pid):
                 seen.add(os.readlink('/proc/%s/fd/%s' % (pid, fd)).split(':')[0])
             if libc.ptrace(0x4206, int(pid), 0, 0) == 0:
-                attached += program(pid) != '/bin/busybox'
+                attached += program(pid) != '/bin/sleep'
                 os.waitpid(int(pid), 0x40000000)
         except OSError:
             pass
