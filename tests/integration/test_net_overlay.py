@@ -51,6 +51,19 @@ def test_overlay():
         c, d = pair(s, t, "other")
         assert cut_off(pid_of(s, c), *addresses(t, d)) and cut_off(pid_of(s, c), *addresses(s, a))
         assert cut_off(pid_of(t, d), *addresses(s, a))
+        # A tunnel by IPv6, to the port that is asked for.
+        for h, i in (s, 1), (t, 2):
+            overlay(h, "six", 4099, i, "--peer", "2001:db8::%d" % (3 - i), subnet=82)
+            modified = h.cli("network", "modify", "six", json.dumps({
+                "ResourceType": "Policy", "RequestType": "Add",
+                "Settings": {"Policies": [{"Type": "VxlanPort", "Settings": {"Port": 4790}}]}}))
+            assert modified.returncode == 0, modified.stderr
+        e, f = pair(s, t, "six")
+        assert reaches(pid_of(s, e), *addresses(t, f)) and netbox.links(ns=pid_of(s, e))["eth0"]["mtu"] == 1430
+        assert ask_from(pid_of(s, e), addresses(t, f)[1], b"x" * 1380, "udp").endswith("x" * 1380)
+        [tunnel] = [n["linkinfo"]["info_data"] for n in netbox.links().values()
+                    if n.get("linkinfo", {}).get("info_data", {}).get("id") == 4099]
+        assert tunnel["port"] == 4790, tunnel
         # A peer less, a peer more.
         change = {"ResourceType": "Policy", "Settings": {"Policies": [
             {"Type": "RemoteSubnetRoute", "Settings": {"DestinationPrefix": prefix, "IsolationId": 4096,
@@ -61,10 +74,10 @@ def test_overlay():
             assert modified.returncode == 0, modified.stderr
             b2 = server(t, 7, network="over")
             assert (reaches if request == "Add" else cut_off)(pid_of(s, a), *addresses(t, b2)), request
-        for h, containers in (s, (a, c)), (t, (b, d)):
+        for h, containers in (s, (a, c, e)), (t, (b, d, f)):
             for container in containers:
                 box.delete(h, container)
-        remove(s, "over", "other")
+        remove(s, "over", "other", "six")
         assert create_fails(s, "-d", "overlay", "--subnet", "10.80.0.0/16", "x") == \
             "cowherd: network x: type Overlay needs a VSID, the same on all hosts\n"
 

@@ -3,6 +3,7 @@
 
 #include "common/util.h"
 
+#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -93,6 +94,19 @@ static void look(const struct nlmsghdr *m)
 		}
 }
 
+/* More was said than there is room for: what is said now is not all. */
+static void look_all(void)
+{
+	for (struct card *card = live.cards; card; card = card->next) {
+		bool gone = !if_nametoindex(card->name);
+
+		if (card->gone != gone) {
+			card->gone = gone;
+			tell(card);
+		}
+	}
+}
+
 static void readable(void *arg, int fd, uint32_t events)
 {
 	char buffer[16384];
@@ -100,6 +114,7 @@ static void readable(void *arg, int fd, uint32_t events)
 
 	(void)arg;
 	(void)events;
+	errno = 0;
 	while ((n = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT | MSG_TRUNC)) > 0) {
 		const struct nlmsghdr *m = (const struct nlmsghdr *)buffer;
 		int left = n > (ssize_t)sizeof(buffer) ? 0 : (int)n;
@@ -108,6 +123,8 @@ static void readable(void *arg, int fd, uint32_t events)
 			if (m->nlmsg_len >= mnl_nlmsg_size(sizeof(struct ifinfomsg)))
 				look(m);
 	}
+	if (n < 0 && errno == ENOBUFS)
+		look_all();
 }
 
 static int watch_open(void)
