@@ -269,7 +269,7 @@ def carries(kind):
                 assert seen == [b"hello\n", who], seen
             with s.world.listen(socket.SOCK_DGRAM, family, 53) as listener:
                 thread, seen = heard(listener, socket.SOCK_DGRAM)
-                box.execute(s, container, "timeout", "2", "nslookup", "asked.example", where)
+                box.execute(s, container, "timeout", "1", "nslookup", "asked.example", where)
                 thread.join()
                 assert b"asked" in seen[0] and seen[1] == who, seen
         _, out, _ = box.execute(s, container, "/bin/sh", "-c", "cat /etc/hosts /etc/resolv.conf; nslookup out.example")
@@ -296,21 +296,22 @@ def test_slirp4netns():
     carries("slirp4netns")
 
 
-def test_refused():
-    with networked() as s:
-        for more, cause in (({"network": "other"}, "only root"), ({"ports": ["80"]}, "host's port"),
-                            ({"network": "nat:ip=10.0.0.9"}, "only root")):
-            refused(s, cause, **more)
+def configure(s, plugins=None, **members):
+    config = json.loads(s.config.read_text())
+    config["plugins"].update(plugins or {})
+    s.config.write_text(json.dumps({**config, **members}))
+    reloaded = s.cli("reload")
+    assert reloaded.returncode == 0, reloaded
 
 
-def refused(s, cause, **more):
+def refused(s, cause, before=0, **more):
     try:
         run(s, "true", **more)
     except cow.RpcError as e:
         assert cause in str(e), e
     else:
         raise AssertionError(more)
-    assert not helpers(s), helpers(s)
+    assert len(helpers(s)) == before, helpers(s)
 
 
 def test_programs_missing():
@@ -319,10 +320,11 @@ def test_programs_missing():
         web(s, ports=["8080:80"])
         cow.wait_for(answers, "the server")
         assert os.readlink("/proc/%d/exe" % program(s)).endswith("/slirp4netns")
-    for kind, cause in (("any", "there is no pasta (package passt), and no slirp4netns"),
-                        ("pasta", "there is no pasta (package passt)"),
-                        ("slirp4netns", "there is no slirp4netns (package slirp4netns)")):
-        with networked(kind, without="pasta slirp4netns") as s:
+    with networked(without="pasta slirp4netns") as s:
+        for kind, cause in (("any", "there is no pasta (package passt), and no slirp4netns"),
+                            ("pasta", "there is no pasta (package passt)"),
+                            ("slirp4netns", "there is no slirp4netns (package slirp4netns)")):
+            configure(s, plugins={"net": {"rootless": kind}})
             refused(s, cause, network="nat")
 
 
@@ -349,7 +351,7 @@ def test_supervisor_ends():
 
 
 def test_command_line():
-    """cowherd run in the foreground, and cowherd up."""
+    """cowherd run in the foreground, and what the configuration says; what only root may."""
     with networked() as s:
         listener = s.world.listen()
         thread, seen = heard(listener)
@@ -359,13 +361,13 @@ def test_command_line():
         thread.join()
         listener.close()
         assert seen == [b"hello\n", "192.0.2.1"], seen
-        config = json.loads(s.config.read_text())
-        config["containers"] = {"web": {"rootfs": str(s.rootfs), "args": ["/bin/sh", "-c", HTTPD], "ports": ["8080:80"]}}
-        s.config.write_text(json.dumps(config))
-        assert s.cli("reload").returncode == 0
+        configure(s, containers={"web": {"rootfs": str(s.rootfs), "args": ["/bin/sh", "-c", HTTPD], "ports": ["8080:80"]}})
         cow.wait_for(answers, "the server")
+        for more, cause in (({"network": "other"}, "only root"), ({"ports": ["80"]}, "host's port"),
+                            ({"network": "nat:ip=10.0.0.9"}, "only root")):
+            refused(s, cause, len(helpers(s)), **more)
 
 
 if __name__ == "__main__":
-    cow.main([test_default_spec, test_what_only_root_may, test_exec_and_stop, test_pasta, test_slirp4netns, test_refused,
+    cow.main([test_default_spec, test_what_only_root_may, test_exec_and_stop, test_pasta, test_slirp4netns,
               test_programs_missing, test_supervisor_ends, test_command_line])

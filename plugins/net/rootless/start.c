@@ -131,6 +131,8 @@ static int program_run(const struct net_rootless *q, const char *program, const 
 	r = pid < 0 ? -errno : 0;
 	(void)close(ready[1]);
 	r = r ?: rootless_pid_write(q->dir, "pid", pid);
+	if (r == -ESRCH) /* it has ended already: its words say why */
+		r = 0;
 	if (r < 0)
 		(void)plug_error_errno(err, r, "%s", program);
 	else
