@@ -135,7 +135,9 @@ def test_results():
 def test_names():
     """Containers of one network know each other by their hosts files, as long as they are there."""
     with herd() as s:
-        a, pid = serve(s, "podman", name="one", network_alias=["first"])
+        nat = box.start(s, box.sh(s, "sleep 1000"), network="nat")  # namespaces are kept ready, with a link to that
+        cow.wait_for(lambda: len([p for p in (s.root / "net/pool").glob("[!.]*")]) >= 2, "the pool")
+        a, _ = serve(s, "podman", name="one", network_alias=["first"])
         b = box.start(s, box.sh(s, "sleep 1000"), network="containerd-net", name="elsewhere")
 
         def names(container):
@@ -146,6 +148,9 @@ def test_names():
         assert "elsewhere" not in names(c) and "two" not in names(b), (names(b), names(c))
         box.delete(s, c)
         assert names(a) == alone, (alone, names(a))
+        refused = s.cli("network", "disconnect", "podman", "one", text=True)
+        assert refused.returncode == 1 and "endpoints go with their containers" in refused.stderr, refused
+        box.delete(s, nat)
 
 
 def test_asked_in_vain():

@@ -342,7 +342,7 @@ static int store_namespace(struct taking *t)
 
 /* ---- plugging in */
 
-/* Whether the pair from the pool is this endpoint's; one of another network goes first. */
+/* Whether the pair from the pool is this endpoint's; one of another network goes first.  place NULL: CNI. */
 static int is_made(struct taking *t, size_t i, const struct net_place *place, bool *ret)
 {
 	const struct net_pooled *p = t->part->pooled;
@@ -350,7 +350,7 @@ static int is_made(struct taking *t, size_t i, const struct net_place *place, bo
 	*ret = false;
 	if (i != 0 || !p || !*p->endpoint)
 		return 0;
-	*ret = place->way == NET_WAY_BRIDGE && strcmp(p->network, t->part->networks[i]->id) == 0;
+	*ret = place && place->way == NET_WAY_BRIDGE && strcmp(p->network, t->part->networks[i]->id) == 0;
 	return *ret ? 0 : net_link_delete(t->host, t->part->endpoints[i]->host_link, &t->part->err);
 }
 
@@ -358,8 +358,11 @@ static int plug_in_cni(struct taking *t, size_t i)
 {
 	struct net_part *part = t->part;
 	struct net_endpoint *e = part->endpoints[i];
-	int r;
+	bool made;
+	int r = is_made(t, i, NULL, &made);
 
+	if (r < 0)
+		return r;
 	/* Its own plugins publish: what holds the ports would be in their way. */
 	net_ports_unbind(t->state->ports, e->id);
 	e->host_link[0] = '\0';

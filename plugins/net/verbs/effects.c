@@ -211,8 +211,13 @@ static int unplug(void *arg, const struct net_network *n, const struct net_endpo
 	_cleanup_rtnl_ struct net_rtnl *host = NULL;
 	struct net_state *s = arg;
 	char ifb[NET_LINK_SIZE];
-	int r = net_table_remove(s->table, e->id, err);
+	int r;
 
+	if (n->type == NET_CNI)
+		return plug_error_set(err, -EOPNOTSUPP,
+				      "network %s: a CNI network's endpoints go with their containers",
+				      n->name);
+	r = net_table_remove(s->table, e->id, err);
 	net_names_note_gone(e->id);
 	net_ports_release(s->ports, e->id);
 	net_link_name(NET_QOS_LINK_PREFIX, e->id, ifb);
