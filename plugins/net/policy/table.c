@@ -227,45 +227,47 @@ static int texts_put(struct net_table *t, const char *id, struct plug_text *add,
 
 #define FLOWS_MAX 64 /* ports of a range: each is a look at all connections of the host */
 
-/* Where rules say what becomes of a port, or the row that begins with it. */
-static const char *mapping(const char *rules, const struct net_policy_port *port)
+/* The UDP ports of an element like "{ 17 . 8000-8010 : …": none: 0. */
+static unsigned udp_ports(const char *line, unsigned *ret_first)
 {
-	char key[32];
-	const char *at;
+	const char *at = strstr(line, " 17 . ");
+	unsigned first = 0, last = 0;
+	int n = at && at < strchrnul(line, '\n') ? sscanf(at, " 17 . %u-%u", &first, &last) : 0;
 
-	(void)snprintf(key, sizeof(key), " %u . %u : ", port->protocol, port->external);
-	at = rules ? strstr(rules, key) : NULL;
-	(void)snprintf(key, sizeof(key), " %u . %u-", port->protocol, port->external);
-	return at || !rules ? at : strstr(rules, key);
+	*ret_first = first;
+	if (n < 1)
+		return 0;
+	last = n == 1 ? first : last;
+	return last - first < FLOWS_MAX ? last - first + 1 : FLOWS_MAX;
 }
 
-static bool mapped_alike(const char *before, const char *after, const struct net_policy_port *port)
+/* Of each line that the other has not. */
+static void flows_forget_lines(struct net_table *t, const char *rules, const char *other)
 {
-	const char *a = mapping(before, port), *b = mapping(after, port);
+	for (const char *line = rules, *next; *line; line = next) {
+		_cleanup_free_ char *copy = NULL;
+		unsigned first, count = udp_ports(line, &first);
 
-	return a && b && strcspn(a, "\n") == strcspn(b, "\n") && !strncmp(a, b, strcspn(a, "\n"));
+		next = strchrnul(line, '\n');
+		next += *next == '\n';
+		copy = count ? strndup(line, (size_t)(next - line)) : NULL;
+		if (!copy || strstr(other, copy))
+			continue;
+		for (unsigned i = 0; i < count; i++) {
+			conntrack_forget_port(t, AF_INET, IPPROTO_UDP, (uint16_t)(first + i));
+			conntrack_forget_port(t, AF_INET6, IPPROTO_UDP, (uint16_t)(first + i));
+		}
+	}
 }
 
 /*
  * Datagrams would go on to where they went before, the host itself or another port: to the kernel they are
- * one connection.  before, after: the endpoint's rules, or NULL.
+ * one connection.  before, after: an endpoint's rules, or NULL.
  */
-static void flows_forget(struct net_table *t, const struct net_endpoint *e, const char *before,
-			 const char *after)
+static void flows_forget(struct net_table *t, const char *before, const char *after)
 {
-	for (size_t i = 0; i < e->policy_count; i++) {
-		const struct net_policy_port *port = &e->policies[i].port;
-
-		if (e->policies[i].kind != NET_POLICY_PORT || port->protocol != IPPROTO_UDP ||
-		    mapped_alike(before, after, port))
-			continue;
-		for (unsigned n = 0; n < port->count && n < FLOWS_MAX; n++) {
-			uint16_t external = (uint16_t)(port->external + n);
-
-			conntrack_forget_port(t, AF_INET, IPPROTO_UDP, external);
-			conntrack_forget_port(t, AF_INET6, IPPROTO_UDP, external);
-		}
-	}
+	flows_forget_lines(t, after ?: "", before ?: "");
+	flows_forget_lines(t, before ?: "", after ?: "");
 }
 
 int net_table_put_network(struct net_table *t, const struct net_network *n, struct plug_error *err)
@@ -343,7 +345,7 @@ int net_table_put_endpoint(struct net_table *t, const struct net_network *n,
 	if (r < 0 || t->noted)
 		return r;
 	after = rules_of(t, e->id);
-	flows_forget(t, e, before, after);
+	flows_forget(t, before, after);
 	return r;
 }
 
