@@ -60,7 +60,7 @@ static struct net_addr prefix(const char *text)
 
 static void test_bridge_and_veth(void **state)
 {
-	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 };
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 1 }, behind[6] = { 2, 0, 0, 0, 0, 2 };
 	struct net_link_info bridge, host, guest;
 
 	(void)state;
@@ -87,6 +87,11 @@ static void test_bridge_and_veth(void **state)
 	assert_true(guest.flags & IFF_UP);
 	assert_int_equal(host.parent, guest.index);
 	OK(net_link_port(r, "ve0", &port, &err));
+	for (int again = 0; again < 2; again++)
+		OK(net_link_fdb_port(r, "ve0", behind, true, &err));
+	for (int again = 0; again < 2; again++)
+		OK(net_link_fdb_port(r, "ve0", behind, false, &err));
+	assert_int_equal(net_link_fdb_port(r, "nowhere", behind, true, &err), -ENODEV);
 
 	OK(net_link_set(r, "ve0", &(struct net_link_change){ .master = -1, .up = -1 }, &err));
 	OK(net_link_set(r, "ve0", &(struct net_link_change){ .rename = "ve1", .mtu = 1300 }, &err));
@@ -227,6 +232,9 @@ static void test_addresses_and_routes(void **state)
 	assert_true(n >= 2);
 	OK(net_neighbour_add(r, "br0", &peer, mac, &err));
 	OK(net_neighbour_add(r, "br0", &peer, mac, &err));
+	OK(net_neighbour_delete(r, "br0", &peer, &err));
+	OK(net_neighbour_delete(r, "br0", &peer, &err));
+	OK(net_neighbour_delete(r, "nowhere", &peer, &err));
 	for (int again = 0; again < 2; again++) {
 		for (size_t i = 0; i < 4; i++)
 			OK(net_route_delete(r, &routes[i], &err));
