@@ -159,6 +159,15 @@ def test_namespaces():
         box.delete(s, c)
         cow.wait_for(lambda: "eth0" not in netbox.links(ns=s.world.pid), "the endpoint to go")
         words(s, "namespace", "rm", ns)
+        # The host's own: its links and its way out stay its own.
+        routes = netbox.ip("route", "show", "default")
+        ns = words(s, "namespace", "create", "--type", "HostDefault")
+        c = box.start(s, windows(box.sh(s, "sleep 1000"), networkNamespace=ns, endpointList=["a"]))
+        assert [n for n in netbox.links() if n.startswith("vh")] and "eth0" not in netbox.links(), netbox.links()
+        assert netbox.ip("route", "show", "default") == routes
+        box.delete(s, c)
+        assert not [n for n in netbox.links() if n.startswith("vh")]
+        words(s, "namespace", "rm", ns)
 
 
 def test_wrong_namespaces():

@@ -55,6 +55,11 @@ static int see_default(void *arg, const struct net_addr *destination, int link)
 	return 0;
 }
 
+static bool is_host(const struct net_joined *j)
+{
+	return j->ns && j->ns->type == NET_NS_HOST_DEFAULT;
+}
+
 int net_join_open(struct net_state *s, const char *ref, struct net_joined *ret, struct plug_error *err)
 {
 	struct net_joined j = { .fd = -1 };
@@ -66,6 +71,8 @@ int net_join_open(struct net_state *s, const char *ref, struct net_joined *ret, 
 	}
 	if (r == 0)
 		r = net_route_list(j.inside, see_default, &j.routed, err);
+	/* Nobody's endpoint is the host's way out. */
+	j.routed = j.routed || is_host(&j);
 	if (r < 0)
 		net_joined_finish(&j);
 	else
@@ -73,8 +80,13 @@ int net_join_open(struct net_state *s, const char *ref, struct net_joined *ret, 
 	return r;
 }
 
-int net_join_link(struct net_joined *j, size_t *next, char ret[NET_LINK_SIZE], struct plug_error *err)
+int net_join_link(struct net_joined *j, const char *id, size_t *next, char ret[NET_LINK_SIZE],
+		  struct plug_error *err)
 {
+	if (is_host(j)) {
+		net_link_name("vh", id, ret);
+		return 0;
+	}
 	for (;;) {
 		struct net_link_info info;
 		int r;

@@ -19,8 +19,12 @@ int net_join_open(struct net_state *s, const char *ref, struct net_joined *ret, 
 const char *net_join_id(const struct net_state *s, const char *ref);
 void net_joined_finish(struct net_joined *j);
 
-/* A name for one more link, "eth0" and so on, from *next on, which then is behind it. */
-int net_join_link(struct net_joined *j, size_t *next, char ret[NET_LINK_SIZE], struct plug_error *err);
+/*
+ * A name for the link of one more endpoint: "eth0" and so on, from *next on, which then is behind it; among
+ * the host's own links "vh" and the beginning of its id.
+ */
+int net_join_link(struct net_joined *j, const char *id, size_t *next, char ret[NET_LINK_SIZE],
+		  struct plug_error *err);
 /* The namespace has this container and these endpoints from now on. */
 int net_join_enter(struct net_state *s, struct net_joined *j, const char *container,
 		   struct net_endpoint *const *endpoints, size_t count, struct plug_error *err);

@@ -118,7 +118,8 @@ static int place_endpoint(struct taking *t, struct net_endpoint *e)
 	memcpy(e->namespace_id, t->joined.ns ? t->joined.ns->id : part->ns, sizeof(e->namespace_id));
 	net_link_name("ve", e->id, e->host_link);
 	if (t->joined.path)
-		return net_join_link(&t->joined, &t->next_link, e->guest_link, &t->part->err);
+		return net_join_link(&t->joined, e->id, &t->next_link, e->guest_link,
+				     &t->part->err);
 	(void)snprintf(e->guest_link, sizeof(e->guest_link), "eth%zu", t->next_link++);
 	return 0;
 }
