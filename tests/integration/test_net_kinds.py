@@ -367,6 +367,7 @@ def test_values():
         for words, cause in (
                 (["-d", "macvlan"], "type Transparent needs an adapter"),
                 (["-d", "macvlan", "--parent", "none0"], "adapter none0: there is no such link on this host"),
+                (["-d", "overlay", "--vxlan", "5", "--subnet", "10.77.0.0/24", "--parent", "none0"], "adapter none0: there is no"),
                 (["-d", "macvlan", "--parent", "lo"], "adapter lo: is not an Ethernet card"),
                 (["-d", "macvlan", "--parent", ""], "is not an adapter's name"),
                 (["-d", "macvlan", "-o", "macvlan_mode=loud", *card1], "is not bridge, private, vepa or passthru"),

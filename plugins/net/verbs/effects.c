@@ -46,7 +46,7 @@ static int network_check(void *arg, const struct net_network *n, struct plug_err
 	int r = 0;
 
 	(void)arg;
-	if (!net_type_has_adapter(n->type) || !n->adapter)
+	if ((!net_type_has_adapter(n->type) && n->type != NET_OVERLAY) || !n->adapter)
 		return 0;
 	r = net_rtnl_open(-1, &host, err);
 	if (r == 0)
