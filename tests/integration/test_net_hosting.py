@@ -24,8 +24,11 @@ class Herd(cow.Supervisor):
         self.fake.mkdir()
         self.plugins = self.dir / "plugins"
         self.plugins.mkdir()
+
+    def equip(self):
         for built in PLUGINS:
             shutil.copy(cow.BUILD / built, self.plugins)
+        return self
 
     def command(self):
         return [*super().command(), "--plugin-dir", str(self.plugins)]
@@ -88,7 +91,7 @@ def herd():
     s = Herd()
     picture = cow.Picture()
     try:
-        s.start()
+        s.equip().start()
         yield s
         for c in s.connection.call("container.list", all=True):
             s.delete(c["id"])
@@ -102,7 +105,8 @@ def herd():
         netbox.nothing_left(s)
         picture.check(s.dir)
     except BaseException:
-        print((s.dir / "daemon.log").read_text()[-6000:])
+        if (s.dir / "daemon.log").exists():
+            print((s.dir / "daemon.log").read_text()[-6000:])
         raise
     finally:
         s.remove()
