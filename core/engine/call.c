@@ -337,6 +337,7 @@ static int on_find(void *arg, const char *ref, struct cowherd_request *ret, int6
 	if (!c)
 		return err.code;
 	container_request(c, ret);
+	ret->spec = c->def->spec; /* as the first allocator sees it */
 	*ret_pid = c->pid;
 	return 0;
 }

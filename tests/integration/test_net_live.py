@@ -182,6 +182,33 @@ def test_lives():
         assert end["exit_code"] == 0 and out.startswith("10.62."), out
 
 
+def test_ports_alone():
+    """A container that asked for ports only is one of network nat, for connect and disconnect as for all."""
+    with two() as s:
+        web = box.start(s, box.sh(s, "exec sleep 1000"), name="web", ports=["8099:1"])
+        cli(s, "connect", "third", "web")
+        s.connection.call("container.stop", container=web, timeout_s=0)
+        s.connection.close()
+        s.kill()
+        s.start()
+        s.connection = s.client()
+        cli(s, "connect", "back", "web")
+        s.connection.call("container.start", container=web)
+        assert links(s, web) == ["eth0", "eth1", "eth2", "lo"] and default(s, web) == ["eth0"]
+        cli(s, "disconnect", "nat", "web")
+        for _ in range(2):
+            assert default(s, web) in (["eth1"], ["eth0"]), default(s, web)
+            assert s.cli("port", "web", text=True).stdout == "1/tcp -> 0.0.0.0:8099\n"
+            assert len(links(s, web)) == 3, links(s, web)
+            # Anew: what is left has its links from eth0 on.
+            s.connection.call("container.stop", container=web, timeout_s=0)
+            s.connection.close()
+            s.kill()
+            s.start()
+            s.connection = s.client()
+            s.connection.call("container.start", container=web)
+
+
 def test_attached_endpoints():
     """What `endpoint attach` and HCN's requests plug into a container's namespace, or another, has its name there."""
     with two() as s:
@@ -237,5 +264,5 @@ def test_killed_at_any_time():
 
 
 if __name__ == "__main__":
-    cow.main([test_connect, test_what_cannot_be, test_the_first_goes, test_lives, test_attached_endpoints,
+    cow.main([test_connect, test_what_cannot_be, test_the_first_goes, test_lives, test_ports_alone, test_attached_endpoints,
               test_killed_at_any_time])

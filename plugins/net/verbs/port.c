@@ -66,8 +66,9 @@ static const char *container_find(const struct endpoints *all, const char *ref)
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct net_endpoint *e = all->items[i];
+		_cleanup_free_ char *called = net_endpoint_called(e);
 
-		if (e->containers.count && e->name && !strcmp(e->name, ref))
+		if (e->containers.count && called && !strcmp(called, ref))
 			return e->containers.items[0];
 	}
 	for (size_t i = 0; i < all->count; i++) {

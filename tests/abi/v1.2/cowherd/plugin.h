@@ -362,6 +362,7 @@ struct cowherd_host {
 	/*
 	 * Since 1.2.  A container as clients name it: by name, id, or the beginning of an id that no
 	 * other has.  The caller sets ret->size; what ret points to is good until the callback returns.
+	 * Its spec is as the first allocator is asked with it.
 	 * *ret_pid (may be NULL): its init, 0 where nothing runs.  -ENOENT, -ENOTUNIQ; -ENOTSUP: there
 	 * are no containers here, in a client without a supervisor.
 	 */
