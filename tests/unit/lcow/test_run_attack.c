@@ -38,7 +38,7 @@ static void host_check(struct box *b)
 		n++;
 	(void)closedir(d);
 	assert_int_equal(n, 3);
-	assert_int_equal(box_count_lines("/proc/self/mountinfo"), b->mounts);
+	assert_true(box_count_lines("/proc/self/mountinfo") <= b->mounts); /* fewer: see box_teardown */
 }
 
 static void replace_by_link(struct box *b, const char *name, const char *target)
