@@ -159,6 +159,20 @@ static void reload_logged(void *arg, const struct cow_error *err, const char *re
 		s->options.applied(s->options.arg);
 }
 
+/* All mistakes, in the one line that an error is. */
+static void tell_mistakes(const struct cow_config_errors *errors, struct cow_error *err)
+{
+	struct cow_strbuf line = { 0 };
+	size_t n;
+
+	for (const char *at = errors->text.data; at && *at; at += n + (at[n] == '\n')) {
+		n = strcspn(at, "\n");
+		(void)cow_strbuf_addf(&line, "%s%.*s", line.len ? "; " : "", (int)n, at);
+	}
+	(void)cow_error_set(err, -EINVAL, "nothing is changed: %s", line.data ? line.data : "out of memory");
+	cow_strbuf_finish(&line);
+}
+
 /* A configuration with a mistake changes nothing. */
 static void reload(void *arg, cow_engine_cb done, void *done_arg)
 {
@@ -178,10 +192,7 @@ static void reload(void *arg, cow_engine_cb done, void *done_arg)
 		cow_reconcile_apply(s->reconcile, config, false, done, done_arg);
 	} else {
 		cow_config_destroy(config);
-		/* Without the end of the last line. */
-		(void)cow_error_set(&err, -EINVAL, "nothing is changed: %.*s",
-				    errors.text.data ? (int)strlen(errors.text.data) - 1 : 13,
-				    errors.text.data ? errors.text.data : "out of memory");
+		tell_mistakes(&errors, &err);
 		done(done_arg, &err, NULL);
 	}
 	if (errors.count)
