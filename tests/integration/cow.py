@@ -16,6 +16,8 @@ import time
 BUILD = pathlib.Path(os.environ.get("COW_BUILD", pathlib.Path(__file__).resolve().parents[2] / "build"))
 SOURCE = pathlib.Path(os.environ.get("COW_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 COWHERD = str(BUILD / "bin" / "cowherd")
+# Where sanitizers look: everything takes several times as long, and memory is not judged.  Sweeps are shorter then.
+SANITIZED = "COW_SANITIZE" in os.environ
 
 
 def wait_for(condition, what, seconds=30):

@@ -10,13 +10,9 @@ RSS_KIB = 4096
 SIZE_BYTES = 500 << 10
 
 
-def mapped(pid):
-    return pathlib.Path("/proc/%d/maps" % pid).read_text()
-
-
-def plain_build(pid):
+def plain_build():
     """Sanitizers keep shadows of all memory; what they cost is not ours."""
-    return "libasan" not in mapped(pid) and "libtsan" not in mapped(pid)
+    return not cow.SANITIZED
 
 
 def resident(pid):
@@ -38,7 +34,7 @@ def test_idle_memory_with_all_plugins():
         plugins = sorted(p["name"] for p in supervisor.call("plugins.list"))
         built = sorted(p.stem for p in (cow.BUILD / "lib/cowherd").glob("*.so"))
         assert plugins == built, (plugins, built)
-        if plain_build(supervisor.process.pid):
+        if plain_build():
             total, of = resident(supervisor.process.pid)
             assert total <= RSS_KIB, "%d KiB: %s" % (total, of)
     finally:
@@ -48,7 +44,7 @@ def test_idle_memory_with_all_plugins():
 def test_stripped_size():
     supervisor = cow.Supervisor().start()
     try:
-        plain = plain_build(supervisor.process.pid)
+        plain = plain_build()
     finally:
         supervisor.remove()
     if not plain or "CMAKE_BUILD_TYPE:STRING=Release" not in (cow.BUILD / "CMakeCache.txt").read_text():

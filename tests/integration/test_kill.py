@@ -11,7 +11,7 @@ import threading
 
 import cow
 
-KILLS = int(os.environ.get("COW_KILLS", "150"))
+KILLS = int(os.environ.get("COW_KILLS", "60"))
 STRIDE = int(os.environ.get("COW_KILL_STRIDE", "9"))
 
 

@@ -280,7 +280,7 @@ def test_killed_anywhere():
         killed = 0
         for words in (["mount", "rw", "here"], ["import", "-l", "base", "-i", "a.tar", "new"], ["remove", "rw"]):
             for call in "openat", "mkdir,mkdirat", "rename,renameat,renameat2", "move_mount", "fsync,syncfs", "unlinkat,umount2":
-                for n in 1, 2, 3, 5, 8, 13:
+                for n in (2, 5) if cow.SANITIZED else (1, 2, 3, 5, 8, 13):
                     layer(d, "create", "-l", "base", "rw")
                     p = subprocess.run([*cow.STRACE, "-f", "-qq", "-o", "/dev/null", "-e",
                                     "inject=%s:signal=KILL:when=%d" % (call, n), cow.COWHERD, "--host", "unix://%s/none" % d,
@@ -290,7 +290,7 @@ def test_killed_anywhere():
                         layer(d, "remove", name)
                     assert sorted(os.listdir(d)) == ["a.tar", "base", "here"], (words, call, n, os.listdir(d))
                     assert not os.listdir(d / "here") and str(d) not in mounts()
-        assert killed > 40, killed
+        assert killed > (13 if cow.SANITIZED else 40), killed
 
 
 def test_packed():
@@ -374,7 +374,7 @@ def change(root, rng):
 
 
 def test_random_changes():
-    for seed in range(6):
+    for seed in range(2 if cow.SANITIZED else 6):
         rng = random.Random(seed)
         with place() as d:
             lower = []

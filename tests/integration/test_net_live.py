@@ -239,7 +239,7 @@ def test_attached_endpoints():
 
 def test_killed_at_any_time():
     with two() as s:
-        for i in range(int(os.environ.get("COW_NET_KILLS", "3" if os.environ.get("COW_SANITIZE") else "6"))):
+        for i in range(int(os.environ.get("COW_NET_KILLS", "3" if cow.SANITIZED else "6"))):
             done = threading.Event()
             web = box.start(s, box.sh(s, "sleep 1000"), network="front", name="web")
 

@@ -113,7 +113,7 @@ static void copy_find(void)
 	if (stack && fits &&
 	    pthread_atfork(parent_copy_lock, parent_copy_unlock, parent_copy_unlock) == 0)
 		copy_all = all;
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COW_SANITIZE
 	copy_all = (struct parent_range){ 0 }; /* its runtime has a say in what is mapped */
 #endif
 }

@@ -65,9 +65,8 @@ static int implied_copy(int dirfd, int lower, const char *path)
 int st_unpack_implied(int dirfd, const struct st_unpack_result *result, const int *lower,
 		      size_t lower_count)
 {
-	const char *end = result->implied + result->implied_size;
-
-	for (const char *path = result->implied; path < end; path += strlen(path) + 1) {
+	for (size_t at = 0; at < result->implied_size; at += strlen(result->implied + at) + 1) {
+		const char *path = result->implied + at;
 		int r = 0;
 
 		for (size_t i = 0; !r && i < lower_count; i++)

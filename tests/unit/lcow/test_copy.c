@@ -119,7 +119,7 @@ static void *pages_run(void *arg)
 	return NULL;
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef COW_SANITIZE
 #define LEFT_OUT 7 /* nothing is */
 #else
 #define LEFT_OUT 1
