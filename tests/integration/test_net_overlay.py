@@ -24,7 +24,15 @@ def second(world):
         for n in s.cli("network", "ls", "--format", "{{.ID}} {{.Driver}}").stdout.decode().splitlines():
             if not n.endswith(" CNI"):  # those are the machine's
                 remove(s, n.split()[0])
-        cow.wait_for(lambda: set(netbox.links(ns=world.pid)) == {"lo", "world0"}, "no links in the world")
+        left = []  # as the last look found it
+
+        def clean():
+            left[:] = set(netbox.links(ns=world.pid)) - {"lo", "world0"}
+            return not left
+        try:
+            cow.wait_for(clean, "no links")
+        except AssertionError:
+            raise AssertionError("in the world are left: %s\n%s" % (left, s.cli("network", "ls").stdout.decode())) from None
 
 
 def pair(s, t, name, **more):
@@ -195,6 +203,18 @@ def test_card_that_goes():
                 netbox.ip("link", "delete", "card1")
 
 
+def test_removed_while_the_pool_fills():
+    """What is made in advance for the next container does not bring back the links of a network that has gone."""
+    with herd() as s:
+        before = set(netbox.links())
+        for i in range(10):
+            kind = ["overlay", "--vxlan", "4500"] if i % 2 else ["nat"]
+            network(s, "brief", "-d", *kind, "--subnet", "10.99.%d.0/24" % i)
+            box.says(s, box.sh(s, "true"), network="brief")
+            remove(s, "brief")
+        cow.wait_for(lambda: set(netbox.links()) == before, "the links of before")
+
+
 def works(s, on_lan, on_bridge, on_overlay, others):
     return (all(ask_from(pid_of(s, on_lan), address, port=8).endswith(" hi") for address in WORLD)
             and ask_from(pid_of(s, on_bridge), "198.51.100.2", port=8).endswith(" hi")
@@ -202,4 +222,4 @@ def works(s, on_lan, on_bridge, on_overlay, others):
 
 
 if __name__ == "__main__":
-    cow.main([test_overlay, test_overlay_by_documents, test_card_that_goes])
+    cow.main([test_overlay, test_overlay_by_documents, test_card_that_goes, test_removed_while_the_pool_fills])

@@ -148,9 +148,21 @@ static int used_by(struct net_state *s, const struct net_network *n, size_t *ret
 	return r;
 }
 
+/* In one piece: nobody plugs in, and nobody makes the bridge again, between its end and the network's. */
 static int take_away(struct net_state *s, const struct net_network *n, struct plug_error *err)
 {
-	return net_network_take_down(s, n, err) ?: net_network_unmake(s->store, n, err);
+	size_t users = 0;
+	int r = net_store_lock(s->store, err);
+
+	if (r < 0)
+		return r;
+	r = used_by(s, n, &users, err);
+	if (r == 0 && !users)
+		r = net_network_take_down(s, n, err);
+	if (r == 0)
+		r = net_network_unmake(s->store, n, err); /* which says who uses it */
+	net_store_unlock(s->store);
+	return r;
 }
 
 /* The network of exactly this name, or NULL. */

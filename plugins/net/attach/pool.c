@@ -146,6 +146,26 @@ static int note(struct net_state *s, const struct net_pooled *p, struct plug_err
 	return 0;
 }
 
+/*
+ * The network may be removed meanwhile, by who sees no endpoint in it: then its bridge, which went with it, must
+ * not be made again.
+ */
+static int ensure_bridge(struct net_state *s, struct net_rtnl *host, const struct net_network *n,
+			 struct net_place *ret, struct plug_error *err)
+{
+	struct net_network *now = NULL;
+	int r = net_store_lock(s->store, err);
+
+	if (r < 0)
+		return r;
+	r = net_store_network(s->store, n->id, &now, err);
+	if (r == 0)
+		r = net_bridge_ensure(s, host, now, ret, err);
+	net_store_unlock(s->store);
+	net_network_free(now);
+	return r;
+}
+
 static int make_pair(struct net_state *s, struct net_pooled *p, const struct net_network *n,
 		     struct plug_error *err)
 {
@@ -155,7 +175,7 @@ static int make_pair(struct net_state *s, struct net_pooled *p, const struct net
 	int r = net_rtnl_open(-1, &host, err);
 
 	if (r == 0)
-		r = net_bridge_ensure(s, host, n, &place, err);
+		r = ensure_bridge(s, host, n, &place, err);
 	if (r < 0)
 		return r;
 	memcpy(p->network, n->id, sizeof(p->network));
