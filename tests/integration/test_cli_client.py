@@ -225,7 +225,7 @@ def test_signals_are_passed_on():
         p.send_signal(signal.SIGTERM)
         assert p.wait(30) == -signal.SIGTERM
         for c in s.containers.values():
-            if not c.done.is_set():
+            if c.process and not c.done.is_set():
                 c.process.kill()
 
 

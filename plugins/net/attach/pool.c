@@ -147,8 +147,8 @@ static int note(struct net_state *s, const struct net_pooled *p, struct plug_err
 }
 
 /*
- * The network may be removed meanwhile, by who sees no endpoint in it: then its bridge, which went with it, must
- * not be made again.
+ * The network may be removed meanwhile, by who sees no endpoint in it: then its bridge, which went with it,
+ * must not be made again.
  */
 static int ensure_bridge(struct net_state *s, struct net_rtnl *host, const struct net_network *n,
 			 struct net_place *ret, struct plug_error *err)
