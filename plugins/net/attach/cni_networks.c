@@ -64,14 +64,15 @@ static int foreign_find(void *arg, const char *ref, struct net_network **ret, st
 {
 	_cleanup_cni_use_ struct net_cni_use use = { 0 };
 	struct find f = { .ref = ref };
-	int r = *ref ? net_cni_use_begin(arg, &use, err) : -ENOENT;
+	struct plug_error why = { 0 };
+	int r = *ref ? net_cni_use_begin(arg, &use, &why) : -ENOENT;
 
 	if (r == 0)
-		r = net_cni_each(&use.paths, find_one, &f);
+		r = net_cni_each(&use.paths, find_one, &f, &why);
 	if (r > 0)
 		*ret = f.found;
 	if (r != 0)
-		return r > 0 ? 0 : plug_error_errno(err, r, "network %.100s", ref);
+		return r > 0 ? 0 : plug_error_set(err, r, "network %.100s: %.300s", ref, why.text);
 	r = refused(&use.paths, ref, err);
 	return r < 0 ? r : -ENOENT;
 }
@@ -93,13 +94,14 @@ static int each_one(void *arg, const struct net_cni_list *list)
 	return r;
 }
 
-static int foreign_each(void *arg, int (*cb)(void *arg, const struct net_network *n), void *cb_arg)
+static int foreign_each(void *arg, int (*cb)(void *arg, const struct net_network *n), void *cb_arg,
+			struct plug_error *err)
 {
 	_cleanup_cni_use_ struct net_cni_use use = { 0 };
 	struct each e = { cb, cb_arg };
-	int r = net_cni_use_begin(arg, &use, NULL);
+	int r = net_cni_use_begin(arg, &use, err);
 
-	return r < 0 ? r : net_cni_each(&use.paths, each_one, &e);
+	return r < 0 ? r : net_cni_each(&use.paths, each_one, &e, err);
 }
 
 struct net_foreign net_cni_foreign(struct net_state *s)

@@ -204,27 +204,44 @@ static bool name_is_of(const char *name, const char *container)
 	return !container || (!strncmp(name, container, len) && name[len] == ':');
 }
 
+/* One file of the cache: read, and told.  Nothing where it is another's, or has gone meanwhile. */
+static int entry_each(int dir, const char *name, const char *container, const char *cache,
+		      int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
+		      struct plug_error *err)
+{
+	_cleanup_entry_ struct cni_entry e = { 0 };
+	int r;
+
+	if (*name == '.') {
+		/* A killed writer's, who had nothing but that. */
+		if (name_is_of(name + 1, container))
+			(void)unlinkat(dir, name, 0);
+		return 0;
+	}
+	if (!name_is_of(name, container))
+		return 0;
+	r = entry_read(dir, name, cache, &e, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	/* What cb says is said as it is: -ENOENT is a plugin that is missing, not an entry. */
+	return cb(arg, &e.attachment);
+}
+
 int net_cni_attachments(const struct net_cni_paths *paths, const char *container,
 			int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,
 			struct plug_error *err)
 {
 	_cleanup_close_ int dir = open(paths->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
-	int n = dir < 0 ? 0 : scandirat(dir, ".", &entries, entry_wanted, alphasort), first = 0;
+	int n = dir < 0 ? -1 : scandirat(dir, ".", &entries, entry_wanted, alphasort), first = 0;
 
+	if (n < 0)
+		return errno == ENOENT ? 0 : plug_error_errno(err, -errno, "%s", paths->cache);
 	for (int i = 0; i < n; i++) {
-		_cleanup_entry_ struct cni_entry e = { 0 };
-		const char *name = entries[i]->d_name;
-		int r = -ENOENT;
+		int r = entry_each(dir, entries[i]->d_name, container, paths->cache, cb, arg,
+				   first ? NULL : err);
 
-		/* A killed writer's, who had nothing but that. */
-		if (*name == '.' && name_is_of(name + 1, container))
-			(void)unlinkat(dir, name, 0);
-		else if (*name != '.' && name_is_of(name, container))
-			r = entry_read(dir, name, paths->cache, &e, first ? NULL : err);
-		if (r == 0)
-			r = cb(arg, &e.attachment);
-		if (r < 0 && r != -ENOENT && !first)
+		if (r < 0 && !first)
 			first = r;
 		free(entries[i]);
 	}

@@ -315,26 +315,24 @@ struct del_each {
 	const struct net_cni_paths *paths;
 	const struct net_cni_limits *limits;
 	const char *netns;
-	struct plug_error *err;
-	bool failed;
+	struct plug_error *err; /* the first one's; its code is not 0 then */
 };
 
 static int del_one(void *arg, const struct net_cni_attachment *attachment)
 {
 	struct del_each *d = arg;
 	struct net_cni_attachment at = *attachment;
-	int r;
 
 	at.netns = d->netns;
-	r = net_cni_del(d->paths, &at, d->limits, d->failed ? NULL : d->err);
-	d->failed = d->failed || r < 0;
-	return r;
+	return net_cni_del(d->paths, &at, d->limits, d->err->code ? NULL : d->err);
 }
 
 int net_cni_del_all(const struct net_cni_paths *paths, const char *container, const char *netns,
 		    const struct net_cni_limits *limits, struct plug_error *err)
 {
-	struct del_each d = { paths, limits, netns, err, false };
+	struct plug_error own = { 0 };
+	struct del_each d = { paths, limits, netns, &own };
+	int r = net_cni_attachments(paths, container, del_one, &d, &own);
 
-	return net_cni_attachments(paths, container, del_one, &d, err);
+	return r < 0 ? plug_error_set(err, r, "%s", own.text) : 0;
 }

@@ -42,9 +42,12 @@ const char *net_cni_list_name(const struct net_cni_list *list);
 const char *net_cni_list_version(const struct net_cni_list *list);
 /* Whether a plugin of it declares this capability: else what is asked for by it would be lost. */
 bool net_cni_list_can(const struct net_cni_list *list, const char *capability);
-/* Each list of paths->conf that can be run, until cb gives other than 0; that, or -ENOMEM. */
+/*
+ * Each list of paths->conf that can be run, until cb gives other than 0: that; or why the directory cannot be
+ * read.  None is no error.  Of a negative one, err says "DIRECTORY: cause".
+ */
 int net_cni_each(const struct net_cni_paths *paths, int (*cb)(void *arg, const struct net_cni_list *list),
-		 void *arg);
+		 void *arg, struct plug_error *err);
 
 struct net_cni_attachment {
 	const char *container; /* CNI_CONTAINERID: [A-Za-z0-9][A-Za-z0-9_.-]* */
@@ -115,7 +118,8 @@ int net_cni_del_all(const struct net_cni_paths *paths, const char *container, co
 		    const struct net_cni_limits *limits, struct plug_error *err);
 /*
  * Calls cb with each attachment (of one container, or NULL) that can be read, in the order of containers;
- * what cannot be read is an error, at last.
+ * what cannot be read is an error, at last, and so is what cb says: the first of all (cb words its own).
+ * No directory is no attachment; one that cannot be read is an error.
  */
 int net_cni_attachments(const struct net_cni_paths *paths, const char *container,
 			int (*cb)(void *arg, const struct net_cni_attachment *attachment), void *arg,

@@ -243,14 +243,19 @@ static int file_wanted(const struct dirent *entry)
 	       (!strcmp(end, ".conflist") || !strcmp(end, ".conf") || !strcmp(end, ".json"));
 }
 
-/* In the order of their names, as everybody who reads that directory does; until cb gives other than 0. */
+/*
+ * In the order of their names, as everybody who reads that directory does; until cb gives other than 0.
+ * Where there is no directory there are no lists; one that cannot be read is an error.
+ */
 static int files_each(const char *dir, int (*cb)(void *arg, int dir, const char *file, const char *where),
 		      void *arg)
 {
 	_cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent **entries = NULL;
-	int n = fd < 0 ? 0 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 0;
+	int n = fd < 0 ? -1 : scandirat(fd, ".", &entries, file_wanted, alphasort), r = 0;
 
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
 	for (int i = 0; i < n; i++) {
 		_cleanup_free_ char *where = NULL;
 
@@ -332,11 +337,12 @@ static int each_file(void *arg, int dir, const char *file, const char *where)
 }
 
 int net_cni_each(const struct net_cni_paths *paths, int (*cb)(void *arg, const struct net_cni_list *list),
-		 void *arg)
+		 void *arg, struct plug_error *err)
 {
 	struct each e = { cb, arg };
+	int r = files_each(conf_dir(paths), each_file, &e);
 
-	return files_each(conf_dir(paths), each_file, &e);
+	return r < 0 ? plug_error_errno(err, r, "%s", conf_dir(paths)) : r;
 }
 
 bool net_cni_list_can(const struct net_cni_list *list, const char *capability)

@@ -526,11 +526,9 @@ int net_store_list(struct net_store *s, enum net_kind kind, const char *network,
 	if (r == 0 && kind == NET_NETWORKS && s->foreign.each) {
 		struct foreign_list all = { list, count };
 
-		r = s->foreign.each(s->foreign.arg, foreign_add, &all);
+		r = s->foreign.each(s->foreign.arg, foreign_add, &all, err);
 		list = all.list;
 		count = all.count;
-		if (r < 0)
-			(void)plug_error_errno(err, r, "%s", kind_dirs[kind]);
 	}
 	if (r < 0) {
 		net_entries_free(list, count);

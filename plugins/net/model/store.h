@@ -91,7 +91,8 @@ struct net_foreign {
 	void *arg;
 	/* By name, id, or the beginning of one; -ENOENT without words. */
 	int (*find)(void *arg, const char *ref, struct net_network **ret, struct plug_error *err);
-	int (*each)(void *arg, int (*cb)(void *arg, const struct net_network *n), void *cb_arg);
+	int (*each)(void *arg, int (*cb)(void *arg, const struct net_network *n), void *cb_arg,
+		    struct plug_error *err);
 };
 void net_store_foreign(struct net_store *s, const struct net_foreign *foreign);
 

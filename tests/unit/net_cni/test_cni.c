@@ -249,6 +249,68 @@ static void all_of_a_container(void **state)
 	net_cni_list_free(l);
 }
 
+/* Whose program is missing at DEL has taken nothing back: its entry stays until it could. */
+static void a_missing_plugin_is_told(void **state)
+{
+	struct net_cni_list *l = list();
+	struct net_cni_result *result = NULL;
+	char text[300];
+
+	(void)state;
+	assert_int_equal(net_cni_add(&box.paths, l, &at, NULL, &result, &box.err), 0);
+	net_cni_result_free(result);
+	(void)unlink(box.log);
+	box.plugin_dirs[1] = "/nowhere";
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), -ENOENT);
+	assert_string_equal(box.err.text, "cni net: there is no plugin c in /nonexistent, /nowhere");
+	assert_ran("");
+	assert_int_equal(box_count(box.cache), 1);
+	/* After an entry that is damaged: that was first, and the others are tried. */
+	box_file("run/cache/c1:eth!:net.json", 0600, "{");
+	(void)snprintf(text, sizeof(text), "%s/c1:eth!:net.json: ", box.cache);
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), -EBADMSG);
+	assert_memory_equal(box.err.text, text, strlen(text));
+	box.plugin_dirs[1] = box.plugins;
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), -EBADMSG);
+	assert_ran("DEL c,DEL b,DEL a");
+	assert_int_equal(box_count(box.cache), 1);
+	(void)snprintf(text, sizeof(text), "%s/c1:eth!:net.json", box.cache);
+	assert_int_equal(unlink(text), 0);
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), 0);
+	assert_int_equal(box_count(box.cache), 0);
+	net_cni_list_free(l);
+}
+
+static int never(void *arg, const struct net_cni_list *l)
+{
+	(void)arg;
+	(void)l;
+	return 1;
+}
+
+/* One that cannot be read is not one that is empty. */
+static void directories_have_to_be_readable(void **state)
+{
+	struct net_cni_list *l = NULL;
+	char text[300];
+
+	(void)state;
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), 0); /* none */
+	box_file("run", 0644, "a file");
+	assert_int_equal(net_cni_del_all(&box.paths, "c1", NULL, NULL, &box.err), -ENOTDIR);
+	(void)snprintf(text, sizeof(text), "%s: Not a directory", box.cache);
+	assert_string_equal(box.err.text, text);
+	assert_int_equal(rmdir(box.conf), 0);
+	assert_int_equal(net_cni_each(&box.paths, never, NULL, &box.err), 0);
+	box_file("net.d", 0644, "a file");
+	(void)snprintf(text, sizeof(text), "%s: Not a directory", box.conf);
+	assert_int_equal(net_cni_each(&box.paths, never, NULL, &box.err), -ENOTDIR);
+	assert_string_equal(box.err.text, text);
+	(void)plug_error_none(&box.err);
+	assert_int_equal(net_cni_load(&box.paths, "net", &l, &box.err), -ENOTDIR);
+	assert_string_equal(box.err.text, text);
+}
+
 static void canceled(void **state)
 {
 	struct net_cni_list *l = list();
@@ -518,6 +580,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, box_begin, box_end)
 		TEST(lists_are_found),		TEST(bad_lists_are_named), TEST(a_chain_is_run),
 		TEST(errors_are_told_and_undone), TEST(all_of_a_container),
+		TEST(a_missing_plugin_is_told),	TEST(directories_have_to_be_readable),
 		TEST(canceled),	   TEST(del_tries_all),
 		TEST(check_since_0_4),		TEST(killed_at_any_plugin), TEST(names_are_checked),
 		TEST(damaged_cache),		TEST(namespaces_are_persisted),
