@@ -186,6 +186,10 @@ def bridges():
     return [name for name in netbox.links() if name.startswith("cow")]
 
 
+def bridge_of(s, name):
+    return json.loads(s.cli("network", "inspect", name).stdout)[0]["Cowherd"]["Bridge"]
+
+
 def spec_with_endpoint(s, name):
     """A spec that names an endpoint, as containerd's documents do."""
     shown = s.cli("endpoint", "inspect", name, "--format", "{{.ID}}")
@@ -209,15 +213,25 @@ def test_internal_and_private():
         assert reaches(os.getpid(), *addresses(s, made["internal"][0]))
         assert cut_off(os.getpid(), *addresses(s, made["private"][0]))
         # Nor by link-local addresses: the host has none there; and it believes no router that a container is.
-        for name in bridges():
-            found = json.loads(netbox.ip("-j", "addr", "show", name))[0]["addr_info"]
-            assert len(found) in (0, 3), found
-            assert found or pathlib.Path("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name).read_text() == "1\n"
-            assert pathlib.Path("/proc/sys/net/ipv6/conf/%s/accept_ra" % name).read_text() == "0\n" or not found
+        assert sorted(bridges()) == sorted(bridge_of(s, name) for name in made), bridges()
+        for name, number, setting, value in ("internal", 3, "accept_ra", "0\n"), ("private", 0, "disable_ipv6", "1\n"):
+            bridge = bridge_of(s, name)
+            found = json.loads(netbox.ip("-j", "addr", "show", bridge))[0]["addr_info"]
+            assert len(found) == number, (name, found)
+            assert pathlib.Path("/proc/sys/net/ipv6/conf/%s/%s" % (bridge, setting)).read_text() == value, name
         for a, b in made.values():
             box.delete(s, a)
             box.delete(s, b)
         remove(s, "internal", "private")
+        # Without an IPv6 subnet, containers have no link-local ones either; with one, they have.
+        for kind in "nat", "internal", "private":
+            for more in [], ["--subnet", "fd72::/64"]:
+                network(s, "plain", "-d", kind, "--subnet", "10.72.0.0/24", *more)
+                a = server(s, 7, network="plain")
+                shown = json.loads(netbox.ip("-j", "addr", "show", "eth0", ns=pid_of(s, a)))[0]["addr_info"]
+                assert sorted(one["family"] for one in shown) == (["inet", "inet6", "inet6"] if more else ["inet"]), (kind, shown)
+                box.delete(s, a)
+                remove(s, "plain")
 
 
 def overlay(s, name, number, host, *options, subnet=80):

@@ -32,13 +32,13 @@ static uint32_t mtu_of(const struct net_place *place, const struct net_network *
 	return mtu > less + 68 ? mtu - less : 68;
 }
 
-/* No IPv6 can come of it: the host hands out addresses, and has none. */
+/* No IPv6 can come of it: there is no subnet of it, and no router beyond the host that would tell of one. */
 static bool without_ipv6(const struct net_network *n)
 {
 	for (size_t i = 0; i < n->subnet_count; i++)
 		if (n->subnets[i].prefix.family == AF_INET6)
 			return false;
-	return net_type_is_routed(n->type);
+	return net_type_is_routed(n->type) || n->type == NET_PRIVATE;
 }
 
 /*
