@@ -190,6 +190,13 @@ def test_made():
                              (["--conflist", "25-bad.conflist"], "25-bad.conflist: not a JSON object")):
             made = s.cli("network", "create", "--type", "cni", *words, "x", cwd=s.conf, text=True)
             assert made.returncode != 0 and cause in made.stderr, made.stderr
+        # Its endpoints come with containers only, and have no use without.
+        text = json.dumps({"HostComputeNetwork": shown["ID"], "SchemaVersion": {"Major": 2, "Minor": 0}})
+        for words in (["endpoint", "create", "--network", "n1", "e"], ["endpoint", "create", "--json", text],
+                      ["network", "request", "POST", "/endpoints/", json.dumps({"VirtualNetwork": shown["ID"]})]):
+            made = s.cli(*words, text=True)
+            told = "network n1: a CNI network's endpoints are made with their containers"
+            assert made.returncode == 1 and told in made.stdout + made.stderr, (words, made)
         assert s.cli("network", "rm", "n0", "n1", "n2", "n3").returncode == 0
 
 

@@ -62,19 +62,30 @@ int net_api_network_remove(const struct net_api *api, const char *ref, struct pl
 	return r;
 }
 
+/* One that users can make endpoints in. */
+static int network_of_endpoint(const struct net_api *api, const char *ref, struct net_network **ret,
+			       struct plug_error *err)
+{
+	int r = *ref ? net_store_network(api->store, ref, ret, err) :
+		       plug_error_set(err, -EINVAL, "endpoint: HostComputeNetwork: missing");
+
+	if (r == 0 && (*ret)->type == NET_CNI)
+		r = plug_error_set(err, -EOPNOTSUPP,
+				   "network %s: a CNI network's endpoints are made with their containers",
+				   (*ret)->name);
+	return r;
+}
+
 int net_api_endpoint_create(const struct net_api *api, struct net_endpoint *e, const char *network,
 			    struct net_endpoint **ret, struct plug_error *err)
 {
 	struct net_network *n = NULL;
 	struct net_endpoint *there = NULL;
-	int r = 0;
+	int r;
 
 	if (!network)
 		network = e->network;
-	if (!*network)
-		r = plug_error_set(err, -EINVAL, "endpoint: HostComputeNetwork: missing");
-	if (r == 0)
-		r = net_store_network(api->store, network, &n, err);
+	r = network_of_endpoint(api, network, &n, err);
 	if (r == 0)
 		r = net_rules_check(n, e->policies, e->policy_count, err);
 	if (r == 0 && *e->id && net_store_endpoint(api->store, e->id, &there, NULL) == 0)
