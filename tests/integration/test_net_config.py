@@ -154,6 +154,7 @@ def test_check():
             ([{"name": "a", "subnet": "127.0.0.0/8"}], "127.0.0.0/8 cannot be a subnet"),
             ([{"name": "a", "subnet": "10.0.0.0/24", "gateway": "10.0.1.1"}], "/networks/0/gateway: \"10.0.1.1\" is not an address of one of the subnets"),
             ([{"name": "a", "driver": "cloud"}], "/networks/0/driver: \"cloud\" is not a type"),
+            ([{"name": "a", "driver": "MacVLAN"}], "/networks/0: network a: type Transparent needs an adapter"),
             ([{"name": "a", "driver": "l2bridge"}], "/networks/0: network a: type L2Bridge needs an adapter"),
             ([{"name": "a", "mtu": 7}], "/networks/0/mtu: not from 68 to 65535"),
             ([{"name": "a", "dns": ["one"]}], "/networks/0/dns: \"one\" is not an address"),

@@ -38,7 +38,9 @@ static int driver(struct json_object *o, const char *key, struct net_network *n,
 	const char *text = NULL;
 	int r = net_json_string(o, key, &text, err);
 
-	if (r == 0 && text && net_type_parse(strcmp(text, "macvlan") ? text : "transparent", &n->type) < 0)
+	if (r == 0 && text && !strcasecmp(text, "macvlan"))
+		n->type = NET_TRANSPARENT;
+	else if (r == 0 && text && net_type_parse(text, &n->type) < 0)
 		r = plug_error_set(err, -EINVAL, "%s: \"%.64s\" is not a type of network", key, text);
 	return r;
 }
