@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cowherd plugin ABI 1.2 -- the only public header.
+ * cowherd plugin ABI 1.2.
  *
  * A plugin is a shared object with one exported function, cowherd_plugin_entry().  Host and plugin
  * talk through two tables of functions: the host's (struct cowherd_host) and the plugin's own.
