@@ -112,12 +112,12 @@ class World:
     def call(self, function):
         return inside(self.pid, function)
 
-    def listen(self, kind=socket.SOCK_STREAM, family=socket.AF_INET, port=0):
+    def listen(self, kind=socket.SOCK_STREAM, family=socket.AF_INET, port=0, address=None):
         """A socket there: it can be used from here."""
         def make():
             s = socket.socket(family, kind)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("2001:db8::2" if family == socket.AF_INET6 else "192.0.2.2", port))
+            s.bind((address or ("2001:db8::2" if family == socket.AF_INET6 else "192.0.2.2"), port))
             if kind == socket.SOCK_STREAM:
                 s.listen()
             s.settimeout(10)

@@ -44,8 +44,9 @@ class Server:
     """A DNS server in the world: every A is 198.51.100.7, but not for names of one label or below nowhere.example; what it
     was asked."""
 
-    def __init__(self, world):
-        self.socket = world.listen(socket.SOCK_DGRAM, port=53)
+    def __init__(self, world, address="192.0.2.2", nowhere=b"nowhere"):
+        self.address, self.nowhere = address, nowhere
+        self.socket = world.listen(socket.SOCK_DGRAM, port=53, address=address)
         self.asked = []
         self.thread = threading.Thread(target=self.serve)
         self.thread.start()
@@ -59,14 +60,14 @@ class Server:
             end = query.index(b"\0", 12) + 5
             name = query[12:end - 4]
             self.asked.append(name)
-            nowhere = b"nowhere" in name or not name[1 + name[0]]
+            nowhere = self.nowhere in name or not name[1 + name[0]]
             head = query[:2] + struct.pack(">HHHHH", 0x8183 if nowhere else 0x8180, 1, 0 if nowhere else 1, 0, 0)
             answer = b"" if nowhere else b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes([198, 51, 100, 7])
             self.socket.sendto(head + query[12:end] + answer, who)
 
     def close(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.sendto(b"end", ("192.0.2.2", 53))
+            s.sendto(b"end", (self.address, 53))
         self.thread.join()
         self.socket.close()
 

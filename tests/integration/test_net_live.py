@@ -231,29 +231,46 @@ def test_attached_endpoints():
         assert resolved(s, db, "more") == []
         left = json.loads(s.cli("endpoint", "inspect", "more").stdout)[0]
         assert not left.get("HostComputeNamespace"), left
-        # Servers of a network that change are asked from now on.
-        change = json.dumps({"ResourceType": "DNS", "RequestType": "Update", "Settings": {"ServerList": ["127.0.0.1"]}})
-        assert s.cli("network", "modify", "third", change).returncode == 0
+        # Servers of a network that change are asked from now on: the first one does not know this name.
+        netbox.ip("addr", "add", "192.0.2.3/24", "dev", "world0", ns=s.world.pid)
+        other = Server(s.world, "192.0.2.3", b"elsewhere")
+        try:
+            assert resolved(s, db, "new.nowhere.example", "ahostsv4") == []
+            change = {"ResourceType": "DNS", "RequestType": "Update", "Settings": {"ServerList": ["192.0.2.3"]}}
+            assert s.cli("network", "modify", "third", json.dumps(change)).returncode == 0
+            assert resolved(s, db, "new.nowhere.example", "ahostsv4") == ["198.51.100.7"]
+        finally:
+            other.close()
         assert s.cli("endpoint", "rm", "more").returncode == 0
 
 
 def test_killed_at_any_time():
+    """While a container is plugged in and out: every other time once it has been in, else as soon as it may be."""
     with two() as s:
-        for i in range(int(os.environ.get("COW_NET_KILLS", "3" if cow.SANITIZED else "6"))):
-            done = threading.Event()
+        connected = 0
+        for i in range(max(1, int(os.environ.get("COW_NET_KILLS", "3" if cow.SANITIZED else "6")))):
+            done, went = threading.Event(), threading.Semaphore(0)
             web = box.start(s, box.sh(s, "sleep 1000"), network="front", name="web")
 
             def live():
                 while not done.is_set():
-                    s.cli("network", "connect", "third", "web")
+                    if s.cli("network", "connect", "third", "web").returncode == 0:
+                        went.release()
                     s.cli("network", "disconnect", "third", "web")
             thread = threading.Thread(target=live)
             thread.start()
-            threading.Event().wait(0.02 + 0.023 * i)
-            s.connection.close()
-            s.kill()
-            done.set()
-            thread.join()
+            try:
+                if i % 2 == 0:
+                    assert went.acquire(timeout=60), "it was never plugged in"
+                    connected += 1
+                threading.Event().wait(0.02 + 0.023 * i)
+                s.connection.close()
+                s.kill()
+            finally:
+                done.set()
+                thread.join()
+            while went.acquire(blocking=False):
+                connected += 1
             s.start()
             s.connection = s.client()
             box.delete(s, web)
@@ -261,6 +278,7 @@ def test_killed_at_any_time():
                 cow.wait_for(lambda: not kept(s), "what was killed to be gone")
             except AssertionError:
                 raise AssertionError("left behind: %s" % kept(s)) from None
+        assert connected > 0
 
 
 if __name__ == "__main__":

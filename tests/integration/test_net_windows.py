@@ -118,7 +118,7 @@ def test_one_of_many_gets_it():
             t.start()
         for t in threads:
             t.join()
-        assert len(got) == 1 and all("is plugged in already" in m for m in lost), (got, lost)
+        assert len(got) == 1 and len(lost) == 5 and all("is plugged in already" in m for m in lost), (got, lost)
 
 
 def test_namespaces():
