@@ -285,9 +285,13 @@ def test_wait_for_conditions():
         assert w.ok("wait", "--condition", "running", "h") == ""
         r = w.cli("wait", "--timeout", "100ms", "h")
         assert r.returncode == 1 and b"gave up" in r.stderr, r
-        p = subprocess.Popen(w.words("wait", "--condition", "removed", "h"))
+        # What is wrong with one is told once all have been asked for: the supervisor has the wait before the removal.
+        p = subprocess.Popen(w.words("wait", "--condition", "removed", "nobody", "h"), stderr=subprocess.PIPE)
+        told = p.stderr.readline()
+        assert p.poll() is None
         w.ok("rm", "-f", "h")
-        assert p.wait(30) == 0
+        told += p.communicate(timeout=30)[1]
+        assert p.returncode == 1 and told == b"cowherd: container nobody: no such container\n", (p.returncode, told)
         assert w.cli("wait", "--condition", "never", "h").returncode == 1
 
 
